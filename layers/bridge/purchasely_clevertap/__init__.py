@@ -1,0 +1,1 @@
+"""The bridge from Purchasely's webhooks to CleverTap's upload API."""

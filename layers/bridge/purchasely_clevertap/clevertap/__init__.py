@@ -1,0 +1,1 @@
+"""CleverTap's upload API: its regions, limits, records and answers, and the client."""

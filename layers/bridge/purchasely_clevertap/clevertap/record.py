@@ -1,0 +1,42 @@
+"""The records of CleverTap's upload API (developer.clevertap.com, upload-events-api and upload-user-profiles-api)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+
+class Kind(StrEnum):
+    """What a record of ours is; one event makes at most one of each."""
+
+    PROFILE = "profile"
+    EVENT = "event"
+    CHARGED = "charged"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The person a record is about: the app's `user_id`, a CleverTap `object_id`, or both, which are then linked."""
+
+    user_id: str | None = None
+    object_id: str | None = None
+
+    @property
+    def root(self) -> dict[str, str]:
+        """The key that every record of this person carries."""
+        if self.object_id is not None:
+            return {"objectId": self.object_id}
+        if self.user_id is not None:
+            return {"identity": self.user_id}
+        raise ValueError("an identity has a user_id or an object_id")
+
+
+def event_record(identity: Identity, name: str, seconds: int, properties: dict[str, Any]) -> bytes:
+    """An event record as JSON; `seconds` is the epoch time of the event."""
+    return orjson.dumps({"type": "event", **identity.root, "ts": seconds, "evtName": name, "evtData": properties})
+
+
+def profile_record(identity: Identity, properties: dict[str, Any]) -> bytes:
+    """A profile record as JSON."""
+    return orjson.dumps({"type": "profile", **identity.root, "profileData": properties})

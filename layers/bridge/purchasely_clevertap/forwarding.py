@@ -1,0 +1,538 @@
+"""The way of a batch: read, recall, decide, claim, upload, settle.
+
+Each message ends with an outcome of its own. What CleverTap has taken is settled after every request, so that a
+worker that dies leaves at most one request in doubt.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from .breaker import Breaker
+from .clevertap.answer import Accepted, Receipt, Refused, Retry, SetupFault, Unanswered
+from .clevertap.client import Client
+from .clevertap.limits import MAX_RECORDS
+from .clevertap.record import Kind
+from .credentials import CredentialsStore
+from .fate import BUSY, Delivered, Duplicate, Outcome, Parked, ParkReason, Retried, Skipped, SkipReason
+from .mapping import Account, Mapped, Mapper, ProfileUpdate
+from .memory import Change, Delivery, Known, Memory, MemoryUnavailable, delivery_key
+from .message import Message
+from .parked_queue import ParkedQueue, Parking
+from .purchasely.event import Event, Unreadable, read
+from .purchasely.event_id import event_id as id_of
+from .retry import Patience
+from .secret import Unusable
+from .settings_store import SettingsStore, Unavailable
+from .subscriber import Subscriber, chronology
+
+# Kept back for settling what was uploaded.
+_SETTLING_SECONDS: Final = 8.0
+# Of an event's name in what is remembered and told of it: no name that CleverTap takes is longer.
+_NAME_CHARACTERS: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of one message. `age_ms` is the event's age when CleverTap took it, if it did.
+
+    `in_doubt` counts the records whose answer was lost: CleverTap may have them twice once they are sent again.
+    `unsettled` says that the outcome holds but could not be remembered.
+    """
+
+    message: Message
+    outcome: Outcome
+    event_id: str
+    event_name: str | None = None
+    known_name: bool = True
+    clipped: tuple[str, ...] = ()
+    age_ms: int | None = None
+    in_doubt: int = 0
+    taken_over: bool = False
+    unsettled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """One upload: to whom, how much, how long in seconds, and how many records got which receipt."""
+
+    app: str
+    account: Account
+    records: int
+    requests: int
+    seconds: float
+    receipts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """What became of a batch."""
+
+    handled: tuple[Handled, ...]
+    uploads: tuple[Uploaded, ...]
+
+
+@dataclass(slots=True)
+class _Work:
+    """One event of the batch on its way; `copies` are further messages with the same event."""
+
+    message: Message
+    key: str
+    event_id: str
+    event: Event | Unreadable | None
+    copies: list[Message] = field(default_factory=list)
+    seen: Delivery = Delivery()
+    accepted: set[str] = field(default_factory=set)
+    mapper: Mapper | None = None
+    mapped: Mapped | None = None
+    outcome: Outcome | None = None
+    claimed: bool = False
+    in_doubt: int = 0
+    unsettled: bool = False
+    delivered_at: int | None = None
+
+    @property
+    def event_name(self) -> str | None:
+        return self.event.event_name[:_NAME_CHARACTERS] if self.event and self.event.event_name else None
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a worker died while the event was its own."""
+        return self.claimed and self.seen.fate is None and self.seen.lease_until > 0
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """What goes to CleverTap together: the profile record of a subscriber, if it has news, and the events."""
+
+    works: list[_Work]
+    subscriber: str | None = None
+    state: Subscriber = Subscriber()
+    update: ProfileUpdate | None = None
+
+
+@dataclass(slots=True)
+class _Part:
+    """A record of a bundle on its way; `work` is None for the profile."""
+
+    bundle: _Bundle
+    work: _Work | None
+    kind: Kind
+    record: bytes
+    receipt: Receipt = Retry("not_sent")
+
+
+class Forwarder:
+    """Forwards batches. `clock` gives epoch milliseconds; `owner` names this worker and no other."""
+
+    def __init__(
+        self,
+        *,
+        memory: Memory,
+        client: Client,
+        settings: SettingsStore,
+        credentials: CredentialsStore,
+        parked: ParkedQueue,
+        breaker: Breaker,
+        patience: Patience,
+        clock: Callable[[], int],
+        owner: str,
+    ) -> None:
+        self._memory = memory
+        self._client = client
+        self._settings = settings
+        self._credentials = credentials
+        self._parked = parked
+        self._breaker = breaker
+        self._patience = patience
+        self._clock = clock
+        self._owner = owner
+
+    def forward(self, messages: Sequence[Message], time_left: Callable[[], float]) -> Forwarded:
+        """The outcome of every message; `time_left` gives the seconds until this worker is stopped."""
+        works = _gather(messages)
+        uploads: list[Uploaded] = []
+        try:
+            remembered = self._memory.deliveries([work.key for work in works], time_left)
+            for work in works:
+                work.seen = remembered[work.key]
+                work.accepted |= work.seen.accepted
+                self._decide(work)
+            bundles = self._claim([work for work in works if work.outcome is None], time_left)
+            self._settle_unclaimed([work for work in works if not work.claimed], time_left)
+            for (app, account), bundled in _by_account(bundles).items():
+                self._upload(app, account, bundled, uploads, time_left)
+            self._note_copies(works, time_left)
+        except MemoryUnavailable as error:
+            for work in works:
+                if work.outcome is None or not work.claimed:
+                    work.outcome = Retried("memory_unavailable", patient=False, detail=str(error))
+        return Forwarded(tuple(handled for work in works for handled in self._handled(work)), tuple(uploads))
+
+    def _decide(self, work: _Work) -> None:
+        """Maps the event, or gives the work an outcome if it needs no upload."""
+        message, seen, event = work.message, work.seen, work.event
+        redriven = message.parking is not None and seen.fate == Parked.fate
+        if seen.fate is not None and not redriven:
+            work.outcome = Duplicate()
+        elif seen.lease_until > self._clock():
+            work.outcome = BUSY
+        elif message.dead_letter:
+            work.outcome = Parked(
+                ParkReason.DEAD_LETTER, f"received {message.receives} times and never handled to the end"
+            )
+        elif isinstance(event, Unreadable):
+            work.outcome = Parked(ParkReason.UNREADABLE, event.detail)
+        elif not message.app:
+            work.outcome = Parked(ParkReason.UNREADABLE, "the message has no attribute app")
+        elif event is not None:
+            found = self._map(work, event)
+            if isinstance(found, Mapped):
+                work.mapped = found
+            else:
+                work.outcome = self._patient(work, found)
+
+    def _map(self, work: _Work, event: Event) -> Mapped | Outcome:
+        app = work.message.app
+        mapper = self._settings.mapper(app)
+        if isinstance(mapper, Unavailable):
+            return Retried("settings_unavailable", patient=False, detail=mapper.detail)
+        credentials = self._credentials.get(app)
+        if isinstance(credentials, Unusable):
+            return Retried("credentials_unusable", patient=False, detail=credentials.detail)
+        work.mapper = mapper
+        mapped = mapper.map(event, now_ms=self._clock(), has_sandbox_account=credentials.has_sandbox)
+        if isinstance(mapped, Mapped) and self._breaker.is_open(account_id := credentials.keys[mapped.account][0]):
+            return Retried("circuit_open", patient=self._breaker.fault(account_id) is None)
+        return mapped
+
+    def _claim(self, works: Sequence[_Work], time_left: Callable[[], float]) -> list[_Bundle]:
+        """Claims the events and leases their subscribers; what someone else has is retried."""
+        if not works:
+            return []
+        now = self._clock()
+        bundles: list[_Bundle] = []
+        by_subscriber: dict[str, _Bundle] = {}
+        for work in works:
+            key = _subscriber_key(work)
+            if key is None:
+                bundles.append(_Bundle([work]))
+            elif key in by_subscriber:
+                by_subscriber[key].works.append(work)
+            else:
+                by_subscriber[key] = _Bundle([work], key)
+        bundles += by_subscriber.values()
+        known = self._memory.subscribers(by_subscriber, time_left) if by_subscriber else {}
+        claims = [
+            self._memory.claim(work.key, _message_id(work.message), work.seen, owner=self._owner, now_ms=now)
+            for work in works
+        ]
+        leases = [self._memory.lease(key, known[key], owner=self._owner, now_ms=now) for key in by_subscriber]
+        held = self._memory.write([*claims, *leases], time_left)
+        for work, work.claimed in zip(works, held, strict=False):
+            if not work.claimed:
+                work.outcome = BUSY
+        leased = dict(zip(by_subscriber, held[len(works) :], strict=True))
+        ready: list[_Bundle] = []
+        given_up: list[Change] = []
+        for bundle in bundles:
+            key = bundle.subscriber
+            bundle.works = [work for work in bundle.works if work.claimed]
+            if key is not None and not leased[key]:
+                for work in bundle.works:
+                    work.outcome = BUSY
+                    given_up.append(self._memory.release(work.key, owner=self._owner, accepted=(), facts={}))
+            elif bundle.works:
+                bundle.works.sort(key=lambda work: chronology(_event(work)))
+                if key is not None:
+                    _learn(bundle, known[key])
+                ready.append(bundle)
+            elif key is not None:
+                given_up.append(self._memory.save(key, known[key].state, owner=self._owner))
+        self._memory.write(given_up, time_left)
+        return ready
+
+    def _upload(
+        self,
+        app: str,
+        account: Account,
+        bundles: Sequence[_Bundle],
+        uploads: list[Uploaded],
+        time_left: Callable[[], float],
+    ) -> None:
+        """Uploads the bundles of one account, settling them after each request."""
+        for together in _requests(bundles):
+            parts = [part for _, parts in together for part in parts]
+            if parts:
+                uploads.append(self._request(app, account, parts, time_left))
+            self._settle(together, time_left)
+
+    def _request(self, app: str, account: Account, parts: Sequence[_Part], time_left: Callable[[], float]) -> Uploaded:
+        mapper = self._settings.mapper(app)
+        requests, seconds = 0, 0.0
+        pending = list(parts)
+        for reread in (False, True):
+            credentials = self._credentials.get(app, reread=reread)
+            if isinstance(mapper, Unavailable) or isinstance(credentials, Unusable) or account not in credentials.keys:
+                break
+            target = credentials.account(account, mapper.settings)
+            if self._breaker.is_open(target.account_id) and not reread:
+                for part in pending:
+                    part.receipt = self._breaker.fault(target.account_id) or Retry("circuit_open")
+                break
+            upload = self._client.upload(
+                target, [part.record for part in pending], time_left=lambda: time_left() - _SETTLING_SECONDS
+            )
+            requests += upload.requests
+            seconds += upload.seconds
+            for part, receipt in zip(pending, upload.receipts, strict=True):
+                part.receipt = receipt
+            if any(_is_failure(receipt) for receipt in upload.receipts):
+                fault = next((receipt for receipt in upload.receipts if isinstance(receipt, SetupFault)), None)
+                self._breaker.failed(target.account_id, fault)
+            elif upload.requests:
+                self._breaker.answered(target.account_id)
+            # A passcode may have been changed since it was read: one more look before it is a fault of the set-up.
+            pending = [part for part in pending if isinstance(part.receipt, SetupFault)]
+            if not pending or self._credentials.get(app, reread=True) == credentials:
+                break
+        counts: dict[str, int] = {}
+        for part in parts:
+            name = type(part.receipt).__name__.lower()
+            counts[name] = counts.get(name, 0) + 1
+        return Uploaded(app, account, len(parts), requests, seconds, counts)
+
+    def _settle(self, together: Iterable[tuple[_Bundle, Sequence[_Part]]], time_left: Callable[[], float]) -> None:
+        """Gives the works of the bundles their outcome, parks what is to be parked, and remembers it all."""
+        changes: list[Change] = []
+        settled: list[_Work] = []
+        now = self._clock()
+        for bundle, parts in together:
+            profile = next((part.receipt for part in parts if part.work is None), None)
+            for work in bundle.works:
+                receipts = {part.kind: part.receipt for part in parts if part.work is work}
+                if profile is not None and (work is bundle.works[-1] or not receipts):
+                    receipts[Kind.PROFILE] = profile
+                work.accepted |= {
+                    kind for kind, receipt in receipts.items() if isinstance(receipt, Accepted) and kind != Kind.PROFILE
+                }
+                work.in_doubt = sum(isinstance(receipt, Unanswered) for receipt in receipts.values())
+                work.outcome = self._patient(work, _outcome(receipts, already=bool(work.accepted)))
+                if isinstance(work.outcome, Delivered):
+                    work.delivered_at = now
+                settled.append(work)
+            if bundle.subscriber is not None:
+                state = bundle.state
+                if bundle.update is not None and isinstance(profile, Accepted):
+                    state = state.accepted(bundle.update.properties, bundle.update.link)
+                changes.append(self._memory.save(bundle.subscriber, state, owner=self._owner))
+        self._park(settled, now)
+        for work in settled:
+            if isinstance(work.outcome, Retried):
+                facts: dict[str, str | int | None] = {"reason": work.outcome.reason, "event_name": work.event_name}
+                changes.append(self._memory.release(work.key, owner=self._owner, accepted=work.accepted, facts=facts))
+            else:
+                changes.append(
+                    self._memory.settle(
+                        work.key, owner=self._owner, now_ms=now, accepted=work.accepted, facts=_facts(work)
+                    )
+                )
+        try:
+            held = self._memory.write(changes, time_left)
+        except MemoryUnavailable:
+            held = [False] * len(changes)
+        for work, kept in zip(settled, held[len(changes) - len(settled) :], strict=True):
+            work.unsettled = not kept
+
+    def _settle_unclaimed(self, works: Sequence[_Work], time_left: Callable[[], float]) -> None:
+        """Remembers the fate of what needs no upload."""
+        now = self._clock()
+        self._park(works, now)
+        settled = [work for work in works if isinstance(work.outcome, Skipped | Parked)]
+        changes = [
+            self._memory.settle_unclaimed(
+                work.key, _message_id(work.message), work.seen, now_ms=now, facts=_facts(work)
+            )
+            for work in settled
+        ]
+        for work, kept in zip(settled, self._memory.write(changes, time_left), strict=True):
+            if not kept:
+                work.outcome = BUSY
+
+    def _note_copies(self, works: Sequence[_Work], time_left: Callable[[], float]) -> None:
+        """Remembers the webhooks that brought a known event once more, if the door could not."""
+        changes: list[Change] = []
+        for work in works:
+            noted = set(work.seen.messages)
+            if not isinstance(work.outcome, Duplicate):  # noted along with its claim or its fate
+                noted.add(work.message.id)
+            webhooks = {message.id for message in (work.message, *work.copies) if message.parking is None}
+            if unnoted := webhooks - noted:
+                changes.append(self._memory.add_messages(work.key, unnoted, now_ms=self._clock()))
+        self._memory.write(changes, time_left)
+
+    def _park(self, works: Iterable[_Work], now: int) -> None:
+        """Sends what is to be parked to the parked queue; what that does not take is retried."""
+        parked = [(work, work.outcome) for work in works if isinstance(work.outcome, Parked)]
+        parkings = [
+            Parking(work.message, outcome, work.event_id, work.event_name, frozenset(work.accepted))
+            for work, outcome in parked
+        ]
+        for (work, _), error in zip(parked, self._parked.send(parkings, now_ms=now), strict=True):
+            if error is not None:
+                work.outcome = Retried("parked_queue_unavailable", patient=False, detail=error)
+
+    def _patient(self, work: _Work, outcome: Outcome) -> Outcome:
+        """`outcome`, or parked if it is one more retry after all patience."""
+        if isinstance(outcome, Retried):
+            age = self._clock() - work.message.sent_at
+            if self._patience.is_over(age, setup=not outcome.patient):
+                hours = age // 3_600_000
+                return Parked(ParkReason.RETRIES_EXHAUSTED, f"tried for {hours} hours, in the end: {outcome.reason}")
+        return outcome
+
+    def _handled(self, work: _Work) -> Iterable[Handled]:
+        outcome = work.outcome if work.outcome is not None else Retried("not_reached", patient=False)
+        event = work.event if isinstance(work.event, Event) else None
+        yield Handled(
+            work.message,
+            outcome,
+            work.event_id,
+            work.event_name,
+            known_name=event is None or event.is_known,
+            clipped=work.mapped.clipped if work.mapped else (),
+            age_ms=work.delivered_at - event.created_ms if event and work.delivered_at is not None else None,
+            in_doubt=work.in_doubt,
+            taken_over=work.taken_over,
+            unsettled=work.unsettled,
+        )
+        for copy in work.copies:
+            # Another receipt of the same message shares its fate; another webhook is a copy, safe to give up, as
+            # the message that stands for the event is still on the queue until the event has a fate.
+            fate = outcome if copy.id == work.message.id else Duplicate()
+            yield Handled(copy, fate, work.event_id, work.event_name)
+
+
+def _learn(bundle: _Bundle, known: Known) -> None:
+    bundle.state = known.state.after(_event(work) for work in bundle.works)
+    newest = bundle.works[-1]
+    if newest.mapper is not None and newest.mapped is not None:
+        bundle.update = newest.mapper.profile_update(newest.mapped.identity, bundle.state)
+
+
+def _gather(messages: Sequence[Message]) -> list[_Work]:
+    works: dict[str, _Work] = {}
+    for message in messages:
+        # What ended in the dead-letter queue may be what a worker died of: it is not looked into again.
+        event = None if message.dead_letter else read(message.body)
+        event_id = event.event_id if event is not None else id_of(message.body)
+        key = delivery_key(message.app, event_id)
+        work = works.setdefault(key, _Work(message, key, event_id, event))
+        if message.parking is not None:
+            work.accepted |= message.parking.accepted
+        if message is not work.message:
+            work.copies.append(message)
+            # A redriven message is all there is of a parked event: it must not pass for a mere copy of a webhook.
+            if message.parking is not None and work.message.parking is None:
+                work.copies[-1], work.message = work.message, message
+    return list(works.values())
+
+
+def _by_account(bundles: Iterable[_Bundle]) -> dict[tuple[str, Account], list[_Bundle]]:
+    grouped: dict[tuple[str, Account], list[_Bundle]] = {}
+    for bundle in bundles:
+        for work in bundle.works[:1]:
+            if work.mapped is not None:
+                grouped.setdefault((work.message.app, work.mapped.account), []).append(bundle)
+    return grouped
+
+
+def _requests(bundles: Sequence[_Bundle]) -> Iterable[list[tuple[_Bundle, list[_Part]]]]:
+    """The bundles, oldest event first, in groups that fit one request. Only a bundle beyond that size takes several."""
+    together: list[tuple[_Bundle, list[_Part]]] = []
+    size = 0
+    for bundle in sorted(bundles, key=lambda bundle: chronology(_event(bundle.works[0]))):
+        parts = _parts(bundle)
+        if together and size + len(parts) > MAX_RECORDS:
+            yield together
+            together, size = [], 0
+        together.append((bundle, parts))
+        size += len(parts)
+    if together:
+        yield together
+
+
+def _parts(bundle: _Bundle) -> list[_Part]:
+    parts: list[_Part] = []
+    # The profile goes first, so that a campaign the event triggers finds it up to date.
+    if bundle.update is not None:
+        parts.append(_Part(bundle, None, Kind.PROFILE, bundle.update.record))
+    for work in bundle.works:
+        if work.mapped is not None:
+            for kind, record in ((Kind.EVENT, work.mapped.event), (Kind.CHARGED, work.mapped.charged)):
+                if record is not None and kind not in work.accepted:
+                    parts.append(_Part(bundle, work, kind, record))
+    return parts
+
+
+def _outcome(receipts: Mapping[Kind, Receipt], *, already: bool) -> Outcome:
+    """What becomes of an event whose records got these receipts. What may still succeed is tried before parking."""
+    refused: Refused | None = None
+    for receipt in receipts.values():
+        match receipt:
+            case Retry(reason) | Unanswered(reason):
+                return Retried(reason)
+            case SetupFault(status):
+                return Retried(f"setup_fault_{status}", patient=False)
+            case Refused():
+                refused = receipt
+            case Accepted():
+                pass
+    if refused is not None:
+        return Parked(ParkReason.REFUSED_BY_CLEVERTAP, refused.message, refused.code)
+    return Delivered() if receipts or already else Skipped(SkipReason.NOTHING_NEW)
+
+
+def _is_failure(receipt: Receipt) -> bool:
+    """Whether the account, rather than a record, is to blame."""
+    match receipt:
+        case Unanswered() | SetupFault():
+            return True
+        case Retry(reason):
+            return reason in ("throttled", "server_error", "unexpected_status", "connect", "not_processed")
+        case _:
+            return False
+
+
+def _facts(work: _Work) -> dict[str, str | int | None]:
+    """What is remembered of an event along with its fate."""
+    outcome = work.outcome
+    event = work.event if isinstance(work.event, Event) else None
+    return {
+        "fate": outcome.fate if outcome else None,
+        "reason": outcome.reason if isinstance(outcome, Skipped | Parked) else None,
+        "code": outcome.code if isinstance(outcome, Parked) else None,
+        "event_name": work.event_name,
+        "event_at": event.created_ms if event else None,
+        "account": work.mapped.account if work.mapped else None,
+        "subscriber": _subscriber_key(work),
+    }
+
+
+def _event(work: _Work) -> Event:
+    if not isinstance(work.event, Event):
+        raise TypeError("only an event that was read is claimed")
+    return work.event
+
+
+def _subscriber_key(work: _Work) -> str | None:
+    mapped = work.mapped
+    if mapped is None or not mapped.profile:
+        return None
+    kind = "user" if mapped.identity.user_id is not None else "object"
+    return f"{work.message.app}#{mapped.account}#{kind}#{mapped.identity.user_id or mapped.identity.object_id}"
+
+
+def _message_id(message: Message) -> str | None:
+    """The id under which a webhook was accepted; none for a redriven one, which is not a new webhook."""
+    return None if message.parking else message.id

@@ -1,0 +1,1 @@
+"""What Purchasely sends: its signature, its events and what they mean."""

@@ -1,0 +1,54 @@
+"""Purchasely's request signature.
+
+`X-PURCHASELY-REQUEST-SIGNATURE` is the lowercase hex HMAC-SHA256 of the value of `X-PURCHASELY-TIMESTAMP`
+followed by the raw body, keyed with the app's shared secret (docs.purchasely.com, webhook). The deprecated
+`X-PURCHASELY-SIGNATURE` does not cover the body and is never looked at.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+SIGNATURE_HEADER = "x-purchasely-request-signature"
+TIMESTAMP_HEADER = "x-purchasely-timestamp"
+
+
+class Refusal(StrEnum):
+    """Why a request is not believed to come from Purchasely."""
+
+    MISSING_SIGNATURE = "missing_signature"
+    MISSING_TIMESTAMP = "missing_timestamp"
+    BAD_TIMESTAMP = "bad_timestamp"
+    TIMESTAMP_OUTSIDE_TOLERANCE = "timestamp_outside_tolerance"
+    WRONG_SIGNATURE = "wrong_signature"
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """The signature Purchasely puts on `body` sent at `timestamp` (unix seconds, as text)."""
+    return hmac.digest(secret.encode(errors="surrogatepass"), timestamp.encode() + body, "sha256").hex()
+
+
+def verify(
+    headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: float, tolerance: float
+) -> Refusal | None:
+    """None when one of `secrets` signed exactly these bytes and the timestamp is within `tolerance` seconds of `now`.
+
+    Header names are compared without case. Every secret is tried, each in constant time, so that the answer's
+    timing tells neither the signature nor which of the secrets it was made with.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    signature = lowered.get(SIGNATURE_HEADER)
+    timestamp = lowered.get(TIMESTAMP_HEADER)
+    if not signature:
+        return Refusal.MISSING_SIGNATURE
+    if not timestamp:
+        return Refusal.MISSING_TIMESTAMP
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return Refusal.BAD_TIMESTAMP
+    given = signature.encode(errors="surrogatepass")
+    matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in secrets]
+    if not any(matches):
+        return Refusal.WRONG_SIGNATURE
+    if abs(now - int(timestamp)) > tolerance:
+        return Refusal.TIMESTAMP_OUTSIDE_TOLERANCE
+    return None
