@@ -1,0 +1,98 @@
+# Everything a person or CI does here. Needs make and Python 3.13; whatever else it takes comes into .venv/.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# No compiled files between the sources: `sam build` takes them for changes.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export SAM_CLI_TELEMETRY := 0
+export __SAM_CLI_APP_DIR := $(CURDIR)/build/sam
+
+DEV := .venv/dev/bin
+# sam wants the runtime's own Python first on PATH.
+SAM := PATH="$(CURDIR)/.venv/sam/bin:$$PATH" .venv/sam/bin/sam
+STAGE ?= dev
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## the whole way on this machine: build, deploy, send, see what CleverTap got
+	@$(DEV)/python -m local_stack demo
+
+.PHONY: up
+up: setup ## start the local stack, or bring it up to date, and print its webhook URL
+	@$(DEV)/python -m local_stack up
+
+.PHONY: down
+down: .venv/dev/.project ## stop the local stack
+	@$(DEV)/python -m local_stack down
+
+.PHONY: test
+test: setup ## the gate: format, lint, types, template, every test
+	$(DEV)/ruff format --check
+	$(DEV)/ruff check
+	$(DEV)/mypy
+	$(SAM) validate --lint
+	$(SAM) build
+	$(DEV)/pytest
+
+.PHONY: fast
+fast: .venv/dev/.project ## the unit tests only
+	$(DEV)/pytest tests/unit
+
+.PHONY: format
+format: .venv/dev/.project ## put the code into its format
+	$(DEV)/ruff format
+	$(DEV)/ruff check --fix
+
+.PHONY: build
+build: .venv/sam/.made ## build functions and layer for Lambda
+	$(SAM) build
+
+.PHONY: deploy
+deploy: build ## deploy to the AWS account that you are signed in to: make deploy STAGE=prod
+	$(SAM) deploy --config-env $(STAGE)
+
+.PHONY: clean
+clean: ## remove what was built, and the environments
+	@if [ -x $(DEV)/python ]; then $(DEV)/python -m local_stack down; fi
+	rm -rf .aws-sam .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# ── Environments: one for each tool that pins what another pins differently ──────────────────────────────────────────
+
+.PHONY: setup
+setup: .venv/dev/.project .venv/sam/.made .venv/stack/.made .venv/runtime/.made ## make the environments in .venv/
+
+.venv/dev/.made: layers/bridge/requirements.txt
+
+.venv/%/.made: tools/requirements/%.txt
+	@tools/make-environment $*
+	@touch $@
+
+# Again when a package has come: an editable install knows only those that it has seen.
+.venv/dev/.project: .venv/dev/.made pyproject.toml $(wildcard layers/bridge/*/__init__.py tools/*/__init__.py)
+	@mkdir -p build
+	@$(DEV)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+		2> build/setup-project.log || { cat build/setup-project.log >&2; exit 1; }
+	@touch $@
+
+# ── Versions: the .in files say what is wanted, the .txt files pin all that comes with it ────────────────────────────
+
+.PHONY: lock
+lock: ## pin every version anew
+	$(call freeze,layer,layers/bridge/requirements.txt)
+	$(call freeze,dev,tools/requirements/dev.txt)
+	$(call freeze,sam,tools/requirements/sam.txt)
+	$(call freeze,stack,tools/requirements/stack.txt)
+	$(call freeze,runtime,tools/requirements/runtime.txt)
+
+define freeze
+	@echo "$(2)"
+	@rm -rf build/lock && python=$$(tools/find-python) && "$$python" -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements/$(1).in
+	@{ echo "# Written by \`make lock\` from tools/requirements/$(1).in: that file says why."; \
+	   build/lock/bin/python -m pip freeze; } > build/lock.txt && mv build/lock.txt $(2)
+	@rm -rf build/lock
+endef

@@ -1,0 +1,39 @@
+"""An emulated CleverTap: `POST /1/upload` as the real one answers it, and as strict. See README.md."""
+
+from clevertap_emulator.account import Profile, Stored, Violation
+from clevertap_emulator.faults import (
+    Cut,
+    Delay,
+    FailEmpty,
+    Faults,
+    Hang,
+    LostAnswer,
+    NotJson,
+    Ok,
+    Refuse,
+    Status,
+    Step,
+    Truncated,
+)
+from clevertap_emulator.server import Emulator
+from clevertap_emulator.service import UploadRequest
+
+__all__ = [
+    "Cut",
+    "Delay",
+    "Emulator",
+    "FailEmpty",
+    "Faults",
+    "Hang",
+    "LostAnswer",
+    "NotJson",
+    "Ok",
+    "Profile",
+    "Refuse",
+    "Status",
+    "Step",
+    "Stored",
+    "Truncated",
+    "UploadRequest",
+    "Violation",
+]

@@ -1,0 +1,275 @@
+"""`make demo`: every kind of webhook through the real way, and what became of each."""
+
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from bridge_desk.balance import Balance, balances
+from bridge_desk.deliveries import Delivery, all_deliveries
+from purchasely_sender import LIFECYCLES, SPECIALS, Sender, Webhook, signed
+
+from .background import LocalStackError
+from .stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, running
+
+APP = "default"
+SETTLE_SECONDS = 180.0
+"""How long the last event may take to get its fate."""
+
+_SPECIALS = ("wrong_signature", "deprecated_signature", "not_json", "reserved_name", "dated_ahead")
+_UNATTENDED_WIDTH = 140
+_COLOURS = {"delivered": "green", "skipped": "cyan", "duplicate": "blue", "parked": "yellow", "refused": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A webhook that was sent, and how the door answered it."""
+
+    story: str
+    event: Mapping[str, Any]
+    expected: int
+    status: int | None
+
+    @property
+    def event_id(self) -> str | None:
+        return self.event.get("event_id")
+
+    @property
+    def user(self) -> str:
+        return str(self.event.get("user_id") or self.event.get("anonymous_user_id") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What reached CleverTap: the event records by event id, the profile records, and what broke its rules."""
+
+    events: Mapping[str, Sequence[Mapping[str, Any]]]
+    profiles: int
+    violations: Sequence[object]
+
+
+def run() -> int:
+    """Runs the demo; 0 when everything that was sent is accounted for."""
+    # Where nobody looks, as in CI's log, the table has room.
+    console = Console(width=None if sys.stdout.isatty() else _UNATTENDED_WIDTH)
+    with tempfile.TemporaryDirectory(prefix="bridge-demo-") as folder, console.status("") as status:
+
+        def say(what: str) -> None:
+            console.print(f"[dim]{what}[/]")
+            status.update(what)
+
+        with running(Path(folder), say=say) as stack:
+            say(f"Sending webhooks to {stack.webhook_url(APP)} …")
+            sent = list(_send(stack, status.update))
+            say("Waiting until each has its fate …")
+            deliveries = _settled(stack, status.update)
+            reached = _reached(stack)
+            details = _parked_details(stack)
+            balance = _balance(stack, deliveries)
+        status.stop()
+        _show(console, sent, {each.event_id: each for each in deliveries}, reached, details)
+        return _verdict(console, sent, balance, reached)
+
+
+def _webhooks(now: datetime) -> Iterator[tuple[str, Webhook, int]]:
+    """Every lifecycle, then one webhook that comes twice, then those that are wrong in one way."""
+    timestamp = int(now.timestamp())
+    again: Webhook | None = None
+    for seed, scenario in enumerate(LIFECYCLES.values()):
+        for event in scenario.ending(seed, now).events:
+            again = signed(event, SHARED_SECRET, timestamp)
+            yield scenario.name, again, 200
+    if again is not None:
+        yield "the same webhook again", again, 200
+    for seed, name in enumerate(_SPECIALS):
+        yield name, SPECIALS[name](SHARED_SECRET, timestamp, seed), SPECIALS[name].status
+
+
+def _send(stack: LocalStack, progress: Callable[[str], None]) -> Iterator[Sent]:
+    with Sender() as sender:
+        for number, (story, webhook, expected) in enumerate(_webhooks(datetime.now(UTC) - timedelta(seconds=5)), 1):
+            progress(f"Sending webhook {number}: {story}")
+            answer = sender.send(stack.webhook_url(APP), webhook)
+            yield Sent(story, _event(webhook.body), expected, answer.status)
+
+
+def _event(body: bytes) -> Mapping[str, Any]:
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return {"event_name": "(not JSON)"}
+    return event if isinstance(event, dict) else {}
+
+
+def _settled(stack: LocalStack, progress: Callable[[str], None]) -> list[Delivery]:
+    """The deliveries once none is in flight, or after `SETTLE_SECONDS`."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        deliveries = list(all_deliveries(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], app=APP))
+        in_flight = sum(each.fate is None for each in deliveries)
+        if not in_flight or time.monotonic() > end:
+            return deliveries
+        progress(f"Waiting: {in_flight} of {len(deliveries)} events still in flight")
+        time.sleep(0.5)
+
+
+def _reached(stack: LocalStack) -> Reached:
+    events: dict[str, list[Mapping[str, Any]]] = {}
+    profiles = 0
+    for account in (PRODUCTION, SANDBOX):
+        for stored in _emulator(stack, f"records?account={account.account_id}")["records"]:
+            record = stored["record"]
+            if record["type"] == "event":
+                shown = {**record, "account": account.account_id}
+                events.setdefault(record["evtData"]["event_id"], []).append(shown)
+            else:
+                profiles += 1
+    return Reached(events, profiles, _emulator(stack, "violations")["violations"])
+
+
+def _emulator(stack: LocalStack, path: str) -> Any:
+    answer = requests.get(f"{stack.clevertap_url}/_emulator/{path}", timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _parked_details(stack: LocalStack) -> Mapping[str, str]:
+    """What stands on each parked message, by event id. The messages stay in their queue."""
+    details: dict[str, str] = {}
+    sqs = stack.client("sqs")
+    while True:
+        answer = sqs.receive_message(
+            QueueUrl=stack.outputs["ParkedQueueUrl"],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=60,
+        )
+        if not answer.get("Messages"):
+            return details
+        for message in answer["Messages"]:
+            texts = {name: value.get("StringValue", "") for name, value in message["MessageAttributes"].items()}
+            details[texts["event_id"]] = texts.get("detail", "")
+
+
+def _balance(stack: LocalStack, deliveries: Sequence[Delivery]) -> Balance:
+    counts = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["EventsQueueUrl"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    now_ms = int(time.time() * 1000)
+    found = balances(deliveries, queued=sum(map(int, counts.values())), now_ms=now_ms, settled_after_ms=0)
+    if APP not in found:
+        raise LocalStackError("no event was received")
+    return found[APP]
+
+
+def _show(
+    console: Console,
+    sent: Sequence[Sent],
+    deliveries: Mapping[str, Delivery],
+    reached: Reached,
+    details: Mapping[str, str],
+) -> None:
+    table = Table(title="What became of each webhook", title_style="bold", row_styles=["", "on grey7"], pad_edge=False)
+    for column in ("event", "user", "fate", "what CleverTap got and said"):
+        table.add_column(column, overflow="fold", no_wrap=column == "event")
+    by_body = [each for each in deliveries.values() if each.event_id.startswith("sha256-")]
+    story, known = "", set[str]()
+    for each in sent:
+        if each.story != story:
+            story = each.story
+            table.add_section()
+            table.add_row(f"[bold]{story.replace('_', ' ')}[/]")
+        fate, got = _fate(each, deliveries, by_body, reached, details, known)
+        colour = _COLOURS.get(fate.split()[0], "white")
+        name = str(each.event.get("event_name", ""))
+        table.add_row(f"  {name}", _short(each.user), f"[{colour}]{fate}[/]", got)
+    console.print(table)
+
+
+def _fate(
+    sent: Sent,
+    deliveries: Mapping[str, Delivery],
+    by_body: Sequence[Delivery],
+    reached: Reached,
+    details: Mapping[str, str],
+    known: set[str],
+) -> tuple[str, str]:
+    if sent.status != 200:
+        return f"refused {sent.status}", "nothing: not believed to be Purchasely's"
+    event_id = sent.event_id or (by_body[0].event_id if by_body else "")
+    delivery = deliveries.get(event_id)
+    if delivery is None:
+        return "missing", ""
+    if event_id in known:
+        return "duplicate", "nothing more"
+    known.add(event_id)
+    said = f"{delivery.code} " if delivery.code else ""
+    if delivery.fate == "parked":
+        return "parked", f"{said}{delivery.reason}: {details.get(event_id, '')}"
+    if delivery.fate == "skipped":
+        return "skipped", f"nothing: {delivery.reason}"
+    got = " + ".join(_record(record) for record in reached.events.get(event_id, ()))
+    return delivery.fate or "in flight", f"{got} [dim]accepted[/]"
+
+
+def _record(record: Mapping[str, Any]) -> str:
+    data = record["evtData"]
+    where = " [magenta](sandbox account)[/]" if record["account"] == SANDBOX.account_id else ""
+    if record["evtName"] == "Charged":
+        return f"[bold]Charged {data['Amount']:.2f} {data['Currency']}[/]{where}"
+    return f"event of {len(data)} properties{where}"
+
+
+def _short(user: str) -> str:
+    return user if len(user) <= 14 else f"{user[:6]}…{user[-6:]}"
+
+
+def _verdict(console: Console, sent: Sequence[Sent], balance: Balance, reached: Reached) -> int:
+    accepted = sum(each.status == 200 for each in sent)
+    console.print(
+        f"\n[bold]Balance[/]  received {balance.received} = delivered {balance.delivered} + "
+        f"skipped {balance.skipped} + duplicate {balance.duplicate} + "
+        f"parked {balance.parked} + in flight {balance.in_flight}"
+    )
+    for fate, reasons in balance.by_reason.items():
+        console.print(f"         {fate}: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()))
+    records = sum(map(len, reached.events.values()))
+    console.print(f"CleverTap has {records} event records and {reached.profiles} profile records.\n")
+    faults = list(_faults(sent, accepted, balance, reached))
+    for fault in faults:
+        console.print(f"[red]✗ {fault}[/]")
+    if not faults:
+        console.print("[green]✓ It balances: nothing lost, nothing doubled, nothing that CleverTap would not take.[/]")
+    return 1 if faults else 0
+
+
+def _faults(sent: Sequence[Sent], accepted: int, balance: Balance, reached: Reached) -> Iterator[str]:
+    for each in sent:
+        if each.status != each.expected:
+            yield f"{each.story}: answered {each.status}, expected {each.expected}"
+    if balance.received != accepted:
+        yield f"{accepted} webhooks were answered 200, {balance.received} are on record"
+    if not balance.adds_up:
+        yield f"the balance is off: {', '.join(balance.missing) or 'see the counts'}"
+    if balance.in_flight:
+        yield f"{balance.in_flight} events have no fate after {SETTLE_SECONDS:g} s"
+    for event_id, records in reached.events.items():
+        names = Counter(record["evtName"] for record in records)
+        if doubled := [name for name, count in names.items() if count > 1]:
+            yield f"CleverTap has {', '.join(doubled)} of event {event_id} more than once"
+    with_record = {each.event_id for each in sent if each.event_id in reached.events}
+    if len(with_record) != balance.delivered:
+        yield f"{balance.delivered} events are delivered, CleverTap has {len(with_record)}"
+    if reached.violations:
+        yield f"CleverTap's rules were broken {len(reached.violations)} times: {reached.violations[0]}"

@@ -1,0 +1,281 @@
+"""The local stack: starts, finds and stops it, and says where everything is."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+
+from . import sam
+from .background import Background, LocalStackError, free_port
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+FOLDER = sam.ROOT / "build" / "local"
+"""Where the stack of `make up` keeps its logs and what it has to remember."""
+
+STACK_NAME = "purchasely-clevertap-local"
+STAGE = "local"
+START_SECONDS = 60.0
+
+SHARED_SECRET = "purchasely-secret-of-the-local-stack"  # noqa: S105 invented, and only known to an emulated AWS
+
+
+@dataclass(frozen=True, slots=True)
+class CleverTapAccount:
+    """What the functions log in to the emulated CleverTap with."""
+
+    account_id: str
+    passcode: str
+
+
+PRODUCTION = CleverTapAccount("LOCAL-PRODUCTION", "passcode-of-local-production")
+SANDBOX = CleverTapAccount("LOCAL-SANDBOX", "passcode-of-local-sandbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a stack is set up. The pauses are short, so that a person sees the retries."""
+
+    clevertap_endpoint: str = ""
+    """Where uploads go; empty starts an emulated CleverTap for them."""
+    retry_base_seconds: int = 1
+    retry_max_seconds: int = 5
+    batch_window_seconds: int = 1
+    max_concurrency: int = 5
+    port: int = 0
+    """Where AWS answers on 127.0.0.1; 0 is any free port."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStack:
+    """A stack that is deployed and has credentials and settings of the app named default."""
+
+    folder: Path
+    options: Options
+    aws_url: str
+    clevertap_url: str
+    processes: tuple[Background, ...]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Those of `template.yaml`, by name."""
+
+    def webhook_url(self, app: str = "default") -> str:
+        """Where Purchasely's webhooks of `app` go: the emulated gateway's own address for the deployed API."""
+        return f"{self.aws_url}/_aws/execute-api/{self.outputs['ApiId']}/$default/webhooks/{app}"
+
+    @overload
+    def client(self, service: Literal["cloudformation"]) -> "CloudFormationClient": ...
+    @overload
+    def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+    @overload
+    def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
+    @overload
+    def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+    @overload
+    def client(self, service: Literal["secretsmanager"]) -> "SecretsManagerClient": ...
+    @overload
+    def client(self, service: Literal["sqs"]) -> "SQSClient": ...
+    @overload
+    def client(self, service: Literal["ssm"]) -> "SSMClient": ...
+    def client(self, service: Any) -> Any:
+        """A boto3 client of the emulated AWS, with all rights."""
+        return boto3.Session(
+            aws_access_key_id=sam.CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=sam.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=sam.REGION,
+        ).client(service, endpoint_url=self.aws_url)
+
+    def logs(self, output: Literal["IngestLogGroup", "ForwarderLogGroup"]) -> list[str]:
+        """Every line that a function has logged, in the order of time."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.outputs[output])
+        events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
+        return [event["message"] for event in events]
+
+
+Say = Callable[[str], None]
+"""Told what is being done, before it is done."""
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def running(folder: Path, options: Options | None = None, say: Say = _tell) -> Iterator[LocalStack]:
+    """A stack of its own for as long as the block lasts. `folder` must be no other stack's."""
+    try:
+        yield start(folder, options, say)
+    finally:
+        stop(folder)
+
+
+def start(folder: Path = FOLDER, options: Options | None = None, say: Say = _tell) -> LocalStack:
+    """Builds, starts what isn't running, deploys. A stack that is already up is brought up to date and keeps its data.
+
+    LocalStackError says what went wrong; a stack that could not be started leaves no process behind.
+    """
+    options = options or Options()
+    architecture = sam.architecture()
+    if found := find(folder):
+        if found.options != options:
+            raise LocalStackError("the local stack is up with other options: stop it first, with `make down`")
+        return deploy(found, say)
+    stop(folder)
+    say("Building the functions and their layer (sam build) …")
+    sam.build(folder)
+    say("Starting AWS (MiniStack)" + ("" if options.clevertap_endpoint else " and CleverTap (emulated)") + " …")
+    try:
+        stack = _deployed(_started(folder, options), architecture, say)
+        _put_credentials(stack)
+    except BaseException:
+        stop(folder)
+        raise
+    return stack
+
+
+def deploy(stack: LocalStack, say: Say = _tell) -> LocalStack:
+    """Builds and deploys the code as it is now into a stack that is up."""
+    say("Building the functions and their layer (sam build) …")
+    sam.build(stack.folder)
+    return _deployed(stack, sam.architecture(), say)
+
+
+def find(folder: Path = FOLDER) -> LocalStack | None:
+    """The stack of `folder`, if all of it is up."""
+    stack = _read(folder)
+    if stack is None or not stack.outputs or not all(process.alive for process in stack.processes):
+        return None
+    return stack
+
+
+def stop(folder: Path = FOLDER) -> bool:
+    """Stops what runs of the stack of `folder`, in whatever state it is, and says whether anything did."""
+    stack = _read(folder)
+    if stack is None:
+        return False
+    stopped = [process for process in stack.processes if process.alive]
+    for process in stack.processes:
+        process.stop()
+    shutil.rmtree(folder / "tmp", ignore_errors=True)
+    _state(folder).unlink()
+    return bool(stopped)
+
+
+def _started(folder: Path, options: Options) -> LocalStack:
+    """The processes, with nothing deployed yet. Written down one by one, so that `stop` finds them whatever happens."""
+    # Nothing of the person's environment goes in here: the functions inherit it.
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    plain = {"HOME": str(temporary), "TMPDIR": str(temporary), "PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
+    aws_port = free_port(options.port)
+    aws = Background.start(
+        "MiniStack",
+        [str(sam.VENV / "stack" / "bin" / "python"), "-m", "ministack"],
+        {
+            **plain,
+            **sam.CREDENTIALS,
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(aws_port),
+            "MINISTACK_REGION": sam.REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "AUTH": "true",  # a function may do what its role allows, and no more
+        },
+        folder / "ministack.log",
+    )
+    stack = LocalStack(folder, options, f"http://127.0.0.1:{aws_port}", options.clevertap_endpoint, (aws,))
+    _write(stack)
+    if not options.clevertap_endpoint:
+        port = free_port()
+        accounts = [f"--account={account.account_id}:{account.passcode}" for account in (PRODUCTION, SANDBOX)]
+        clevertap = Background.start(
+            "the emulated CleverTap",
+            [sys.executable, "-m", "clevertap_emulator", f"--port={port}", *accounts],
+            {**plain, "PYTHONPATH": str(sam.ROOT / "tools")},
+            folder / "clevertap.log",
+        )
+        stack = replace(stack, clevertap_url=f"http://127.0.0.1:{port}", processes=(aws, clevertap))
+        _write(stack)
+        clevertap.require(port, START_SECONDS)
+    aws.require(aws_port, START_SECONDS)
+    return stack
+
+
+def _deployed(stack: LocalStack, architecture: str, say: Say) -> LocalStack:
+    say("Deploying template.yaml (sam deploy) …")
+    parameters = {
+        "Stage": STAGE,
+        "Architecture": architecture,
+        "CleverTapEndpoint": stack.clevertap_url,
+        "RetryBaseSeconds": str(stack.options.retry_base_seconds),
+        "RetryMaxSeconds": str(stack.options.retry_max_seconds),
+        "BatchWindowSeconds": str(stack.options.batch_window_seconds),
+        "MaxConcurrency": str(stack.options.max_concurrency),
+    }
+    sam.deploy(stack.folder, name=STACK_NAME, endpoint=stack.aws_url, parameters=parameters)
+    described = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    stack = replace(stack, outputs=outputs)
+    _write(stack)
+    return stack
+
+
+def _put_credentials(stack: LocalStack) -> None:
+    """What `docs` tell a person to put by hand: both secrets and the settings of the app named default."""
+    secrets = stack.client("secretsmanager")
+    secrets.put_secret_value(
+        SecretId=stack.outputs["DefaultPurchaselySecretName"],
+        SecretString=json.dumps({"shared_secrets": [SHARED_SECRET]}),
+    )
+    secrets.put_secret_value(
+        SecretId=stack.outputs["DefaultCleverTapSecretName"],
+        SecretString=json.dumps({"production": asdict(PRODUCTION), "sandbox": asdict(SANDBOX)}),
+    )
+    stack.client("ssm").put_parameter(
+        Name=stack.outputs["DefaultSettingsParameter"], Value=json.dumps({"region": "eu1"}), Overwrite=True
+    )
+
+
+def _state(folder: Path) -> Path:
+    return folder / "state.json"
+
+
+def _write(stack: LocalStack) -> None:
+    state = {
+        "options": asdict(stack.options),
+        "aws_url": stack.aws_url,
+        "clevertap_url": stack.clevertap_url,
+        "processes": [asdict(process) for process in stack.processes],
+        "outputs": dict(stack.outputs),
+    }
+    written = _state(stack.folder).with_suffix(".new")
+    written.write_text(json.dumps(state, indent=2))
+    written.replace(_state(stack.folder))
+
+
+def _read(folder: Path) -> LocalStack | None:
+    try:
+        state = json.loads(_state(folder).read_text())
+    except FileNotFoundError:
+        return None
+    return LocalStack(
+        folder=folder,
+        # An older version of this code may have known other options; its processes must still be found.
+        options=Options(**{name: value for name, value in state["options"].items() if name in Options.__slots__}),
+        aws_url=state["aws_url"],
+        clevertap_url=state["clevertap_url"],
+        processes=tuple(Background(**process) for process in state["processes"]),
+        outputs=state["outputs"],
+    )
