@@ -1,0 +1,317 @@
+"""The stack's AWS resources, in moto, with every call counted and any call open to a script."""
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from botocore.client import BaseClient
+from botocore.exceptions import BotoCoreError, ConnectTimeoutError
+from tests.integration.clevertap import ScriptedClevertap
+from tests.integration.webhook import NOW_MS, SECRET
+
+from purchasely_clevertap.breaker import Breaker
+from purchasely_clevertap.clevertap.client import Client
+from purchasely_clevertap.clients import Clients
+from purchasely_clevertap.credentials import CredentialsStore
+from purchasely_clevertap.fate import Outcome
+from purchasely_clevertap.forwarding import Forwarded, Forwarder
+from purchasely_clevertap.memory import Memory
+from purchasely_clevertap.message import Message, body_of
+from purchasely_clevertap.parked_queue import ParkedQueue
+from purchasely_clevertap.retry import Patience
+from purchasely_clevertap.secret import Secrets
+from purchasely_clevertap.settings_store import SettingsStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+STAGE = "test"
+DELIVERIES = "deliveries"
+SUBSCRIBERS = "subscribers"
+PRODUCTION = {"account_id": "PRODUCTION-ID", "passcode": "production-passcode"}
+SANDBOX = {"account_id": "SANDBOX-ID", "passcode": "sandbox-passcode"}
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that goes on only when told to: epoch milliseconds when called."""
+
+    ms: int = NOW_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def seconds(self) -> float:
+        return self.ms / 1000
+
+    def advance(self, seconds: float) -> None:
+        self.ms += int(seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """DynamoDB cancels the transaction for these causes, one for each item; "None" is an item not to blame."""
+
+    causes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """AWS answers this, and nothing changes."""
+
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+# What happens to a call: a fault (the code of an error; an error of the connection; a cancelled transaction), an
+# answer, or something that happens meanwhile, and then what would have happened anyway.
+type Step = str | BotoCoreError | Cancelled | Answered | Callable[[], object]
+
+
+@cache
+def _clients() -> Clients:
+    """One for all tests, as it parses the descriptions of the services. With one attempt: a retry would wait."""
+    return Clients(connect_timeout=1, read_timeout=1, attempts=1)
+
+
+def unreachable() -> BotoCoreError:
+    """AWS does not answer."""
+    return ConnectTimeoutError(endpoint_url="https://aws.invalid")
+
+
+class Calls:
+    """The calls of some AWS clients: what was asked, and a script for what is answered."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, dict[str, Any]]] = []
+        self._script: defaultdict[str, deque[Step]] = defaultdict(deque)
+        self._always: dict[str, Step] = {}
+
+    def watch[C: BaseClient](self, client: C) -> C:
+        """`client`, its calls counted and scripted here from now on."""
+        client.meta.events.register("before-parameter-build", self._made)
+        client.meta.events.register("before-call", self._answer)
+        return client
+
+    def next(self, operation: str, *steps: Step) -> None:
+        """One step for each of the next calls of `operation`."""
+        self._script[operation].extend(steps)
+
+    def always(self, operation: str, step: Step) -> None:
+        """`step` for every call of `operation` that has no step of its own."""
+        self._always[operation] = step
+
+    def mend(self) -> None:
+        """From now on every call is answered as it should."""
+        self._script.clear()
+        self._always.clear()
+
+    def of(self, operation: str) -> list[dict[str, Any]]:
+        """The parameters of each call of `operation`."""
+        return [parameters for name, parameters in self.made if name == operation]
+
+    def _made(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self.made.append((model.name, dict(params)))
+
+    def _answer(self, model: Any, **_: Any) -> Any:
+        steps = self._script[model.name]
+        step = steps.popleft() if steps else self._always.get(model.name)
+        match step:
+            case None:
+                return None
+            case str(code):
+                return _refused(code)
+            case BotoCoreError():
+                raise step
+            case Cancelled(causes):
+                return _refused("TransactionCanceledException", CancellationReasons=[{"Code": each} for each in causes])
+            case Answered(content):
+                return SimpleNamespace(status_code=200), dict(content)
+            case _:
+                step()
+                return None
+
+
+def _refused(code: str, **more: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
+    return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "scripted"}, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedMessage:
+    """A message of the parked queue, with the text of each of its attributes."""
+
+    body: bytes
+    attributes: Mapping[str, str]
+
+
+class Cloud:
+    """Queues, tables, secrets and settings as the template makes them; `calls` are those of every client from here."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.calls = Calls()
+        self._clients = _clients()
+        self.sqs = self.calls.watch(self._clients.sqs())
+        self.dynamodb = self.calls.watch(self._clients.dynamodb())
+        self.secretsmanager = self.calls.watch(self._clients.secretsmanager())
+        self.ssm = self.calls.watch(self._clients.ssm())
+        self.events_url, self.parked_url, self.dead_letters_url = (
+            self.sqs.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "1048576"})["QueueUrl"]
+            for name in ("events", "parked", "dead-letters")
+        )
+        for table, key in ((DELIVERIES, "event"), (SUBSCRIBERS, "subscriber")):
+            self.dynamodb.create_table(
+                TableName=table,
+                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        self.put_secret("purchasely", {"shared_secrets": [SECRET]})
+        self.put_secret("clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})
+        self.calls.made.clear()
+
+    def put_secret(self, name: str, value: object, *, app: str = "default") -> None:
+        """Puts a secret of `app`: as JSON, or `value` itself when it is text."""
+        text = value if isinstance(value, str) else json.dumps(value)
+        secret_id = f"purchasely-clevertap/{STAGE}/{app}/{name}"
+        try:
+            self.secretsmanager.put_secret_value(SecretId=secret_id, SecretString=text)
+        except self.secretsmanager.exceptions.ResourceNotFoundException:
+            self.secretsmanager.create_secret(Name=secret_id, SecretString=text)
+
+    def delete_secret(self, name: str, *, app: str = "default") -> None:
+        secret_id = f"purchasely-clevertap/{STAGE}/{app}/{name}"
+        self.secretsmanager.delete_secret(SecretId=secret_id, ForceDeleteWithoutRecovery=True)
+
+    def put_settings(self, value: object, *, app: str = "default") -> int:
+        """Puts the settings of `app`, as JSON or as the text they are; gives their version."""
+        text = value if isinstance(value, str) else json.dumps(value)
+        name = f"/purchasely-clevertap/{STAGE}/{app}/settings"
+        return self.ssm.put_parameter(Name=name, Value=text, Type="String", Overwrite=True)["Version"]
+
+    def drain(self, queue_url: str) -> list[ParkedMessage]:
+        """What stands on a queue, in no order; afterwards it is empty."""
+        found: list[ParkedMessage] = []
+        while received := self.sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for each in received:
+                attributes = {name: value["StringValue"] for name, value in each.get("MessageAttributes", {}).items()}
+                found.append(ParkedMessage(body_of(each["Body"]), attributes))
+                self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=each["ReceiptHandle"])
+        return found
+
+    def parked(self) -> list[ParkedMessage]:
+        return self.drain(self.parked_url)
+
+    def entry(self, event_id: str, *, app: str = "default") -> dict[str, Any]:
+        """What the deliveries table has of an event, in Python's own types; empty when it has nothing."""
+        item = self.dynamodb.get_item(TableName=DELIVERIES, Key={"event": {"S": f"{app}#{event_id}"}}, ConsistentRead=True)
+        return {name: _plain(value) for name, value in item.get("Item", {}).items()}
+
+    def subscriber(self, key: str) -> dict[str, Any]:
+        """What the subscribers table has under `key`; empty when it has nothing."""
+        item = self.dynamodb.get_item(TableName=SUBSCRIBERS, Key={"subscriber": {"S": key}}, ConsistentRead=True)
+        return {name: _plain(value) for name, value in item.get("Item", {}).items()}
+
+    def secrets(self, name: str) -> Secrets:
+        return Secrets(self.secretsmanager, stage=STAGE, name=name, clock=self.clock.seconds)
+
+    def memory(
+        self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda seconds: None
+    ) -> Memory:
+        """A worker's view of the two tables, through `calls` if they are given. It never waits."""
+        dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb())
+        return Memory(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=pause)
+
+    def worker(self, client: Client, *, name: str = "worker-1", endpoint: str = "") -> "Worker":
+        """A forwarder with connections of its own, which uploads through `client`."""
+        return Worker(self, self._clients, client, name, endpoint)
+
+
+class Worker:
+    """A forwarder at work; `calls` are the calls of its own clients."""
+
+    def __init__(self, cloud: Cloud, clients: Clients, client: Client, name: str, endpoint: str) -> None:
+        self.calls = Calls()
+        self.refused_settings: list[tuple[str, int, tuple[str, ...]]] = []
+        self.pauses: list[float] = []
+        self._clock = cloud.clock
+        seconds = cloud.clock.seconds
+        self._forwarder = Forwarder(
+            memory=Memory(
+                self.calls.watch(clients.dynamodb()),
+                deliveries=DELIVERIES,
+                subscribers=SUBSCRIBERS,
+                pause=self.pauses.append,
+            ),
+            client=client,
+            settings=SettingsStore(
+                self.calls.watch(clients.ssm()),
+                stage=STAGE,
+                clock=seconds,
+                refused=lambda *refused: self.refused_settings.append(refused),
+            ),
+            credentials=CredentialsStore(
+                Secrets(
+                    self.calls.watch(clients.secretsmanager()),
+                    stage=STAGE,
+                    name="clevertap",
+                    clock=seconds,
+                ),
+                endpoint=endpoint,
+            ),
+            parked=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.parked_url),
+            breaker=Breaker(base=30, most=300, clock=seconds),
+            patience=Patience(),
+            clock=cloud.clock,
+            owner=name,
+        )
+
+    def forward(self, *messages: Message, seconds_left: float = 60) -> Forwarded:
+        """Forwards a batch; the function is stopped `seconds_left` after its beginning, by the clock."""
+        ends = self._clock.seconds() + seconds_left
+        return self._forwarder.forward(messages, lambda: ends - self._clock.seconds())
+
+    def outcomes(self, *messages: Message, seconds_left: float = 60) -> list[Outcome]:
+        """Forwards a batch; what becomes of each message, in their order."""
+        found = {
+            each.message.id: each.outcome for each in self.forward(*messages, seconds_left=seconds_left).handled
+        }
+        return [found[message.id] for message in messages]
+
+    def outcome(self, message: Message, *, seconds_left: float = 60) -> Outcome:
+        """Forwards a single message."""
+        (outcome,) = self.outcomes(message, seconds_left=seconds_left)
+        return outcome
+
+
+def _plain(value: "AttributeValueTypeDef") -> Any:
+    match value:
+        case {"S": text}:
+            return text
+        case {"N": number}:
+            return int(number)
+        case {"SS": texts}:
+            return set(texts)
+        case _:
+            raise ValueError(f"the tables hold no {value}")
+
+
+def deliver_all(
+    cloud: Cloud, clevertap: ScriptedClevertap, messages: Sequence[Message], *, wait: float = 120, most: int = 20
+) -> dict[str, Outcome]:
+    """Forwards what comes again until nothing does, `wait` seconds apart; the last outcome of each message."""
+    worker = cloud.worker(clevertap)
+    outcomes: dict[str, Outcome] = {}
+    left = list(messages)
+    for _ in range(most):
+        if not left:
+            return outcomes
+        outcomes |= dict(zip((each.id for each in left), worker.outcomes(*left), strict=True))
+        left = [each for each in left if outcomes[each.id].fate == "in_flight"]
+        cloud.clock.advance(wait)
+    raise AssertionError(f"still in flight: {[outcomes[each.id] for each in left]}")

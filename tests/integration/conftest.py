@@ -1,0 +1,54 @@
+"""What every integration test has: AWS by moto, a CleverTap that follows a script, a clock that stands still."""
+
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from tests.integration.clevertap import ScriptedClevertap
+from tests.integration.cloud import Clock, Cloud
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that would reach another host fails, whatever the code under test makes of the error."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def checked_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ip_address(address[0]).is_loopback:
+            pytest.fail(f"a connection to {address}")
+        connect(self, address)
+
+    def checked_look_up(host: Any, *args: Any, **options: Any) -> Any:
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            pytest.fail(f"a look-up of {host}")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", checked_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", checked_look_up)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty AWS account in this process."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cloud(aws: None, clock: Clock) -> Cloud:  # noqa: ARG001 - it must be there first
+    """The stack's queues, tables, secrets and settings, with the app named default set up."""
+    return Cloud(clock)
+
+
+@pytest.fixture
+def clevertap() -> ScriptedClevertap:
+    return ScriptedClevertap()

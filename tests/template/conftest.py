@@ -1,0 +1,9 @@
+import pytest
+
+from tests.template.template import Template
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    """The template as it is deployed when nothing is chosen."""
+    return Template.load()

@@ -1,0 +1,76 @@
+"""What `sam build` makes of the layer and the functions, and the versions that go into it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.template.template import ROOT
+
+LAYER_REQUIREMENTS = ROOT / "layers" / "bridge" / "requirements.txt"
+TOOLS = sorted((ROOT / "tools" / "requirements").glob("*.txt"))
+UNCHECKED_HASH = 0b01  # the flags of a compiled file, PEP 552
+
+
+@pytest.fixture(scope="session")
+def layer(built: Path) -> Path:
+    return built / "BridgeLayer" / "python"
+
+
+def test_what_is_compiled_is_there_for_both_processors(layer: Path) -> None:
+    compiled = sorted(path.relative_to(layer) for path in layer.rglob("*.so"))
+    modules = {path.with_name(path.name.split(".")[0]) for path in compiled}
+
+    assert {str(module) for module in modules} >= {"orjson/orjson", "pydantic_core/_pydantic_core"}
+    assert compiled == sorted(
+        module.with_name(f"{module.name}.cpython-313-{machine}-linux-gnu.so")
+        for module in modules
+        for machine in ("x86_64", "aarch64")
+    )
+
+
+def test_every_module_is_compiled_and_never_checked_against_a_date(layer: Path) -> None:
+    sources = {path.relative_to(layer) for path in layer.rglob("*.py")}
+    compiled = {path.parent.parent.relative_to(layer) / f"{path.name.split('.')[0]}.py" for path in _compiled(layer)}
+
+    assert Path("purchasely_clevertap/settings.py") in sources
+    assert sources == compiled
+    assert {int.from_bytes(path.read_bytes()[4:8], "little") for path in _compiled(layer)} == {UNCHECKED_HASH}
+
+
+def test_the_layer_holds_what_is_needed_and_nothing_else(layer: Path) -> None:
+    holds = {path.name for path in layer.iterdir()} - {"__pycache__"}
+
+    assert holds >= {"aws_lambda_powertools", "orjson", "purchasely_clevertap", "pydantic", "requests"}
+    assert not holds & {"bin", "boto3", "botocore", "pip", "tests"}
+    assert not [name for name in holds if name.endswith(".dist-info")]
+
+
+@pytest.mark.parametrize("function", ["IngestFunction", "ForwarderFunction"])
+def test_a_function_is_its_own_code_alone(built: Path, function: str) -> None:
+    assert sorted(path.name for path in (built / function).iterdir()) == ["app.py", "requirements.txt"]
+
+
+@pytest.mark.parametrize("requirements", [LAYER_REQUIREMENTS, *TOOLS], ids=lambda path: path.stem)
+def test_every_version_is_exact_and_comes_from_whatever_index_there_is(requirements: Path) -> None:
+    lines = requirements.read_text().splitlines()[1:]
+
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+
+
+def test_tests_run_with_the_versions_of_the_layer() -> None:
+    tools = ROOT / "tools" / "requirements" / "dev.txt"
+
+    assert set(LAYER_REQUIREMENTS.read_text().splitlines()[1:]) <= set(tools.read_text().splitlines()[1:])
+
+
+def test_the_runtime_brings_nothing_that_could_hide_a_gap_in_the_layer() -> None:
+    runtime = {line.split("==")[0] for line in (ROOT / "tools/requirements/runtime.txt").read_text().splitlines()[1:]}
+
+    assert not runtime & {"aws_lambda_powertools", "orjson", "pydantic", "requests", "typing_extensions"}
+
+
+def _compiled(layer: Path) -> Iterator[Path]:
+    return layer.rglob("*.pyc")

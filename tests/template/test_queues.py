@@ -1,0 +1,67 @@
+"""The queues: what was answered 200 stays until it is delivered or parked."""
+
+import pytest
+
+from tests.template.template import Template
+
+FOURTEEN_DAYS = 14 * 24 * 3600  # the most SQS has
+QUEUES = ["EventsQueue", "DeadLetterQueue", "ParkedQueue"]
+
+
+def test_there_are_three_queues(template: Template) -> None:
+    assert sorted(template.of_type("AWS::SQS::Queue")) == sorted(QUEUES)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_is_standard_so_that_a_batch_fills_an_upload(template: Template, queue: str) -> None:
+    assert "FifoQueue" not in template.properties(queue)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_is_encrypted_and_takes_the_largest_message(template: Template, queue: str) -> None:
+    assert template.properties(queue)["SqsManagedSseEnabled"] is True
+    assert template.properties(queue)["MaximumMessageSize"] == 1024 * 1024
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_keeps_events_as_long_as_it_can(template: Template, queue: str) -> None:
+    assert template.properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_outlives_the_stack_and_is_not_in_the_way_of_the_next(template: Template, queue: str) -> None:
+    assert template.resources[queue]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert template.resources[queue]["UpdateReplacePolicy"] == "Retain"
+    assert "QueueName" not in template.properties(queue)
+
+
+def test_dead_letters_keep_at_least_as_long_as_events(template: Template) -> None:
+    """A message that is moved keeps the time at which it first came."""
+    events, dead = (
+        template.properties(queue)["MessageRetentionPeriod"] for queue in ("EventsQueue", "DeadLetterQueue")
+    )
+
+    assert dead >= events
+
+
+def test_an_event_that_kills_its_forwarder_ends_as_a_dead_letter_well_before_it_expires(template: Template) -> None:
+    events = template.properties("EventsQueue")
+    redrive = events["RedrivePolicy"]
+
+    assert redrive["deadLetterTargetArn"] == "DeadLetterQueue.Arn"
+    assert redrive["maxReceiveCount"] * events["VisibilityTimeout"] < FOURTEEN_DAYS / 2
+
+
+def test_patient_retries_never_end_as_a_dead_letter(template: Template) -> None:
+    """40 hours of outage at the slowest pace, with as many receives again for crashes and redrives."""
+    pauses = 40 * 3600 / template.parameters["RetryMaxSeconds"]
+
+    assert template.properties("EventsQueue")["RedrivePolicy"]["maxReceiveCount"] > 2 * pauses
+
+
+@pytest.mark.parametrize("queue", ["EventsQueue", "DeadLetterQueue"])
+def test_a_message_stays_hidden_while_any_forwarder_may_still_hold_it(template: Template, queue: str) -> None:
+    timeout = template.properties("ForwarderFunction")["Timeout"]
+    longest_window = template.document["Parameters"]["BatchWindowSeconds"]["MaxValue"]
+
+    assert template.properties(queue)["VisibilityTimeout"] >= 6 * timeout + longest_window

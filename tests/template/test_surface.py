@@ -1,0 +1,162 @@
+"""What others depend on: parameters, outputs, names, the order in which the template is read."""
+
+import ast
+import json
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.template.template import ROOT, Template
+
+
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [
+        ("Stage", "dev"),
+        ("Architecture", "arm64"),
+        ("CleverTapEndpoint", ""),
+        ("RetryBaseSeconds", 30),
+        ("RetryMaxSeconds", 3600),
+        ("MaxConcurrency", 5),
+        ("BatchWindowSeconds", 5),
+        ("BatchSize", 1000),
+        ("AlarmEmail", ""),
+        ("LogLevel", "INFO"),
+        ("SignatureToleranceSeconds", 22 * 24 * 3600),
+    ],
+)
+def test_parameter_has_its_default(template: Template, parameter: str, default: object) -> None:
+    assert template.parameters[parameter] == default
+
+
+def test_every_parameter_has_a_default_and_says_what_it_is(template: Template) -> None:
+    for name, parameter in template.document["Parameters"].items():
+        assert {"Default", "Description"} <= set(parameter), name
+
+
+def test_every_parameter_is_asked_for_in_a_group(template: Template) -> None:
+    groups = template.document["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(template.document["Parameters"])
+
+
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("WebhookUrl", "https://WebhookApi.execute-api.eu-west-1.amazonaws.com/webhooks/default"),
+        ("ApiId", "WebhookApi"),
+        ("EventsQueueUrl", "EventsQueue"),
+        ("ParkedQueueUrl", "ParkedQueue"),
+        ("DeadLetterQueueUrl", "DeadLetterQueue"),
+        ("DeliveriesTableName", "DeliveriesTable"),
+        ("SubscribersTableName", "SubscribersTable"),
+        ("IngestFunctionName", "IngestFunction"),
+        ("ForwarderFunctionName", "ForwarderFunction"),
+        ("DefaultPurchaselySecretName", "purchasely-clevertap/dev/default/purchasely"),
+        ("DefaultCleverTapSecretName", "purchasely-clevertap/dev/default/clevertap"),
+        ("DefaultSettingsParameter", "DefaultSettings"),
+        ("AccessLogGroup", "AccessLog"),
+        ("IngestLogGroup", "IngestLog"),
+        ("ForwarderLogGroup", "ForwarderLog"),
+        ("AlarmTopicArn", "AlarmTopic"),
+        (
+            "DashboardUrl",
+            "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/Dashboard",
+        ),
+    ],
+)
+def test_output_tells_where_something_is(template: Template, output: str, value: str) -> None:
+    assert template.output(output) == value
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_app_default_has_placeholders_under_the_names_that_every_app_has(stage: str) -> None:
+    template = Template.load(Stage=stage)
+    purchasely = template.properties("DefaultPurchaselySecret")
+    clevertap = template.properties("DefaultCleverTapSecret")
+    settings = template.properties("DefaultSettings")
+
+    assert purchasely["Name"] == f"purchasely-clevertap/{stage}/default/purchasely"
+    assert json.loads(purchasely["SecretString"]) == {"shared_secrets": ["REPLACE_ME"]}
+    assert clevertap["Name"] == f"purchasely-clevertap/{stage}/default/clevertap"
+    assert json.loads(clevertap["SecretString"]) == {
+        "production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}
+    }
+    assert settings["Name"] == f"/purchasely-clevertap/{stage}/default/settings"
+    assert json.loads(settings["Value"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("resource", "properties"),
+    [
+        ("DefaultPurchaselySecret", {"Name", "SecretString"}),
+        ("DefaultCleverTapSecret", {"Name", "SecretString"}),
+        ("DefaultSettings", {"Name", "Type", "Tier", "Value"}),
+    ],
+)
+def test_nothing_may_change_beside_a_value_that_people_put(
+    template: Template, resource: str, properties: set[str]
+) -> None:
+    """CloudFormation writes its own value again when another property changes, and undoes theirs."""
+    assert set(template.properties(resource)) == properties
+
+
+def test_settings_may_grow_beyond_the_standard_tier(template: Template) -> None:
+    assert template.properties("DefaultSettings")["Tier"] == "Intelligent-Tiering"
+
+
+@pytest.mark.parametrize(("function", "folder"), [("IngestFunction", "ingest"), ("ForwarderFunction", "forwarder")])
+def test_a_function_is_given_exactly_the_variables_that_it_reads(
+    template: Template, function: str, folder: str
+) -> None:
+    given = {name for name in template.environment(function) if not name.startswith("POWERTOOLS_")}
+
+    assert given == _variables(ROOT / "functions" / folder / "app.py")
+
+
+def _variables(source: Path) -> set[str]:
+    """The names in every `os.environ["NAME"]` of a module."""
+    return {
+        node.slice.value
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Subscript)
+        and ast.unparse(node.value) == "os.environ"
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+    }
+
+
+def test_the_template_reads_as_an_event_travels(template: Template) -> None:
+    order = list(template.resources)
+    way = [
+        "WebhookApi",
+        "IngestFunction",
+        "EventsQueue",
+        "ForwarderFunction",
+        "DeliveriesTable",
+        "IngestLog",
+        "Dashboard",
+    ]
+
+    assert all(order.index(one) < order.index(next_one) for one, next_one in pairwise(way))
+
+
+def test_there_is_a_deploy_for_dev_and_one_for_prod() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    dev, prod = (config[stage]["deploy"]["parameters"] for stage in ("dev", "prod"))
+
+    assert "Stage=dev" in dev["parameter_overrides"].split()
+    assert "Stage=prod" in prod["parameter_overrides"].split()
+    assert dev["stack_name"] != prod["stack_name"]
+    assert prod["confirm_changeset"]
+
+
+def test_samconfig_overrides_only_what_there_is(template: Template) -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides = " ".join(config[stage]["deploy"]["parameters"]["parameter_overrides"] for stage in ("dev", "prod"))
+
+    assert set(re.findall(r"(\w+)=", overrides)) <= set(template.document["Parameters"])

@@ -1,0 +1,166 @@
+"""What an account of the emulated CleverTap stores."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clevertap_emulator.account import Account, Profile, Stored, Violation
+from clevertap_emulator.properties import Json, Object
+from clevertap_emulator.rules import Refusal, refusal
+
+
+def event(name: str = "Renewed", identity: str = "user-1", **data: Json) -> Object:
+    return {"type": "event", "identity": identity, "evtName": name, "evtData": data}
+
+
+def profile(data: Object, **ids: Json) -> Object:
+    return {"type": "profile", "profileData": data, **(ids or {"identity": "user-1"})}
+
+
+def take(account: Account, *records: Json, request: int = 1, store: bool = True) -> Sequence[Refusal | None]:
+    return account.take(records, request=request, at=1_700_000_000.0, scripted={}, store=store)
+
+
+def properties(*changes: Object) -> Object:
+    account = Account("A")
+    assert not any(take(account, *map(profile, changes)))
+    return account.profiles()[0].properties
+
+
+def test_accepted_records_are_stored_in_order_with_their_place_and_time() -> None:
+    account = Account("A")
+    assert take(account, event("One"), {}, event("Two")) == [None, refusal(524), None]
+    assert take(account, event("Three"), request=2) == [None]
+    assert account.records == [
+        Stored(1, 1, 1_700_000_000.0, event("One"), False),
+        Stored(1, 3, 1_700_000_000.0, event("Two"), False),
+        Stored(2, 1, 1_700_000_000.0, event("Three"), False),
+    ]
+
+
+def test_a_violation_says_where_it_was() -> None:
+    account = Account("A")
+    take(account, event(), event(price=None), request=7)
+    assert account.violations == [Violation("A", 7, 2, "evtData.price: null")]
+
+
+def test_a_dry_run_judges_and_stores_nothing() -> None:
+    account = Account("A")
+    assert take(account, event(price=None), profile({"a": 1}), {}, store=False) == [None, None, refusal(524)]
+    assert (account.records, account.violations, account.profiles()) == ([], [], [])
+
+
+def test_scripted_refusals_come_on_top_of_the_rules() -> None:
+    account = Account("A")
+    scripted = {2: refusal(555)}
+    outcome = account.take([event("One"), event("Two"), {}], request=1, at=0.0, scripted=scripted)
+    assert outcome == [None, refusal(555), refusal(524)]
+    assert [stored.record for stored in account.records] == [event("One")]
+
+
+def test_the_513th_event_type_is_discarded_and_names_ignore_case_and_spaces() -> None:
+    account = Account("A")
+    assert not any(take(account, *(event(f"Event {number}") for number in range(512))))
+    assert take(account, event("EVENT0"), event("One more"), event(" event 511")) == [None, refusal(528), None]
+    assert take(account, event("One more"), store=False) == [refusal(528)]
+
+
+def test_a_refused_event_uses_up_no_event_type() -> None:
+    account = Account("A")
+    take(account, *(event(f"Event {number}", identity="") for number in range(600)))
+    assert take(account, event("Renewed")) == [None]
+
+
+def test_a_dry_run_uses_up_no_event_type() -> None:
+    account = Account("A")
+    take(account, *(event(f"Event {number}") for number in range(512)), store=False)
+    assert take(account, event("Renewed")) == [None]
+
+
+def test_an_unknown_identity_creates_a_user() -> None:
+    account = Account("A")
+    take(account, event(identity="user-1"), event(identity="user-2"), event(identity="user-1"))
+    assert account.profiles() == [Profile(("user-1",), (), {}), Profile(("user-2",), (), {})]
+
+
+def test_object_id_and_identity_in_a_profile_become_one_user() -> None:
+    account = Account("A")
+    take(account, profile({"identity": "user-1", "plan": "yearly"}, objectId="__h1"), event(identity="user-1"))
+    take(account, profile({"trial": True}, objectId="__h1"))
+    assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "trial": True})]
+
+
+def test_two_known_users_become_one_and_the_values_of_the_identity_stay() -> None:
+    account = Account("A")
+    take(account, profile({"plan": "monthly", "device": "phone"}, objectId="__h1"), profile({"plan": "yearly"}))
+    take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"seen": 1}, objectId="__h1"))
+    assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "device": "phone", "seen": 1})]
+
+
+def test_every_id_of_two_users_leads_to_the_one_they_became() -> None:
+    account = Account("A")
+    take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"identity": "user-2"}, objectId="__h2"))
+    take(account, profile({"identity": "user-1"}, objectId="__h2"), profile({"plan": "yearly"}, identity="user-2"))
+    assert account.profiles() == [Profile(("user-1", "user-2"), ("__h1", "__h2"), {"plan": "yearly"})]
+
+
+def test_the_last_value_stays_and_others_are_kept() -> None:
+    assert properties({"plan": "monthly", "a": 1}, {"plan": "yearly"}) == {"plan": "yearly", "a": 1}
+
+
+def test_dates_are_stored_as_they_are_written() -> None:
+    assert properties({"since": "$D_1700000000"}) == {"since": "$D_1700000000"}
+
+
+def test_add_and_remove_work_on_several_values() -> None:
+    assert properties({"tags": {"$add": ["a", "b"]}}, {"tags": {"$add": ["b", "c"]}}) == {"tags": ["a", "b", "c"]}
+    assert properties({"tags": {"$add": ["a", "b"]}}, {"tags": {"$remove": ["a", "x"]}}) == {"tags": ["b"]}
+    assert properties({"tags": "a"}, {"tags": {"$add": ["b"]}}) == {"tags": ["a", "b"]}
+    assert properties({"tags": {"$add": ["a"]}}, {"tags": {"$remove": ["a"]}}) == {}
+    assert properties({"tags": {"$remove": ["a"]}}) == {}
+
+
+def test_incr_and_decr_count() -> None:
+    assert properties({"n": {"$incr": 2}}, {"n": {"$incr": 3}}, {"n": {"$decr": 1}}) == {"n": 4}
+    assert properties({"n": {"$decr": 1.5}}) == {"n": -1.5}
+
+
+def test_delete_takes_a_property_away() -> None:
+    assert properties({"a": 1, "b": 2}, {"a": {"$delete": 1}, "c": {"$delete": True}}) == {"b": 2}
+
+
+def test_counting_on_a_text_changes_nothing_and_is_a_violation() -> None:
+    account = Account("A")
+    take(account, profile({"n": ""}), profile({"n": {"$incr": 1}}))
+    assert account.profiles()[0].properties == {"n": ""}
+    assert [violation.reason for violation in account.violations] == ["profileData.n: counting on other than a number"]
+
+
+def test_a_profile_holds_256_custom_keys_beside_the_predefined_ones() -> None:
+    account = Account("A")
+    take(account, profile({f"k{number}": number for number in range(256)}))
+    take(account, profile({"one more": 1, "k0": "changed", "Email": "a@b.example", "MSG-push": True}))
+    held = account.profiles()[0].properties
+    assert (len(held), held["k0"], held["Email"]) == (258, "changed", "a@b.example")
+    assert [violation.reason for violation in account.violations] == ["profileData.one more: more than 256 custom keys"]
+
+
+def test_a_lost_answer_marks_the_records_of_its_request_alone() -> None:
+    account = Account("A")
+    take(account, event("One"), event("Two"), request=1)
+    take(account, event("Three"), request=2)
+    account.lose_answer(1)
+    assert [stored.answer_lost for stored in account.records] == [True, True, False]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["$add", "$remove"]), st.lists(st.text(max_size=2), min_size=1, max_size=3))))
+def test_several_values_are_a_set(changes: list[tuple[str, list[str]]]) -> None:
+    expected: set[str] = set()
+    for operator, items in changes:
+        expected = expected | set(items) if operator == "$add" else expected - set(items)
+    operations: list[Object] = [{"tags": {operator: [*items]}} for operator, items in changes]
+    values = properties({}, *operations).get("tags", [])
+    assert isinstance(values, list)
+    assert len(values) == len(expected)
+    assert set(map(str, values)) == expected
