@@ -13,7 +13,10 @@ SETTINGS = f"arn:aws:ssm:{HERE}:parameter/purchasely-clevertap/dev"
 ROLES = {
     "IngestRole": {
         "EnqueueEvents": ({"sqs:SendMessage"}, {"EventsQueue.Arn"}),
-        "ReadPurchaselySecrets": ({"secretsmanager:GetSecretValue"}, {f"{SECRET}/*/purchasely", f"{SECRET}/*/purchasely-??????"}),
+        "ReadPurchaselySecrets": (
+            {"secretsmanager:GetSecretValue"},
+            {f"{SECRET}/*/purchasely-??????"},
+        ),
         "NoteReceivedEvents": ({"dynamodb:UpdateItem"}, {"DeliveriesTable.Arn"}),
         "WriteItsLog": (
             {"logs:CreateLogStream", "logs:PutLogEvents"},
@@ -33,7 +36,10 @@ ROLES = {
         ),
         "ParkEvents": ({"sqs:SendMessage", "sqs:SendMessageBatch"}, {"ParkedQueue.Arn"}),
         "ReadSettings": ({"ssm:GetParameter"}, {f"{SETTINGS}/*/settings", f"{SETTINGS}/*/settings:*"}),
-        "ReadCleverTapSecrets": ({"secretsmanager:GetSecretValue"}, {f"{SECRET}/*/clevertap", f"{SECRET}/*/clevertap-??????"}),
+        "ReadCleverTapSecrets": (
+            {"secretsmanager:GetSecretValue"},
+            {f"{SECRET}/*/clevertap-??????"},
+        ),
         "Remember": (
             {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},

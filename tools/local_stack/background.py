@@ -61,12 +61,12 @@ class Background:
 
     def stop(self) -> None:
         """Ends the process and all that it has started; nothing happens when it is gone."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if not self.alive:
-                break
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
-            _wait(lambda: not self.alive, STOP_SECONDS)
+        if self.alive:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(self.pid, number)
+                if _wait(lambda: not self.alive and not _group(self.pid), STOP_SECONDS):
+                    break
         _children.pop(self.pid, None)
 
     def require(self, port: int, seconds: float) -> None:
@@ -98,12 +98,24 @@ def tail(log: Path, lines: int = 25) -> str:
 
 def _started(pid: int) -> str | None:
     """When the kernel started the process, in ticks since boot. None when there is none, or only its remains."""
+    status = _status(pid)
+    return status[18] if status else None
+
+
+def _group(leader: int) -> bool:
+    """Whether any process of the group is left."""
+    pids = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+    return any(status[1] == str(leader) for status in map(_status, pids) if status)
+
+
+def _status(pid: int) -> list[str] | None:
+    """What /proc tells of a process behind its state: parent, group, session … (proc(5)). None for one that ended."""
     try:
-        # The name in brackets may hold anything; behind it come the state, and as the 20th the start (proc(5)).
+        # The name stands in brackets and may hold anything, brackets too.
         state, *fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-    return None if state == "Z" else fields[18]
+    return None if state == "Z" else fields
 
 
 def _answers(port: int) -> bool:
@@ -112,7 +124,11 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait(done: Callable[[], bool], seconds: float) -> None:
+def _wait(done: Callable[[], bool], seconds: float) -> bool:
+    """Waits until `done`, and says whether it is."""
     end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
+    while not done():
+        if time.monotonic() > end:
+            return False
         time.sleep(0.05)
+    return True

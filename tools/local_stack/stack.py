@@ -180,6 +180,7 @@ def _started(folder: Path, options: Options) -> LocalStack:
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     plain = {"HOME": str(temporary), "TMPDIR": str(temporary), "PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
+    plain["PYTHONDONTWRITEBYTECODE"] = "1"  # as on Lambda's read-only disk
     aws_port = free_port(options.port)
     aws = Background.start(
         "MiniStack",

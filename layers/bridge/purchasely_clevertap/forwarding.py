@@ -28,8 +28,6 @@ from .subscriber import Subscriber, chronology
 
 # Kept back for settling what was uploaded.
 _SETTLING_SECONDS: Final = 8.0
-# Of an event's name in what is remembered and told of it: no name that CleverTap takes is longer.
-_NAME_CHARACTERS: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class _Work:
 
     @property
     def event_name(self) -> str | None:
-        return self.event.event_name[:_NAME_CHARACTERS] if self.event and self.event.event_name else None
+        return self.event.event_name if self.event else None
 
     @property
     def taken_over(self) -> bool:

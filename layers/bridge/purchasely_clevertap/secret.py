@@ -92,6 +92,8 @@ class Secrets:
         except self._secretsmanager.exceptions.ResourceNotFoundException:
             return Absent()
         except ClientError as error:
+            if _is_no_right_to_read(error):
+                return Absent()
             return Unusable(f"secret {name} cannot be read: {error.response['Error']['Code']}")
         except BotoCoreError as error:
             return Unusable(f"secret {name} cannot be read: {type(error).__name__}")
@@ -100,3 +102,13 @@ class Secrets:
         except ValueError:
             return Unusable(f"secret {name} is not JSON")
         return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object")
+
+
+def _is_no_right_to_read(error: ClientError) -> bool:
+    """Whether reading the secret was denied, rather than decrypting it.
+
+    The functions may read `…/{app}/{name}-??????`. A secret that does not exist has no such ARN, so AWS does not say
+    that it is missing but that reading it is not allowed.
+    """
+    given = error.response["Error"]
+    return given["Code"] == "AccessDeniedException" and "secretsmanager:GetSecretValue" in given.get("Message", "")
