@@ -27,8 +27,8 @@ def dates(key: str, milliseconds: int) -> dict[str, Any]:
     return {key: iso(milliseconds), f"{key}_ms": milliseconds}
 
 
-def payload(event_name: str = "SUBSCRIPTION_RENEWED", *, at: int = MOMENT, **changes: Any) -> dict[str, Any]:
-    """A v3 payload; a change to `...` takes the key away."""
+def payload(event_name: str = "SUBSCRIPTION_RENEWED", /, *, at: Any = MOMENT, **changes: Any) -> dict[str, Any]:
+    """A v3 payload, sent `at` that many epoch milliseconds; a change to `...` takes the key away."""
     given = {
         "api_version": 3,
         "event_name": event_name,
@@ -66,7 +66,11 @@ def payload(event_name: str = "SUBSCRIPTION_RENEWED", *, at: int = MOMENT, **cha
 
 def paid(amount: Any, in_usd: Any = ..., **changes: Any) -> dict[str, Any]:
     """The payload of a TRANSACTION_PROCESSED over `amount` EUR."""
-    money = {"amount_in_customer_currency": amount, "amount_in_usd": in_usd, "source_event_name": "SUBSCRIPTION_RENEWED"}
+    money = {
+        "amount_in_customer_currency": amount,
+        "amount_in_usd": in_usd,
+        "source_event_name": "SUBSCRIPTION_RENEWED",
+    }
     return payload("TRANSACTION_PROCESSED", **(money | changes))
 
 
@@ -82,7 +86,7 @@ def event_of(given: dict[str, Any]) -> Event:
     return event
 
 
-def event(event_name: str = "SUBSCRIPTION_RENEWED", *, at: int = MOMENT, **changes: Any) -> Event:
+def event(event_name: str = "SUBSCRIPTION_RENEWED", /, *, at: Any = MOMENT, **changes: Any) -> Event:
     """The event of `payload`."""
     return event_of(payload(event_name, at=at, **changes))
 
@@ -166,6 +170,7 @@ PAYLOADS = st.builds(
         },
     ),
     st.dictionaries(_KEYS, _VALUES, max_size=12),
-    st.dictionaries(_NEW_KEYS, _VALUES, max_size=6) | st.builds(lambda count: {f"k{i}": i for i in range(count)}, st.integers(60, 140)),
+    st.dictionaries(_NEW_KEYS, _VALUES, max_size=6)
+    | st.builds(lambda count: {f"k{i}": i for i in range(count)}, st.integers(60, 140)),
 )
 """Payloads that mostly can be read, however odd what they hold."""

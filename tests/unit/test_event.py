@@ -112,7 +112,9 @@ def test_unknown_keys_are_kept_with_their_values(unknown: dict[str, Any]) -> Non
     assert event_of(payload() | unknown).extra == IN_CURRENCY | unknown
 
 
-@pytest.mark.parametrize("key", ["extra", "is_known", "created_ms", "money", "model_config", "model_fields", "__dict__"])
+@pytest.mark.parametrize(
+    "key", ["extra", "is_known", "created_ms", "money", "model_config", "model_fields", "__dict__"]
+)
 def test_an_unknown_key_may_be_called_as_a_part_of_the_model_is(key: str) -> None:
     found = event(**{key: "value"})
     assert found.extra[key] == "value"
@@ -198,8 +200,10 @@ def test_a_date_and_its_twin_tell_the_same_millisecond(moment: int) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["2026-02-02T02:40:00Z", "2026-02-02T03:40:00+01:00", "2026-02-02T02:40:00.000000Z", "2026-02-02 02:40:00Z"]
-    + ["2026-02-02T02:40:00", 1_770_000_000, 1_770_000_000_000, "1770000000"],
+    [
+        *("2026-02-02T02:40:00Z", "2026-02-02T03:40:00+01:00", "2026-02-02T02:40:00.000000Z", "2026-02-02 02:40:00Z"),
+        *("2026-02-02T02:40:00", 1_770_000_000, 1_770_000_000_000, "1770000000"),
+    ],
 )
 def test_a_date_may_come_in_any_usual_form(given: Any) -> None:
     assert event(event_created_at=given, event_created_at_ms=...).created_ms == 1_770_000_000_000
@@ -241,7 +245,11 @@ def test_a_date_that_is_not_there_has_no_moment() -> None:
 def test_money_is_found_whatever_the_currency_of_the_console_is(currency: str, amount: float) -> None:
     found = event_of(
         paid(..., plan_price_in_usd=..., cumulated_revenues_in_usd=...)
-        | {f"amount_in_{currency}": amount, f"plan_price_in_{currency}": amount, f"cumulated_revenues_in_{currency}": amount}
+        | {
+            f"amount_in_{currency}": amount,
+            f"plan_price_in_{currency}": amount,
+            f"cumulated_revenues_in_{currency}": amount,
+        }
     )
     assert found.money("amount") == Money(amount, currency.upper())
     assert found.money("plan_price") == Money(amount, currency.upper())
@@ -267,7 +275,9 @@ def test_an_amount_without_a_currency_code_is_no_amount(currency: Any) -> None:
     assert event_of(paid(9.99, customer_currency=currency)).customer_amount() is None
 
 
-@pytest.mark.parametrize(("given", "found"), [(1, 1.0), ("1.5", 1.5), ("-2", -2.0), (0, 0.0), (-1.5, -1.5), ("1e3", 1000.0)])
+@pytest.mark.parametrize(
+    ("given", "found"), [(1, 1.0), ("1.5", 1.5), ("-2", -2.0), (0, 0.0), (-1.5, -1.5), ("1e3", 1000.0)]
+)
 def test_a_number_may_be_written_as_text(given: Any, found: float) -> None:
     assert number(given) == found
 
@@ -282,7 +292,9 @@ def test_a_key_in_a_currency_is_known_by_its_end(key: str) -> None:
     assert is_in_currency(key)
 
 
-@pytest.mark.parametrize("key", ["amount_in_customer_currency", "amount_in_USD", "amount_in_us", "x_amount_in_usd", "amount_in_usd\n"])
+@pytest.mark.parametrize(
+    "key", ["amount_in_customer_currency", "amount_in_USD", "amount_in_us", "x_amount_in_usd", "amount_in_usd\n"]
+)
 def test_no_other_key_is_in_a_currency(key: str) -> None:
     assert not is_in_currency(key)
 
@@ -322,11 +334,15 @@ def test_a_body_that_is_no_json_object_is_unreadable(given: bytes, words: str) -
     assert words in unreadable(given).detail
 
 
+A_DATE = "an ISO 8601 date from 1970 to 2199, or its epoch milliseconds as event_created_at_ms"
+
+
 @pytest.mark.parametrize(
     ("changes", "detail"),
     [
         ({"event_name": ...}, "event_name is missing; allowed: text of 1 to 512 characters"),
         ({"event_name": ""}, "event_name is ''; allowed: text of 1 to 512 characters"),
+        ({"event_name": "x" * 513}, f"event_name is '{'x' * 99}; allowed: text of 1 to 512 characters"),
         ({"event_name": True}, "event_name is True; allowed: text of 1 to 512 characters"),
         ({"event_name": None}, "event_name is None; allowed: text of 1 to 512 characters"),
         ({"environment": ...}, "environment is missing; allowed: SANDBOX or PRODUCTION"),
@@ -334,18 +350,15 @@ def test_a_body_that_is_no_json_object_is_unreadable(given: bytes, words: str) -
         ({"environment": None}, "environment is None; allowed: SANDBOX or PRODUCTION"),
         (
             {"event_created_at": "soon", "event_created_at_ms": ...},
-            "event_created_at is 'soon'; allowed: an ISO 8601 date from 1970 to 2199, "
-            "or its epoch milliseconds as event_created_at_ms",
+            f"event_created_at is 'soon'; allowed: {A_DATE}",
         ),
         (
             {"event_created_at": ..., "event_created_at_ms": 0},
-            "event_created_at_ms is 0; allowed: an ISO 8601 date from 1970 to 2199, "
-            "or its epoch milliseconds as event_created_at_ms",
+            f"event_created_at_ms is 0; allowed: {A_DATE}",
         ),
         (
             {"event_created_at": ..., "event_created_at_ms": ...},
-            "event_created_at is missing; allowed: an ISO 8601 date from 1970 to 2199, "
-            "or its epoch milliseconds as event_created_at_ms",
+            f"event_created_at is missing; allowed: {A_DATE}",
         ),
     ],
 )
@@ -365,14 +378,17 @@ def test_an_unreadable_event_names_every_key_at_fault() -> None:
 
 @pytest.mark.parametrize("key", ["event_name", "environment", "event_created_at"])
 def test_an_unreadable_event_stays_short_however_long_its_values(key: str) -> None:
-    found = unreadable(payload(**({key: "x" * 100_000} | ({"event_created_at_ms": ...} if "created" in key else {}))))
+    found = unreadable(payload(**{"event_created_at_ms": ..., key: "x" * 100_000}))
     assert len(found.detail) < 300
     assert len(found.event_name or "") <= 512
 
 
 def test_an_unreadable_event_keeps_its_name_if_it_has_one() -> None:
     assert unreadable(payload("TRIAL_STARTED", environment="x")).event_name == "TRIAL_STARTED"
-    assert unreadable(payload("TRIAL_STARTED", event_created_at="x", event_created_at_ms=...)).event_name == "TRIAL_STARTED"
+    assert (
+        unreadable(payload("TRIAL_STARTED", event_created_at="x", event_created_at_ms=...)).event_name
+        == "TRIAL_STARTED"
+    )
     assert unreadable(payload(event_name=[])).event_name is None
 
 
@@ -457,7 +473,8 @@ def test_a_part_of_version_2_may_be_missing_or_odd(key: str, value: Any) -> None
 
 @pytest.mark.parametrize("version", [2, ..., None, "3"])
 def test_a_flat_event_is_flat_whatever_version_it_names(version: Any) -> None:
-    assert event(api_version=version).user_id == "customer-7"
+    found = event(api_version=version, name="Premium", user={"vendor_id": "another"})
+    assert (found.event_name, found.user_id) == ("SUBSCRIPTION_RENEWED", "customer-7")
 
 
 def test_the_id_of_a_nested_event_is_that_of_the_body_not_of_its_properties() -> None:

@@ -122,8 +122,10 @@ def test_a_forged_request_does_not_learn_whether_its_time_would_do() -> None:
 
 @pytest.mark.parametrize(
     "timestamp",
-    ["١٦٩٨٣٢٢٠٢٢", "²", "1e9", " 1698322022", "1698322022 ", "1698322022\n", "+1698322022", "-1", "1698322022.0"]
-    + ["1_698_322_022", "0x653a4d66", "1" * 13, "9" * 5000, "now", "1,698", "\x00", "1698322022\ud800"],
+    [
+        *("١٦٩٨٣٢٢٠٢٢", "²", "1e9", " 1698322022", "1698322022 ", "1698322022\n", "+1698322022", "-1", "1698322022.0"),
+        *("1_698_322_022", "0x653a4d66", "1" * 13, "9" * 5000, "now", "1,698", "\x00", "1698322022\ud800"),
+    ],
     ids=ascii,
 )
 def test_a_timestamp_other_than_unix_seconds_is_refused_even_when_signed(timestamp: str) -> None:
