@@ -70,6 +70,7 @@ class ProfileUpdate:
 
 
 _PLAIN: Final = tuple(key for key in Event.model_fields if key not in DATES and key not in MILLISECONDS)
+_INTEGER_BITS: Final = 63  # beyond, JSON writers and readers disagree
 _SHORT: Final = MAX_VALUE_BYTES // 4  # characters that fit whatever they are
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
@@ -146,9 +147,8 @@ class Mapper:
         changes: dict[str, Any] = {
             name: value for name, value in properties.items() if name not in sent or not _same(sent[name], value)
         }
-        for name in names.values():
-            if name in sent and name not in properties:
-                changes[name] = {"$delete": 1}
+        if sent:
+            changes |= {name: {"$delete": 1} for name in names.values() if name in sent and name not in properties}
         link = None
         if None not in (identity.object_id, identity.user_id) and identity.object_id not in subscriber.linked:
             link = identity.object_id
@@ -160,7 +160,7 @@ class Mapper:
     def identity(self, event: Event) -> Identity | Skipped | Parked:
         """The person `event` is about."""
         user_id, anonymous = _given(event.user_id), _given(event.anonymous_user_id)
-        object_id = event.clevertap_id if OBJECT_ID.fullmatch(event.clevertap_id or "") else None
+        object_id = event.clevertap_id if event.clevertap_id and OBJECT_ID.fullmatch(event.clevertap_id) else None
         if user_id is not None:
             # Only a profile record ties the two together, so without profiles the user id alone must do.
             return _too_long("user_id", user_id) or Identity(user_id, object_id if self.settings.profile.send else None)
@@ -239,9 +239,11 @@ class Mapper:
                 value = f"$D_{seconds}"
             elif len(value) > _SHORT:
                 value = _clipped(key, value, clipped)
-        elif not isinstance(value, bool | int | float):
+        elif number(value) is None and not isinstance(value, bool):
             clipped.append(key)
             return
+        elif isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+            value = float(value)
         if name in properties or len(properties) >= MAX_EVENT_PROPERTIES - 1:  # one is left for `is_late`
             clipped.append(key)
             return

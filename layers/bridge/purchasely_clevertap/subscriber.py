@@ -105,22 +105,18 @@ class Subscriber:
 
     def after(self, events: Iterable[Event]) -> Self:
         """The state once `events`, in any order, are known too."""
-        person = dict(self.person)
-        subscriptions = {key: dict(facts) for key, facts in self.subscriptions.items()}
+        person, subscriptions = dict(self.person), dict(self.subscriptions)
         for event in events:
             at, rank, _ = chronology(event)
-            for name, value in _person(event, at):
-                _learn(person, name, value, at, rank)
+            _learn(person, _told_of_person(event, at), at, rank)
             key = _subscription_key(event)
             if key is None:
                 continue
-            facts = subscriptions.setdefault(key, {})
-            for name, value in _subscription(event):
-                _learn(facts, name, value, at, rank)
+            facts = subscriptions[key] = dict(subscriptions.get(key, {}))
+            _learn(facts, _told_of_subscription(event), at, rank)
             if (replaced := event.from_purchasely_subscription_id) and clip_text(replaced) != key:
-                former = subscriptions.setdefault(clip_text(replaced), {})
-                for name in ("held", "active"):
-                    _learn(former, name, False, at, _OVER_ALL)
+                former = subscriptions[clip_text(replaced)] = dict(subscriptions.get(clip_text(replaced), {}))
+                _learn(former, {"held": False, "active": False}, at, _OVER_ALL)
         return replace(self, person=person, subscriptions=_newest(subscriptions))
 
     def profile(self) -> dict[str, Value]:
@@ -174,12 +170,13 @@ def _facts(stored: Mapping[str, list[Value]]) -> Facts:
     return {name: (value, int(at), int(rank)) for name, (value, at, rank) in stored.items()}
 
 
-def _learn(facts: Facts, name: str, given: Value, at: int, rank: int) -> None:
-    value = clip_text(given) if isinstance(given, str) else given
-    known = facts.get(name)
-    # The value itself settles what time and rank leave open, so that no order of arrival matters.
-    if known is None or (at, rank, str(value)) > (known[1], known[2], str(known[0])):
-        facts[name] = (value, at, rank)
+def _learn(facts: Facts, told: Mapping[str, Value], at: int, rank: int) -> None:
+    for name, given in told.items():
+        value = clip_text(given) if type(given) is str else given
+        known = facts.get(name)
+        # The value itself settles what time and rank leave open, so that no order of arrival matters.
+        if known is None or at > known[1] or (at, rank, str(value)) > (known[1], known[2], str(known[0])):
+            facts[name] = (value, at, rank)
 
 
 def _is(facts: Facts, name: str, *, unknown: bool = False) -> bool:
@@ -209,34 +206,32 @@ def _subscription_key(event: Event) -> str | None:
     return clip_text(key) if key else None
 
 
-def _subscription(event: Event) -> Iterable[tuple[str, Value]]:
+def _told_of_subscription(event: Event) -> dict[str, Value]:
     values, name = event.__dict__, event.event_name
+    told: dict[str, Value] = {key: value for key in _SUBSCRIPTION_TEXTS if (value := values[key]) is not None}
     if name not in _SILENT_ON_HOLDING:
-        yield "held", name not in _TRANSFERRED_AWAY
+        told["held"] = name not in _TRANSFERRED_AWAY
     if name == _DEACTIVATE:  # in a transfer the status is that of the subscription, which goes on elsewhere
-        yield "active", False
+        told["active"] = False
     elif (status := event.subscription_status) is not None:
-        yield "active", status in ACTIVE_STATUSES
+        told["active"] = status in ACTIVE_STATUSES
     elif event.is_known and name != TRANSACTION:
-        yield "active", name not in _ENDING
-    for key in _SUBSCRIPTION_TEXTS:
-        if (value := values[key]) is not None:
-            yield key, value
+        told["active"] = name not in _ENDING
     for key, date in _SUBSCRIPTION_DATES.items():
         if (moment := event.moment(date)) is not None:
-            yield key, f"$D_{moment // 1000}"
+            told[key] = f"$D_{moment // 1000}"
+    return told
 
 
-def _person(event: Event, at: int) -> Iterable[tuple[str, Value]]:
+def _told_of_person(event: Event, at: int) -> dict[str, Value]:
     values = event.__dict__
-    for name in _PERSON_TEXTS:
-        if value := values[name]:
-            yield name, value
-    yield "last_event", event.event_name
-    yield "last_event_at", f"$D_{at // 1000}"
+    told: dict[str, Value] = {name: value for name in _PERSON_TEXTS if (value := values[name])}
+    told["last_event"] = event.event_name
+    told["last_event_at"] = f"$D_{at // 1000}"
     # Purchasely cumulates per user, not per subscription: the latest is the whole.
     if revenue := event.money("cumulated_revenues"):
-        yield "lifetime_revenue", revenue.amount
-        yield "lifetime_revenue_currency", revenue.currency
+        told["lifetime_revenue"] = revenue.amount
+        told["lifetime_revenue_currency"] = revenue.currency
     if _is_one_time(event) and event.event_name not in _GIVEN_UP and (bought := event.plan or event.product):
-        yield "last_one_time_purchase", bought
+        told["last_one_time_purchase"] = bought
+    return told

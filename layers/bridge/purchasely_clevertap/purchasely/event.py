@@ -6,13 +6,14 @@ keys and event names may appear at any time and are kept.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from . import event_id as event_ids
 from .catalogue import CATALOGUE
@@ -24,37 +25,15 @@ _STATUSES["CANCELLED"] = _STATUSES["CANCELED"]
 
 # From the first whole second, as CleverTap takes no 0, to the year 2200: what is beyond is not in milliseconds.
 _EARLIEST_MS, _LATEST_MS = 1000, 7_258_118_400_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # No event has a longer name, and what is remembered and logged of one stays small.
 _NAME_CHARACTERS = 512
 
 
-def _in_milliseconds(date: datetime) -> int:
-    return (date - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _aware(date: datetime) -> datetime:
-    """`date`, in UTC if it names no zone, as Purchasely's are."""
-    aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-    if not _EARLIEST_MS <= _in_milliseconds(aware) < _LATEST_MS:
-        raise ValueError("not a date from 1970 to 2199")
-    return aware
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("not an amount")  # pydantic would take true for 1
-    return value
-
-
-Amount = Annotated[float, BeforeValidator(_no_boolean)]
-Date = Annotated[datetime, AfterValidator(_aware)]
-Store = Annotated[str, AfterValidator(lambda store: _STORES.get(store, store))]
+# Strict, so that a well-formed payload is checked without a line of Python; `_mended` helps the others.
+Amount = Annotated[float, Field(strict=True)]
+Date = Annotated[AwareDatetime, Field(ge=_EPOCH + timedelta(milliseconds=_EARLIEST_MS), lt=_END)]
 Milliseconds = Annotated[int, Field(ge=_EARLIEST_MS, lt=_LATEST_MS)]
-Environment = Annotated[
-    Literal["SANDBOX", "PRODUCTION"], BeforeValidator(lambda name: name.upper() if isinstance(name, str) else name)
-]
-Status = Annotated[str, AfterValidator(lambda status: _STATUSES.get(status, status))]
 
 TRANSACTION = "TRANSACTION_PROCESSED"
 _IN_CURRENCY = re.compile(r"(amount|plan_price|cumulated_revenues)_in_([a-z]{3})").fullmatch
@@ -83,10 +62,10 @@ class Event(BaseModel):
 
     api_version: Annotated[int, Field(ge=1, lt=1000)] = 3
     event_name: Annotated[str, Field(min_length=1, max_length=_NAME_CHARACTERS)]
-    event_id: str
+    event_id: Annotated[str, Field(strict=True, pattern=event_ids.PATTERN)]
     event_created_at: Date | None = None
     event_created_at_ms: Milliseconds | None = None
-    environment: Environment
+    environment: Literal["SANDBOX", "PRODUCTION"]
 
     user_id: str | None = None
     anonymous_user_id: str | None = None
@@ -94,7 +73,7 @@ class Event(BaseModel):
     device_id: str | None = None
     device_type: str | None = None
 
-    store: Store | None = None
+    store: str | None = None
     store_app_bundle_id: str | None = None
     store_product_id: str | None = None
     store_country: str | None = None
@@ -125,7 +104,7 @@ class Event(BaseModel):
     auto_resume_at: Date | None = None
     auto_resume_at_ms: Milliseconds | None = None
 
-    subscription_status: Status | None = None
+    subscription_status: str | None = None
     offer_type: str | None = None
     previous_offer_type: str | None = None
     offer_identifier: str | None = None
@@ -162,7 +141,7 @@ class Event(BaseModel):
     @property
     def created_ms(self) -> int:
         """When Purchasely first sent the event; unchanged on its retries."""
-        created = self.moment("event_created_at")
+        created = self.event_created_at_ms or self.moment("event_created_at")
         if created is None:  # `read` lets no such event through
             raise ValueError("an event needs event_created_at or event_created_at_ms")
         return created
@@ -172,7 +151,8 @@ class Event(BaseModel):
         values = self.__dict__
         milliseconds: int | None = values[key + "_ms"]
         if milliseconds is None and (date := values[key]) is not None:
-            return _in_milliseconds(date)
+            since: timedelta = date - _EPOCH
+            return since // timedelta(milliseconds=1)
         return milliseconds
 
     def money(self, kind: Literal["amount", "plan_price", "cumulated_revenues"]) -> Money | None:
@@ -197,6 +177,7 @@ class Event(BaseModel):
 
 
 DATES = tuple(key for key, field in Event.model_fields.items() if field.annotation == Date | None)
+_AMOUNTS = frozenset(key for key, field in Event.model_fields.items() if field.annotation == Amount | None)
 MILLISECONDS = frozenset(f"{key}_ms" for key in DATES)
 
 
@@ -232,6 +213,15 @@ def read(body: bytes) -> Event | Unreadable:
     says why. A known key with a value of an unexpected type is kept among the unknown ones instead.
     """
     try:
+        event = Event.model_validate_json(body)
+    except ValidationError:
+        return _read_with_care(body)
+    return _checked(event)
+
+
+def _read_with_care(body: bytes) -> Event | Unreadable:
+    """As `read`, for a body that is not plainly an event of version 3."""
+    try:
         payload = orjson.loads(body)
     except ValueError as error:
         return Unreadable(event_ids.event_id(body), f"the body is not JSON: {error}")
@@ -240,28 +230,39 @@ def read(body: bytes) -> Event | Unreadable:
     event_id = event_ids.of(payload.get("event_id"), body)
     if payload.get("api_version") != 3:
         payload = upgraded(payload)
-    payload["event_id"] = event_id
+    mended = {key: _mended(key, value) for key, value in payload.items()} | {"event_id": event_id}
+    aside: dict[str, object] = {}
     try:
-        event = Event.model_validate(payload)
+        event = Event.model_validate(mended)
     except ValidationError as error:
         unexpected = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_url=False))
-        return _with_unexpected_aside(payload, unexpected)
-    return _checked(event)
-
-
-def _with_unexpected_aside(payload: dict[str, Any], unexpected: Iterable[str]) -> Event | Unreadable:
-    needed = [key for key in _NEEDED if key in unexpected]
-    if needed:
-        name = payload.get("event_name")
-        return Unreadable(
-            payload["event_id"],
-            "; ".join(f"{key} is {_found(payload, key)}; allowed: {_NEEDED[key]}" for key in needed),
-            name[:_NAME_CHARACTERS] if isinstance(name, str) else None,
-        )
-    aside = {key: payload.pop(key) for key in unexpected}
-    event = Event.model_validate(payload)
+        if needed := [key for key in _NEEDED if key in unexpected]:
+            name = payload.get("event_name")
+            return Unreadable(
+                event_id,
+                "; ".join(f"{key} is {_found(payload, key)}; allowed: {_NEEDED[key]}" for key in needed),
+                name[:_NAME_CHARACTERS] if isinstance(name, str) else None,
+            )
+        aside = {key: payload[key] for key in unexpected}
+        event = Event.model_validate({key: value for key, value in mended.items() if key not in unexpected})
     event.extra.update((key, value) for key, value in aside.items() if value is not None)
     return _checked(event)
+
+
+def _mended(key: str, value: Any) -> Any:
+    """`value` as the model wants it, where Purchasely or its documentation is known to write it otherwise."""
+    if not isinstance(value, str):
+        return value
+    if key == "environment":
+        return value.upper()
+    if key in _AMOUNTS:
+        found = number(value)
+        return value if found is None else found
+    if key in DATES:
+        with suppress(ValueError):
+            date = datetime.fromisoformat(value)
+            return date.replace(tzinfo=UTC) if date.tzinfo is None else date  # Purchasely's are in UTC
+    return value
 
 
 def _checked(event: Event) -> Event | Unreadable:
@@ -270,6 +271,13 @@ def _checked(event: Event) -> Event | Unreadable:
         allowed = "an ISO 8601 date from 1970 to 2199, or its epoch milliseconds as event_created_at_ms"
     elif event.event_name == TRANSACTION and (wrong := event.unreadable_amount()):
         key, allowed = wrong, "a number"
+    elif event.store in _STORES or event.subscription_status in _STATUSES:
+        store, status = event.store, event.subscription_status
+        spelling = {
+            "store": _STORES.get(store or "", store),
+            "subscription_status": _STATUSES.get(status or "", status),
+        }
+        return event.model_copy(update=spelling)
     else:
         return event
     return Unreadable(event.event_id, f"{key} is {_found(event.extra, key)}; allowed: {allowed}", event.event_name)

@@ -8,7 +8,8 @@ import hashlib
 import json
 import re
 
-_USABLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
+PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
+_USABLE = re.compile(PATTERN.strip("^$")).fullmatch
 
 
 def event_id(body: bytes) -> str:
