@@ -6,7 +6,6 @@ queue has it.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,11 +67,16 @@ class Request:
         if event.get("isBase64Encoded"):
             try:
                 raw = base64.b64decode(body, validate=True)
-            except (binascii.Error, ValueError):
-                raw = b""
+            except ValueError:  # what is not base64 stands for itself, lest it be taken for an empty body
+                raw = _bytes(body)
         else:
-            raw = body.encode("utf-8", "surrogatepass")
+            raw = _bytes(body)
         return cls((event.get("pathParameters") or {}).get("app") or "", event.get("headers") or {}, raw)
+
+    @property
+    def named_app(self) -> str | None:
+        """The app, for the log; None for a name that no app can have, as a stranger wrote it."""
+        return self.app if _APP.fullmatch(self.app) else None
 
 
 class Door:
@@ -123,6 +127,10 @@ class Door:
         usable = _usable(secret)
         # What was no secret when it was read may have become one since.
         return self._shared_secrets(app, reread=True) if isinstance(usable, Refused) and not reread else usable
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _usable(secret: Mapping[str, Any]) -> Sequence[str] | Refused:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .clevertap.limits import (
     ANDROID_ID_PREFIX,
@@ -18,6 +18,7 @@ from .clevertap.limits import (
     MAX_VALUE_BYTES,
     OBJECT_ID,
     PROHIBITED_CHARACTERS,
+    SAFE_CHARACTERS,
     clip_key,
     clip_text,
     property_key_problem,
@@ -45,8 +46,7 @@ class Account(StrEnum):
     SANDBOX = "sandbox"
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(NamedTuple):
     """What CleverTap gets of one event: the encoded records, and whether the subscriber's profile may follow.
 
     `clipped` names the properties that were cut or left out because CleverTap would have refused them.
@@ -71,7 +71,6 @@ class ProfileUpdate:
 
 _PLAIN: Final = tuple(key for key in Event.model_fields if key not in DATES and key not in MILLISECONDS)
 _INTEGER_BITS: Final = 63  # beyond, JSON writers and readers disagree
-_SHORT: Final = MAX_VALUE_BYTES // 4  # characters that fit whatever they are
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
 _NAMES_REMEMBERED: Final = 1000
@@ -203,13 +202,11 @@ class Mapper:
 
     def _properties(self, event: Event, clipped: list[str]) -> dict[str, Any]:
         values = event.__dict__
-        properties: dict[str, Any] = {}
-        for key, name in self._plain:
-            value = values[key]
-            if value is not None:
-                if type(value) is str and len(value) > _SHORT:
-                    value = _clipped(key, value, clipped)
-                properties[name] = value
+        properties: dict[str, Any] = {
+            name: value if type(value) is not str or len(value) <= SAFE_CHARACTERS else _clipped(key, value, clipped)
+            for key, name in self._plain
+            if (value := values[key]) is not None
+        }
         for key, twin, name in self._dates:
             milliseconds = values[twin]
             if milliseconds is not None:
@@ -237,7 +234,7 @@ class Mapper:
                 value = amount
             elif key.endswith("_at") and (seconds := _epoch_seconds(value)) is not None:
                 value = f"$D_{seconds}"
-            elif len(value) > _SHORT:
+            elif len(value) > SAFE_CHARACTERS:
                 value = _clipped(key, value, clipped)
         elif number(value) is None and not isinstance(value, bool):
             clipped.append(key)

@@ -2,23 +2,33 @@
 
 Each fact is kept with the time of the event that told it, and only a later event replaces it. That makes the
 state independent of the order in which events arrive: late, retried, redriven and shuffled events all end in
-the same state, and the profile, derived from the state, never goes backwards.
+the same state, and the profile, derived from the state, never goes backwards. As an event tells most facts anew,
+they are kept together, one `Told` for each event of which something still holds.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Self
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
 import orjson
 
-from .clevertap.limits import clip_text
+from .clevertap.limits import SAFE_CHARACTERS, clip_text
 from .purchasely.catalogue import CATALOGUE, Group
 from .purchasely.event import TRANSACTION, Event
 
 Value = str | bool | int | float
-# The value, the time of its event (epoch ms), the rank of its event among those of the same millisecond.
-Fact = tuple[Value, int, int]
-Facts = dict[str, Fact]
+
+
+class Told(NamedTuple):
+    """What still holds of one event: its time (epoch ms), its rank among those of the same millisecond, its facts."""
+
+    at: int
+    rank: int
+    facts: Mapping[str, Value]
+
+
+# The newest first; no fact stands in two of them.
+Tellings = tuple[Told, ...]
 
 ACTIVE_STATUSES = frozenset({"AUTO_RENEWING", "AUTO_RENEWING_CANCELED", "IN_GRACE_PERIOD"})
 _DEACTIVATE = "DEACTIVATE"
@@ -90,34 +100,33 @@ PROFILE_PROPERTIES = (
 _MOST_SUBSCRIPTIONS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriber:
+class Subscriber(NamedTuple):
     """The state of one subscriber in one CleverTap account.
 
     `sent` is what CleverTap has accepted of the profile, under CleverTap's names; `linked` are the CleverTap ids
     that were tied to the user id.
     """
 
-    person: Facts = field(default_factory=dict)
-    subscriptions: Mapping[str, Facts] = field(default_factory=dict)
-    sent: Mapping[str, Value] = field(default_factory=dict)
+    person: Tellings = ()
+    subscriptions: Mapping[str, Tellings] = MappingProxyType({})
+    sent: Mapping[str, Value] = MappingProxyType({})
     linked: frozenset[str] = frozenset()
 
     def after(self, events: Iterable[Event]) -> Self:
         """The state once `events`, in any order, are known too."""
-        person, subscriptions = dict(self.person), dict(self.subscriptions)
+        person, subscriptions = self.person, dict(self.subscriptions)
         for event in events:
             at, rank, _ = chronology(event)
-            _learn(person, _told_of_person(event, at), at, rank)
+            person = _merged(person, Told(at, rank, _told_of_person(event, at)))
             key = _subscription_key(event)
             if key is None:
                 continue
-            facts = subscriptions[key] = dict(subscriptions.get(key, {}))
-            _learn(facts, _told_of_subscription(event), at, rank)
+            if facts := _told_of_subscription(event):
+                subscriptions[key] = _merged(subscriptions.get(key, ()), Told(at, rank, facts))
             if (replaced := event.from_purchasely_subscription_id) and clip_text(replaced) != key:
-                former = subscriptions[clip_text(replaced)] = dict(subscriptions.get(clip_text(replaced), {}))
-                _learn(former, {"held": False, "active": False}, at, _OVER_ALL)
-        return replace(self, person=person, subscriptions=_newest(subscriptions))
+                ended = Told(at, _OVER_ALL, {"held": False, "active": False})
+                subscriptions[clip_text(replaced)] = _merged(subscriptions.get(clip_text(replaced), ()), ended)
+        return self._replace(person=person, subscriptions=_newest(subscriptions))
 
     def profile(self) -> dict[str, Value]:
         """The profile properties, each under its own name; dates as CleverTap's `$D_<epoch seconds>`.
@@ -125,26 +134,31 @@ class Subscriber:
         `has_active_subscription` is true while any subscription held is active; what describes a subscription
         comes from the active one, the one last heard of if there are several.
         """
-        held = {key: facts for key, facts in self.subscriptions.items() if _is(facts, "held", unknown=True)}
-        properties = {name: fact[0] for name, fact in self.person.items()}
-        properties["has_active_subscription"] = any(_is(facts, "active") for facts in held.values())
-        if held:
-            shown = max(held, key=lambda key: _prominence(key, held[key]))
-            for name, fact in held[shown].items():
-                if name not in ("held", "active"):
-                    properties[name] = fact[0]
+        properties = facts_of(self.person)
+        properties["has_active_subscription"] = False
+        shown: tuple[bool, int, str] | None = None
+        for key, tellings in self.subscriptions.items():
+            facts = facts_of(tellings)
+            if facts.pop("held", True):
+                active = facts.pop("active", False) is True
+                prominence = (active, tellings[0].at, key)
+                if shown is None or prominence > shown:
+                    shown, described = prominence, facts
+        if shown is not None:
+            properties["has_active_subscription"] = shown[0]
+            properties |= described
         return properties
 
     def accepted(self, properties: Mapping[str, Value], link: str | None) -> Self:
         """The state once CleverTap has taken the profile `properties` and tied the CleverTap id `link`."""
-        return replace(self, sent=dict(properties), linked=self.linked | {link} if link else self.linked)
+        return self._replace(sent=dict(properties), linked=self.linked | {link} if link else self.linked)
 
     def encoded(self) -> str:
         """The state as JSON, to be kept."""
         state = {
-            "person": self.person,
-            "subscriptions": self.subscriptions,
-            "sent": self.sent,
+            "person": _plain(self.person),
+            "subscriptions": {key: _plain(tellings) for key, tellings in self.subscriptions.items()},
+            "sent": dict(self.sent),
             "linked": sorted(self.linked),
         }
         return orjson.dumps(state).decode()
@@ -154,8 +168,8 @@ class Subscriber:
         """The state that `encoded` wrote."""
         state = orjson.loads(text)
         return cls(
-            person=_facts(state["person"]),
-            subscriptions={key: _facts(facts) for key, facts in state["subscriptions"].items()},
+            person=_tellings(state["person"]),
+            subscriptions={key: _tellings(told) for key, told in state["subscriptions"].items()},
             sent=state["sent"],
             linked=frozenset(state["linked"]),
         )
@@ -166,33 +180,50 @@ def chronology(event: Event) -> tuple[int, int, str]:
     return event.created_ms, _RANK.get(event.event_name, 3), event.event_id
 
 
-def _facts(stored: Mapping[str, list[Value]]) -> Facts:
-    return {name: (value, int(at), int(rank)) for name, (value, at, rank) in stored.items()}
+def facts_of(tellings: Tellings) -> dict[str, Value]:
+    """All facts that hold."""
+    facts: dict[str, Value] = {}
+    for told in tellings:
+        facts |= told.facts
+    return facts
 
 
-def _learn(facts: Facts, told: Mapping[str, Value], at: int, rank: int) -> None:
-    for name, given in told.items():
-        value = clip_text(given) if type(given) is str else given
-        known = facts.get(name)
-        # The value itself settles what time and rank leave open, so that no order of arrival matters.
-        if known is None or at > known[1] or (at, rank, str(value)) > (known[1], known[2], str(known[0])):
-            facts[name] = (value, at, rank)
+def _tellings(stored: Iterable[tuple[int, int, dict[str, Value]]]) -> Tellings:
+    return tuple(Told(at, rank, facts) for at, rank, facts in stored)
 
 
-def _is(facts: Facts, name: str, *, unknown: bool = False) -> bool:
-    return facts[name][0] is True if name in facts else unknown
+def _plain(tellings: Tellings) -> list[tuple[int, int, Mapping[str, Value]]]:
+    return [(told.at, told.rank, told.facts) for told in tellings]
 
 
-def _prominence(key: str, facts: Facts) -> tuple[bool, int, str]:
-    """What subscriptions are ordered by: active ones last, then by when they were last heard of."""
-    return _is(facts, "active"), max((at for _, at, _ in facts.values()), default=0), key
+def _merged(tellings: Tellings, new: Told) -> Tellings:
+    """`tellings` once the `new` one is known too: a fact of a later event, or of a higher rank, holds."""
+    if not tellings:
+        return (new,)
+    stamp = (new.at, new.rank)
+    later = [told for told in tellings if (told.at, told.rank) > stamp]
+    holds = dict(new.facts)
+    for told in later:
+        holds = {name: value for name, value in holds.items() if name not in told.facts}
+    earlier: list[Told] = []
+    for told in tellings[len(later) :]:
+        if (told.at, told.rank) == stamp:
+            # The value itself settles what time and rank leave open, so that no order of arrival matters.
+            holds |= {name: max(value, holds.get(name, value), key=str) for name, value in told.facts.items()}
+        elif left := {name: value for name, value in told.facts.items() if name not in new.facts}:
+            earlier.append(Told(told.at, told.rank, left))
+    return (*later, Told(*stamp, holds), *earlier) if holds else (*later, *earlier)
 
 
-def _newest(subscriptions: dict[str, Facts]) -> dict[str, Facts]:
+def _newest(subscriptions: dict[str, Tellings]) -> dict[str, Tellings]:
     if len(subscriptions) <= _MOST_SUBSCRIPTIONS:
         return subscriptions
-    by_prominence = sorted(subscriptions.items(), key=lambda item: _prominence(*item))
-    return dict(by_prominence[-_MOST_SUBSCRIPTIONS:])
+
+    def prominence(item: tuple[str, Tellings]) -> tuple[bool, int, str]:
+        key, tellings = item
+        return facts_of(tellings).get("active") is True, tellings[0].at, key
+
+    return dict(sorted(subscriptions.items(), key=prominence)[-_MOST_SUBSCRIPTIONS:])
 
 
 def _is_one_time(event: Event) -> bool:
@@ -220,7 +251,7 @@ def _told_of_subscription(event: Event) -> dict[str, Value]:
     for key, date in _SUBSCRIPTION_DATES.items():
         if (moment := event.moment(date)) is not None:
             told[key] = f"$D_{moment // 1000}"
-    return told
+    return _short(told)
 
 
 def _told_of_person(event: Event, at: int) -> dict[str, Value]:
@@ -234,4 +265,12 @@ def _told_of_person(event: Event, at: int) -> dict[str, Value]:
         told["lifetime_revenue_currency"] = revenue.currency
     if _is_one_time(event) and event.event_name not in _GIVEN_UP and (bought := event.plan or event.product):
         told["last_one_time_purchase"] = bought
+    return _short(told)
+
+
+def _short(told: dict[str, Value]) -> dict[str, Value]:
+    """`told` with its texts cut to what CleverTap takes, which hardly ever changes them."""
+    for name, value in told.items():
+        if type(value) is str and len(value) > SAFE_CHARACTERS:
+            told[name] = clip_text(value)
     return told

@@ -26,6 +26,9 @@ MAX_KEY_CHARACTERS: Final = 120
 MAX_VALUE_BYTES: Final = 512
 """Bytes, in UTF-8, of a property value that is text [profiles]."""
 
+SAFE_CHARACTERS: Final = MAX_VALUE_BYTES // 4
+"""Characters that fit into a value whatever they are: none takes more than 4 bytes."""
+
 MAX_EVENT_TYPES: Final = 512
 """Different event names in one account [platform]."""
 
@@ -128,7 +131,7 @@ def clip_key(key: str) -> str:
 
 def clip_text(value: str) -> str:
     """`value`, cut to the bytes that CleverTap takes, never within a character."""
-    if len(value) * 4 <= MAX_VALUE_BYTES:  # no character takes more than 4 bytes
+    if len(value) <= SAFE_CHARACTERS:
         return value
     if value.isascii():
         return value[:MAX_VALUE_BYTES]

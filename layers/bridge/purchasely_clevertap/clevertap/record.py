@@ -1,8 +1,7 @@
 """The records of CleverTap's upload API (developer.clevertap.com, upload-events-api and upload-user-profiles-api)."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,8 +14,7 @@ class Kind(StrEnum):
     CHARGED = "charged"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The person a record is about: the app's `user_id`, a CleverTap `object_id`, or both, which are then linked."""
 
     user_id: str | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -36,7 +37,8 @@ Date = Annotated[AwareDatetime, Field(ge=_EPOCH + timedelta(milliseconds=_EARLIE
 Milliseconds = Annotated[int, Field(ge=_EARLIEST_MS, lt=_LATEST_MS)]
 
 TRANSACTION = "TRANSACTION_PROCESSED"
-_IN_CURRENCY = re.compile(r"(amount|plan_price|cumulated_revenues)_in_([a-z]{3})").fullmatch
+# The same few keys stand in every event of an app.
+_IN_CURRENCY = lru_cache(1024)(re.compile(r"(amount|plan_price|cumulated_revenues)_in_([a-z]{3})").fullmatch)
 _AMOUNT = re.compile(r"amount_in_([a-z]{3}|customer_currency)").fullmatch
 _CURRENCY = re.compile(r"[A-Za-z]{3}").fullmatch
 _NEEDED = {"event_name": f"text of 1 to {_NAME_CHARACTERS} characters", "environment": "SANDBOX or PRODUCTION"}
@@ -158,7 +160,8 @@ class Event(BaseModel):
     def money(self, kind: Literal["amount", "plan_price", "cumulated_revenues"]) -> Money | None:
         """`{kind}_in_xxx`, in the default currency of Purchasely's console, whatever that is."""
         for key, value in self.extra.items():
-            if key.startswith(kind) and (found := _IN_CURRENCY(key)) and (amount := number(value)) is not None:
+            found = _IN_CURRENCY(key)
+            if found is not None and found[1] == kind and (amount := number(value)) is not None:
                 return Money(amount, found[2].upper())
         return None
 
