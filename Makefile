@@ -35,8 +35,16 @@ test: setup ## the gate: format, lint, types, template, every test
 	$(DEV)/ruff check
 	$(DEV)/mypy
 	$(SAM) validate --lint
+	@$(MAKE) --no-print-directory scan
 	$(SAM) build
 	$(DEV)/pytest
+
+.PHONY: scan
+scan: .venv/scan/.made ## look for weaknesses in the template
+	@mkdir -p build/scan
+	@# checkov 3.3.30 stumbles over a !Select of numbers.
+	@sed 's/!Select \[!Ref MaxConcurrency, .*/!Ref MaxConcurrency/' template.yaml > build/scan/template.yaml
+	.venv/scan/bin/checkov --file build/scan/template.yaml --framework cloudformation --compact --quiet --skip-download
 
 .PHONY: fast
 fast: .venv/dev/.project ## the unit tests only
@@ -63,7 +71,7 @@ clean: ## remove what was built, and the environments
 # ── Environments: one for each tool that pins what another pins differently ──────────────────────────────────────────
 
 .PHONY: setup
-setup: .venv/dev/.project .venv/sam/.made .venv/stack/.made .venv/runtime/.made ## make the environments in .venv/
+setup: .venv/dev/.project .venv/sam/.made .venv/scan/.made .venv/stack/.made .venv/runtime/.made ## make the environments in .venv/
 
 .venv/dev/.made: layers/bridge/requirements.txt
 
@@ -85,6 +93,7 @@ lock: ## pin every version anew
 	$(call freeze,layer,layers/bridge/requirements.txt)
 	$(call freeze,dev,tools/requirements/dev.txt)
 	$(call freeze,sam,tools/requirements/sam.txt)
+	$(call freeze,scan,tools/requirements/scan.txt)
 	$(call freeze,stack,tools/requirements/stack.txt)
 	$(call freeze,runtime,tools/requirements/runtime.txt)
 

@@ -4,16 +4,21 @@ import os
 import time
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-
 from purchasely_clevertap.clients import Clients
 from purchasely_clevertap.door import Door, Refused, Request
+from purchasely_clevertap.invocation import Invocation
+from purchasely_clevertap.journal import Journal, Level
+from purchasely_clevertap.metric import Metric
+from purchasely_clevertap.purchasely.signature import Refusal
 from purchasely_clevertap.receipt import Receipts
 from purchasely_clevertap.secret import Secrets
 
-logger = Logger()
-metrics = Metrics()
+_journal = Journal(
+    service="ingest",
+    stage=os.environ["STAGE"],
+    least=os.environ["LOG_LEVEL"],
+    clock=lambda: time.time_ns() // 1_000_000,
+)
 
 # Purchasely waits 10 s for an answer: whatever does not answer by then must have failed before.
 _clients = Clients(connect_timeout=1, read_timeout=2, attempts=2)
@@ -32,21 +37,30 @@ _door = Door(
 _receipts = Receipts(_clients.dynamodb(), table=os.environ["DELIVERIES_TABLE"])
 
 
-@metrics.log_metrics
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
     """Answers 200 once the queue has the webhook, else what design decision 1 says."""
+    _journal.request_id = context.aws_request_id
     now = time.time()
     request = Request.from_gateway(event)
     answer = _door.receive(request, now=now)
-    metrics.add_dimension("stage", os.environ["STAGE"])
     if isinstance(answer, Refused):
-        metrics.add_metric("Refused", MetricUnit.Count, 1)
-        metrics.add_metadata("reason", answer.reason)
-        logger.warning("refused", app=request.app, reason=answer.reason, status=answer.status, detail=answer.detail)
+        _journal.tell(
+            Level.WARNING,
+            "refused",
+            app=request.named_app,
+            reason=answer.reason,
+            status=answer.status,
+            detail=answer.detail,
+        )
+        _journal.measure({Metric.REFUSED: 1}, reason=answer.reason)
+        if isinstance(answer.reason, Refusal):
+            _journal.measure({Metric.BAD_SIGNATURES: 1})
         return {"statusCode": answer.status, "body": ""}
-    metrics.add_metric("Accepted", MetricUnit.Count, 1)
     noted = _receipts.note(request.app, answer.body, answer.message_id, now_ms=int(now * 1000))
+    _journal.tell(
+        Level.INFO, "accepted", app=request.app, message_id=answer.message_id, bytes=len(answer.body), noted=noted
+    )
+    _journal.measure({Metric.ACCEPTED: 1})
     if not noted:
-        metrics.add_metric("UnnotedReceipts", MetricUnit.Count, 1)
-    logger.info("accepted", app=request.app, message_id=answer.message_id, bytes=len(answer.body), noted=noted)
+        _journal.measure({Metric.UNNOTED_RECEIPTS: 1})
     return {"statusCode": 200, "body": ""}

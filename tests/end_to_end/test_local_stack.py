@@ -1,13 +1,18 @@
 """The local stack itself: started, found, brought up to date, refused, removed."""
 
-import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from local_stack import LocalStack, LocalStackError, Options, deploy, find, start, stop
+from local_stack import LocalStack, LocalStackError, deploy, find, running, sam, start, stop
 from local_stack.stack import STACK_NAME
+from purchasely_sender import Sender
+from tests.end_to_end.app import App
+from tests.end_to_end.clevertap import CleverTap
+from tests.end_to_end.conftest import OPTIONS, Story
+from tests.end_to_end.eventually import eventually
 
 
 def _quiet(_what: str) -> None:
@@ -26,7 +31,7 @@ def test_nothing_is_found_where_nothing_was_started(tmp_path: Path) -> None:
 def test_starting_again_keeps_what_is_there(stack: LocalStack) -> None:
     stack.client("ssm").put_parameter(Name="/kept", Value="yes", Type="String")
 
-    again = start(stack.folder, say=_quiet)
+    again = start(stack.folder, stack.options, _quiet)
 
     assert again == stack
     assert again.client("ssm").get_parameter(Name="/kept")["Parameter"]["Value"] == "yes"
@@ -34,7 +39,7 @@ def test_starting_again_keeps_what_is_there(stack: LocalStack) -> None:
 
 def test_other_options_are_refused_while_it_is_up(stack: LocalStack) -> None:
     with pytest.raises(LocalStackError, match="make down"):
-        start(stack.folder, Options(retry_max_seconds=stack.options.retry_max_seconds + 1))
+        start(stack.folder, replace(stack.options, retry_max_seconds=stack.options.retry_max_seconds + 1))
 
 
 def test_a_template_that_cannot_be_deployed_is_reported_with_the_reason(stack: LocalStack) -> None:
@@ -42,25 +47,70 @@ def test_a_template_that_cannot_be_deployed_is_reported_with_the_reason(stack: L
         deploy(replace(stack, options=replace(stack.options, max_concurrency=99)), _quiet)
 
 
-def test_a_removed_stack_leaves_only_what_was_accepted_and_can_be_deployed_again(tmp_path: Path) -> None:
-    try:
-        stack = start(tmp_path, say=_quiet)
-        queues = {stack.outputs[name] for name in ("EventsQueueUrl", "ParkedQueueUrl", "DeadLetterQueueUrl")}
-        cloudformation = stack.client("cloudformation")
-        cloudformation.delete_stack(StackName=STACK_NAME)
-        cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
+@pytest.fixture(scope="module")
+def other() -> Iterator[Path]:
+    """The folder of a stack that may be changed and removed."""
+    folder = sam.ROOT / "build" / "end-to-end-other"
+    with running(folder, OPTIONS, say=_quiet):
+        yield folder
 
-        assert {url.rpartition("/")[2] for url in stack.client("sqs").list_queues()["QueueUrls"]} == {
-            url.rpartition("/")[2] for url in queues
-        }
-        assert stack.client("dynamodb").list_tables()["TableNames"] == []
-        assert stack.client("secretsmanager").list_secrets()["SecretList"] == []
-        assert stack.client("ssm").describe_parameters()["Parameters"] == []
 
-        again = deploy(stack, _quiet)
-        secret = again.client("secretsmanager").get_secret_value(SecretId=again.outputs["DefaultPurchaselySecretName"])
-        assert json.loads(secret["SecretString"]) == {"shared_secrets": ["REPLACE_ME"]}
-    finally:
-        stop(tmp_path)
+def _found(folder: Path) -> LocalStack:
+    stack = find(folder)
+    assert stack is not None
+    return stack
+
+
+def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
+    other: Path, sender: Sender, story: Story
+) -> None:
+    stack = _found(other)
+    before = App(stack, sender, secret="a-secret-that-was-put-by-hand")
+    before.put_secret("purchasely", {"shared_secrets": [before.secret]})
+    before.put_settings(events={"*": {"send": False}, "TRIAL_STARTED": {"send": True, "name": "Trial"}})
+    events = {event["event_name"]: event for event in story("trial_converts")}
+    trial, renewal = events["TRIAL_STARTED"], events["SUBSCRIPTION_RENEWED"]
+    before.tell(trial)
+    before.settled([trial])
+
+    changed = deploy(replace(stack, options=replace(stack.options, retry_max_seconds=6)), _quiet)
+
+    described = changed.client("lambda").get_function_configuration(
+        FunctionName=changed.outputs["ForwarderFunctionName"]
+    )
+    assert described["Environment"]["Variables"]["RETRY_MAX_SECONDS"] == "6"
+    after = App(changed, sender, secret=before.secret)
+    after.tell(trial, renewal)
+    fates = after.settled([trial, renewal])
+    assert {each.event_id: (each.fate, each.reason) for each in fates.values()} == {
+        trial["event_id"]: ("delivered", None),
+        renewal["event_id"]: ("skipped", "event_switched_off"),
+    }
+    eventually(lambda: after.deliveries()[trial["event_id"]].webhooks, lambda webhooks: webhooks == 2)
+    assert [taken.name for taken in CleverTap(stack.clevertap_url).of(trial["event_id"])] == ["Trial"]
+
+
+def test_a_removed_stack_leaves_only_what_was_accepted_and_can_be_deployed_again(
+    other: Path, sender: Sender, story: Story
+) -> None:
+    stack = _found(other)
+    queues = [stack.outputs[name] for name in ("EventsQueueUrl", "ParkedQueueUrl", "DeadLetterQueueUrl")]
+    cloudformation = stack.client("cloudformation")
+    cloudformation.delete_stack(StackName=STACK_NAME)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+    assert set(map(_name, stack.client("sqs").list_queues()["QueueUrls"])) == set(map(_name, queues))
+    assert stack.client("dynamodb").list_tables()["TableNames"] == []
+    assert stack.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert stack.client("ssm").describe_parameters()["Parameters"] == []
+
+    again = App(deploy(stack, _quiet), sender)
+    events = story("trial_converts")
+    again.tell(*events)
+    assert {each.fate for each in again.settled(events).values()} == {"delivered", "skipped"}
+
+
+def _name(queue_url: str) -> str:
+    return queue_url.rpartition("/")[2]

@@ -49,7 +49,7 @@ class Step:
     With `taken` it takes everything, whatever it says.
     """
 
-    receipt: Callable[[Sent], Receipt] = lambda sent: Accepted()
+    receipt: Callable[[Sent], Receipt] = lambda _: Accepted()
     taken: bool = False
     during: Callable[[], None] = lambda: None
 
@@ -61,7 +61,7 @@ def answer(receipt: Receipt, *, of: str | None = None) -> Step:
 
 def lost_answer() -> Step:
     """CleverTap takes everything and the answer never arrives."""
-    return Step(lambda sent: Unanswered("timeout"), taken=True)
+    return Step(lambda _: Unanswered("timeout"), taken=True)
 
 
 def while_uploading(action: Callable[[], object]) -> Step:
@@ -85,7 +85,7 @@ def killed_before() -> Step:
 def killed_after() -> Step:
     """CleverTap takes everything, and the worker dies before it can look at the answer."""
 
-    def die(sent: Sent) -> Receipt:
+    def die(_: Sent) -> Receipt:
         raise Killed
 
     return Step(die, taken=True)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ConnectTimeoutError
-from tests.integration.clevertap import ScriptedClevertap
-from tests.integration.webhook import NOW_MS, SECRET
 
 from purchasely_clevertap.breaker import Breaker
 from purchasely_clevertap.clevertap.client import Client
@@ -25,6 +23,7 @@ from purchasely_clevertap.parked_queue import ParkedQueue
 from purchasely_clevertap.retry import Patience
 from purchasely_clevertap.secret import Secrets
 from purchasely_clevertap.settings_store import SettingsStore
+from tests.integration.webhook import NOW_MS, SECRET
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -209,7 +208,9 @@ class Cloud:
 
     def entry(self, event_id: str, *, app: str = "default") -> dict[str, Any]:
         """What the deliveries table has of an event, in Python's own types; empty when it has nothing."""
-        item = self.dynamodb.get_item(TableName=DELIVERIES, Key={"event": {"S": f"{app}#{event_id}"}}, ConsistentRead=True)
+        item = self.dynamodb.get_item(
+            TableName=DELIVERIES, Key={"event": {"S": f"{app}#{event_id}"}}, ConsistentRead=True
+        )
         return {name: _plain(value) for name, value in item.get("Item", {}).items()}
 
     def subscriber(self, key: str) -> dict[str, Any]:
@@ -220,9 +221,7 @@ class Cloud:
     def secrets(self, name: str) -> Secrets:
         return Secrets(self.secretsmanager, stage=STAGE, name=name, clock=self.clock.seconds)
 
-    def memory(
-        self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda seconds: None
-    ) -> Memory:
+    def memory(self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None) -> Memory:
         """A worker's view of the two tables, through `calls` if they are given. It never waits."""
         dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb())
         return Memory(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=pause)
@@ -265,6 +264,7 @@ class Worker:
                 endpoint=endpoint,
             ),
             parked=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.parked_url),
+            events=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.events_url),
             breaker=Breaker(base=30, most=300, clock=seconds),
             patience=Patience(),
             clock=cloud.clock,
@@ -278,9 +278,7 @@ class Worker:
 
     def outcomes(self, *messages: Message, seconds_left: float = 60) -> list[Outcome]:
         """Forwards a batch; what becomes of each message, in their order."""
-        found = {
-            each.message.id: each.outcome for each in self.forward(*messages, seconds_left=seconds_left).handled
-        }
+        found = {each.message.id: each.outcome for each in self.forward(*messages, seconds_left=seconds_left).handled}
         return [found[message.id] for message in messages]
 
     def outcome(self, message: Message, *, seconds_left: float = 60) -> Outcome:
@@ -299,19 +297,3 @@ def _plain(value: "AttributeValueTypeDef") -> Any:
             return set(texts)
         case _:
             raise ValueError(f"the tables hold no {value}")
-
-
-def deliver_all(
-    cloud: Cloud, clevertap: ScriptedClevertap, messages: Sequence[Message], *, wait: float = 120, most: int = 20
-) -> dict[str, Outcome]:
-    """Forwards what comes again until nothing does, `wait` seconds apart; the last outcome of each message."""
-    worker = cloud.worker(clevertap)
-    outcomes: dict[str, Outcome] = {}
-    left = list(messages)
-    for _ in range(most):
-        if not left:
-            return outcomes
-        outcomes |= dict(zip((each.id for each in left), worker.outcomes(*left), strict=True))
-        left = [each for each in left if outcomes[each.id].fate == "in_flight"]
-        cloud.clock.advance(wait)
-    raise AssertionError(f"still in flight: {[outcomes[each.id] for each in left]}")

@@ -1,13 +1,13 @@
 """The CleverTap accounts of an app: what its secret may hold, and which region they are in."""
 
 import pytest
-from tests.integration.cloud import PRODUCTION, SANDBOX, Cloud
 
 from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
 from purchasely_clevertap.credentials import Credentials, CredentialsStore
 from purchasely_clevertap.mapping import Account
 from purchasely_clevertap.secret import Unusable
 from purchasely_clevertap.settings import parse
+from tests.integration.cloud import PRODUCTION, SANDBOX, Cloud
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.integration.cloud import Clock, Cloud, unreachable
-from tests.integration.webhook import NOW_MS, SECRET, encoded, event, gateway_event, signed
 
 from purchasely_clevertap.door import Door, Fault, Refused, Request, Taken
 from purchasely_clevertap.message import MAX_BODY_BYTES
 from purchasely_clevertap.purchasely.signature import Refusal
+from tests.integration.cloud import Clock, Cloud, unreachable
+from tests.integration.webhook import NOW_MS, SECRET, encoded, event, gateway_event, signed
 
 NOW = NOW_MS / 1000
 DAY = 24 * 3600
@@ -91,7 +91,12 @@ def test_the_queue_has_the_very_bytes_that_were_sent_in_characters_that_sqs_take
     assert call["MessageBody"]
     # The set of SQS's documentation: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF
     for character in map(ord, call["MessageBody"]):
-        assert character in (9, 10, 13) or 0x20 <= character <= 0xD7FF or 0xE000 <= character <= 0xFFFD or character > 0xFFFF
+        assert (
+            character in (9, 10, 13)
+            or 0x20 <= character <= 0xD7FF
+            or 0xE000 <= character <= 0xFFFD
+            or character > 0xFFFF
+        )
 
 
 @pytest.mark.parametrize("body", [b"data:;base64,", b"data:;base64,QQ==", b"data:;base64,?", b"data:,", b"\x00"])
@@ -359,9 +364,7 @@ def test_wrong_signatures_have_the_secret_read_at_most_once_in_10_seconds(cloud:
 
 
 @pytest.mark.parametrize("headers", [{}, _without("x-purchasely-timestamp"), signed(BODY, timestamp="0")])
-def test_only_a_wrong_signature_has_the_secret_read_again(
-    cloud: Cloud, door: Door, headers: dict[str, str]
-) -> None:
+def test_only_a_wrong_signature_has_the_secret_read_again(cloud: Cloud, door: Door, headers: dict[str, str]) -> None:
     assert status(door, request()) == 200
     cloud.clock.advance(60)
     assert status(door, Request("default", headers, BODY)) == 401

@@ -4,8 +4,6 @@ import re
 
 import pytest
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
-from tests.integration.cloud import DELIVERIES, Answered, Calls, Cancelled, Cloud, unreachable
-from tests.integration.webhook import NOW_MS, encoded, event
 
 from purchasely_clevertap.memory import (
     LEASE_MS,
@@ -18,9 +16,12 @@ from purchasely_clevertap.memory import (
 )
 from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_clevertap.subscriber import Subscriber
+from tests.integration.cloud import DELIVERIES, Answered, Calls, Cancelled, Cloud, unreachable
+from tests.integration.webhook import NOW_MS, encoded, event
 
 KEY = delivery_key("default", "e-1")
 PERSON = "default#production#user#user-1"
+UNHEARD_OF = Delivery()
 DAYS_30 = 30 * 24 * 3600
 FATE: dict[str, str | int | None] = {"fate": "delivered"}
 
@@ -34,7 +35,7 @@ def memory(cloud: Cloud) -> Memory:
     return cloud.memory()
 
 
-def claimed(memory: Memory, seen: Delivery = Delivery(), *, owner: str = "one", at: int = NOW_MS) -> bool:
+def claimed(memory: Memory, seen: Delivery = UNHEARD_OF, *, owner: str = "one", at: int = NOW_MS) -> bool:
     (held,) = memory.write([memory.claim(KEY, "m-1", seen, owner=owner, now_ms=at)], plenty)
     return held
 
@@ -118,7 +119,8 @@ def test_a_claim_without_a_message_adds_none(memory: Memory) -> None:
 
 def test_a_settled_event_has_its_fate_and_no_lease(cloud: Cloud, memory: Memory) -> None:
     assert claimed(memory)
-    facts = {"fate": "parked", "reason": "refused_by_clevertap", "code": 513, "event_name": "X", "account": None}
+    facts: dict[str, str | int | None] = {"fate": "parked", "reason": "refused_by_clevertap", "code": 513}
+    facts |= {"event_name": "X", "account": None}
     done = memory.settle(KEY, owner="one", now_ms=NOW_MS + 5, accepted=("event", "charged"), facts=facts)
     assert memory.write([done], plenty) == [True]
     assert cloud.entry("e-1") == {
@@ -148,7 +150,9 @@ def test_what_was_accepted_is_kept_through_every_further_attempt(memory: Memory)
 
 def test_a_later_fate_leaves_nothing_of_an_earlier_one(cloud: Cloud, memory: Memory) -> None:
     parked: dict[str, str | int | None] = {"fate": "parked", "reason": "refused_by_clevertap", "code": 513}
-    assert memory.write([memory.settle_unclaimed(KEY, "m-1", seen(memory), now_ms=NOW_MS, facts=parked)], plenty) == [True]
+    assert memory.write([memory.settle_unclaimed(KEY, "m-1", seen(memory), now_ms=NOW_MS, facts=parked)], plenty) == [
+        True
+    ]
     assert claimed(memory, seen(memory))
     assert "fate" not in cloud.entry("e-1")
     delivered: dict[str, str | int | None] = {"fate": "delivered", "reason": None, "code": None}

@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.integration.cloud import Answered, Cloud, unreachable
-from tests.integration.webhook import NOW_MS, encoded, event, message
 
 from purchasely_clevertap import message as messages
 from purchasely_clevertap.fate import Parked, ParkReason
 from purchasely_clevertap.message import MAX_BODY_BYTES, Message
 from purchasely_clevertap.parked_queue import ParkedQueue, Parking
+from tests.integration.cloud import Answered, Cloud, unreachable
+from tests.integration.webhook import NOW_MS, encoded, event, message
 
 REFUSED = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Event name is reserved", 513)
 PARKED_AT = NOW_MS + 77
@@ -125,9 +125,7 @@ def test_nothing_to_park_is_no_call(cloud: Cloud, queue: ParkedQueue) -> None:
 @pytest.mark.parametrize(
     ("fault", "code"), [("InternalError", "InternalError"), (unreachable(), "ConnectTimeoutError")]
 )
-def test_a_call_that_fails_costs_only_its_own_messages(
-    cloud: Cloud, queue: ParkedQueue, fault: str, code: str
-) -> None:
+def test_a_call_that_fails_costs_only_its_own_messages(cloud: Cloud, queue: ParkedQueue, fault: str, code: str) -> None:
     cloud.calls.next("SendMessageBatch", lambda: None, fault)
     sent = [parking(message(event(), id=f"m-{number}")) for number in range(25)]
     assert queue.send(sent, now_ms=PARKED_AT) == [None] * 10 + [code] * 10 + [None] * 5

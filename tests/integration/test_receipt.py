@@ -1,13 +1,13 @@
 """The note that the door makes of an accepted webhook."""
 
 import pytest
-from tests.integration.clevertap import ScriptedClevertap
-from tests.integration.cloud import DELIVERIES, Cloud, unreachable
-from tests.integration.webhook import NOW_MS, encoded, event, message
 
 from purchasely_clevertap.fate import Delivered
 from purchasely_clevertap.purchasely.event_id import event_id
 from purchasely_clevertap.receipt import Receipts
+from tests.integration.clevertap import ScriptedClevertap
+from tests.integration.cloud import DELIVERIES, Cloud, unreachable
+from tests.integration.webhook import NOW_MS, encoded, event, message
 
 DAYS_30 = 30 * 24 * 3600
 
@@ -76,7 +76,9 @@ def test_a_note_that_dynamodb_does_not_take_is_no_error(cloud: Cloud, receipts: 
     assert receipts.note("default", b"{}", "m-1", now_ms=NOW_MS) is False
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"\xff", b"[]", b'{"event_id": ""}', b'{"event_id": {"a": 1}}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", b"\xff", b"[]", b'{"event_id": ""}', b'{"event_id": {"a": 1}}', b"[" * 5000]
+)
 def test_door_and_forwarder_note_an_unreadable_body_under_the_same_id(
     cloud: Cloud, receipts: Receipts, clevertap: ScriptedClevertap, body: bytes
 ) -> None:

@@ -3,13 +3,23 @@
 from dataclasses import replace
 
 import pytest
-from tests.integration.cloud import Cloud, unreachable
-from tests.integration.webhook import event, message
 
-from purchasely_clevertap.fate import BUSY, Delivered, Duplicate, Outcome, Parked, ParkReason, Retried, Skipped, SkipReason
+from purchasely_clevertap.fate import (
+    BUSY,
+    Delivered,
+    Duplicate,
+    Outcome,
+    Parked,
+    ParkReason,
+    Retried,
+    Skipped,
+    SkipReason,
+)
 from purchasely_clevertap.forwarding import Handled
 from purchasely_clevertap.retry import Patience
 from purchasely_clevertap.returning import Returns
+from tests.integration.cloud import Cloud, unreachable
+from tests.integration.webhook import event, message
 
 THROTTLED = Retried("throttled")
 

@@ -1,9 +1,9 @@
 """Secrets of an app: how long they are kept, and what becomes of a failure."""
 
 import pytest
-from tests.integration.cloud import STAGE, Cloud, unreachable
 
 from purchasely_clevertap.secret import Absent, Secrets, Unusable
+from tests.integration.cloud import STAGE, Cloud, unreachable
 
 
 @pytest.fixture
@@ -99,9 +99,7 @@ def test_a_secret_that_becomes_rubbish_leaves_the_last_good_one_in_force(cloud: 
 
 
 @pytest.mark.parametrize("fault", ["InternalServiceError", unreachable()])
-def test_a_failure_of_the_first_read_is_not_repeated_for_10_seconds(
-    cloud: Cloud, secrets: Secrets, fault: str
-) -> None:
+def test_a_failure_of_the_first_read_is_not_repeated_for_10_seconds(cloud: Cloud, secrets: Secrets, fault: str) -> None:
     cloud.calls.next("GetSecretValue", fault)
     for _ in range(10):
         assert isinstance(secrets.get("default"), Unusable)

@@ -1,12 +1,12 @@
 """Settings of an app: which version is in force, and for how long."""
 
 import pytest
-from tests.integration.cloud import STAGE, Cloud, unreachable
 
 from purchasely_clevertap.clevertap.region import Region
 from purchasely_clevertap.mapping import Mapper
 from purchasely_clevertap.settings import DEFAULT
 from purchasely_clevertap.settings_store import SettingsStore, Unavailable
+from tests.integration.cloud import STAGE, Cloud, unreachable
 
 US, INDIA, BAD = {"region": "us1"}, {"region": "in1"}, {"region": "mars1"}
 
@@ -91,10 +91,12 @@ def test_each_app_has_settings_of_its_own(cloud: Cloud, store: Store) -> None:
 @pytest.mark.parametrize("bad", ["not json", "[]", '{"region": "mars1"}', '{"colour": "red"}', "{"])
 def test_settings_with_a_mistake_are_refused_and_the_last_good_ones_stay(cloud: Cloud, store: Store, bad: str) -> None:
     cloud.put_settings(US)
-    assert store.region() is Region.US1
+    good = store.mapper("default")
     version = cloud.put_settings(bad)
     cloud.clock.advance(60)
+    assert store.mapper("default") is good
     assert store.region() is Region.US1
+    assert reads(cloud) == 2
     ((app, refused, problems),) = store.refusals
     assert (app, refused) == ("default", version)
     assert problems
@@ -152,7 +154,9 @@ def test_settings_that_were_never_valid_are_not_read_again_for_every_event(cloud
     assert store.region() is Region.US1
 
 
-@pytest.mark.parametrize("fault", ["InternalServerError", "ThrottlingException", "AccessDeniedException", unreachable()])
+@pytest.mark.parametrize(
+    "fault", ["InternalServerError", "ThrottlingException", "AccessDeniedException", unreachable()]
+)
 def test_while_parameter_store_fails_the_settings_at_hand_serve_and_it_is_asked_once_a_minute(
     cloud: Cloud, store: Store, fault: str
 ) -> None:

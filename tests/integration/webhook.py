@@ -41,8 +41,7 @@ def event(name: str = "SUBSCRIPTION_RENEWED", *, user: str | None = "user-1", at
 
 def transaction(*, amount: float = 9.99, **more: Any) -> Payload:
     """The payload of a payment, which makes an event record and, when it is positive, a Charged record."""
-    money = {"amount_in_customer_currency": amount, "customer_currency": "EUR"}
-    return event("TRANSACTION_PROCESSED", **money, **more)
+    return event("TRANSACTION_PROCESSED", amount_in_customer_currency=amount, customer_currency="EUR", **more)
 
 
 def encoded(payload: Payload | bytes) -> bytes:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
+NO_VALUE = object()  # what AWS::NoValue stands for: the property is not there
+
 PSEUDO: Mapping[str, str] = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",
+    "AWS::StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/stack/0fd9e1c2-95a8-11f0-8de9-0242ac120002",
     "AWS::StackName": "stack",
     "AWS::URLSuffix": "amazonaws.com",
 }
@@ -37,6 +41,12 @@ def _intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, 
 _Loader.add_multi_constructor("!", _intrinsic)
 
 
+@cache
+def _document() -> Mapping[str, Any]:
+    document: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506 a SafeLoader
+    return document
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """The template with `parameters` put in. A resource's Ref reads as its name, an attribute as Name.Attribute."""
@@ -46,7 +56,7 @@ class Template:
 
     @classmethod
     def load(cls, **parameters: Any) -> "Template":
-        document = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506 a SafeLoader
+        document = _document()
         defaults = {name: each["Default"] for name, each in document["Parameters"].items()}
         return cls(document, {**defaults, **parameters})
 
@@ -76,6 +86,8 @@ class Template:
 
     def resolve(self, value: Any) -> Any:
         match value:
+            case {"Ref": "AWS::NoValue"}:
+                return NO_VALUE
             case {"Ref": str(name)}:
                 return self.parameters.get(name, PSEUDO.get(name, name))
             case {"Fn::GetAtt": [name, attribute]}:
@@ -84,20 +96,41 @@ class Template:
                 return re.sub(r"\$\{([^}]+)\}", lambda found: str(self.resolve({"Ref": found[1]})), text)
             case {"Fn::Select": [index, values]}:
                 return self.resolve(values)[int(self.resolve(index))]
-            case {"Fn::Equals": [one, other]}:
-                return self.resolve(one) == self.resolve(other)
-            case {"Fn::Not": [condition]}:
-                return not self.resolve(condition)
+            case {"Fn::Split": [delimiter, text]}:
+                return self.resolve(text).split(delimiter)
+            case {"Fn::Join": [delimiter, values]}:
+                return delimiter.join(self.resolve(values))
+            case {"Fn::FindInMap": [name, first, second]}:
+                return self.document["Mappings"][name][self.resolve(first)][second]
+            case {"Fn::If": [condition, then, otherwise]}:
+                return self.resolve(then if self.holds(condition) else otherwise)
             case dict():
-                return {key: self.resolve(each) for key, each in value.items()}
+                found = {key: self.resolve(each) for key, each in value.items()}
+                return {key: each for key, each in found.items() if each is not NO_VALUE}
             case list():
-                return [self.resolve(each) for each in value]
+                return [each for each in map(self.resolve, value) if each is not NO_VALUE]
             case _:
                 return value
 
+    def holds(self, condition: Any) -> bool:
+        """Whether a condition holds, given by its name or as it is written."""
+        match condition:
+            case str(name) | {"Condition": str(name)}:
+                return self.holds(self.document["Conditions"][name])
+            case {"Fn::Equals": [one, other]}:
+                return bool(self.resolve(one) == self.resolve(other))
+            case {"Fn::Not": [negated]}:
+                return not self.holds(negated)
+            case {"Fn::And": conditions}:
+                return all(map(self.holds, conditions))
+            case {"Fn::Or": conditions}:
+                return any(map(self.holds, conditions))
+            case _:
+                raise ValueError(f"no condition: {condition}")
+
     def _exists(self, resource: Mapping[str, Any]) -> bool:
         condition = resource.get("Condition")
-        return condition is None or bool(self.resolve(self.document["Conditions"][condition]))
+        return condition is None or self.holds(condition)
 
 
 def _set(value: str | list[str]) -> set[str]:

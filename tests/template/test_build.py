@@ -42,7 +42,7 @@ def test_every_module_is_compiled_and_never_checked_against_a_date(layer: Path) 
 def test_the_layer_holds_what_is_needed_and_nothing_else(layer: Path) -> None:
     holds = {path.name for path in layer.iterdir()} - {"__pycache__"}
 
-    assert holds >= {"aws_lambda_powertools", "orjson", "purchasely_clevertap", "pydantic", "requests"}
+    assert holds >= {"orjson", "purchasely_clevertap", "pydantic", "requests"}
     assert not holds & {"bin", "boto3", "botocore", "pip", "tests"}
     assert not [name for name in holds if name.endswith(".dist-info")]
 
@@ -69,7 +69,7 @@ def test_tests_run_with_the_versions_of_the_layer() -> None:
 def test_the_runtime_brings_nothing_that_could_hide_a_gap_in_the_layer() -> None:
     runtime = {line.split("==")[0] for line in (ROOT / "tools/requirements/runtime.txt").read_text().splitlines()[1:]}
 
-    assert not runtime & {"aws_lambda_powertools", "orjson", "pydantic", "requests", "typing_extensions"}
+    assert not runtime & {"orjson", "pydantic", "requests", "typing_extensions"}
 
 
 def _compiled(layer: Path) -> Iterator[Path]:

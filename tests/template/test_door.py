@@ -17,7 +17,7 @@ def test_webhooks_of_every_app_reach_ingest(template: Template) -> None:
     assert route["RouteKey"] == "POST /webhooks/{app}"
     assert route["Target"] == "integrations/WebhookIntegration"
     assert integration["IntegrationType"] == "AWS_PROXY"
-    assert integration["IntegrationUri"] == "IngestFunction.Arn"
+    assert integration["IntegrationUri"] == "IngestFunction.Alias"
     assert integration["PayloadFormatVersion"] == "2.0"
     assert {each["ApiId"] for each in (route, integration, template.properties("WebhookStage"))} == {"WebhookApi"}
 
@@ -30,7 +30,7 @@ def test_there_is_no_other_way_in(template: Template) -> None:
 def test_only_this_api_may_call_ingest_and_only_with_a_webhook(template: Template) -> None:
     permission = template.properties("IngestPermission")
 
-    assert permission["FunctionName"] == "IngestFunction"
+    assert permission["FunctionName"] == "IngestFunction.Alias"
     assert permission["Principal"] == "apigateway.amazonaws.com"
     assert permission["SourceArn"] == ("arn:aws:execute-api:eu-west-1:123456789012:WebhookApi/*/POST/webhooks/*")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.template import ROOT, Template
+from tests.template.template import PSEUDO, ROOT, Template
 
 FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder"}
 
@@ -48,9 +48,11 @@ def test_a_function_has_its_own_log_group_and_role(template: Template, function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_logs_and_counts_under_its_name(function: str) -> None:
-    environment = Template.load(LogLevel="DEBUG").environment(function)
+def test_a_function_logs_what_is_chosen(function: str) -> None:
+    assert Template.load(LogLevel="DEBUG").environment(function)["LOG_LEVEL"] == "DEBUG"
 
-    assert environment["POWERTOOLS_SERVICE_NAME"] == FUNCTIONS[function]
-    assert environment["POWERTOOLS_METRICS_NAMESPACE"] == "PurchaselyCleverTap"
-    assert environment["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
+
+def test_people_in_the_log_are_keyed_with_the_random_part_of_the_stacks_id(template: Template) -> None:
+    key = template.environment("ForwarderFunction")["USER_KEY"]
+
+    assert PSEUDO["AWS::StackId"] == f"arn:aws:cloudformation:eu-west-1:123456789012:stack/stack/{key}"

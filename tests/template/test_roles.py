@@ -34,7 +34,7 @@ ROLES = {
             },
             {"EventsQueue.Arn", "DeadLetterQueue.Arn"},
         ),
-        "ParkEvents": ({"sqs:SendMessage", "sqs:SendMessageBatch"}, {"ParkedQueue.Arn"}),
+        "ParkEvents": ({"sqs:SendMessage", "sqs:SendMessageBatch"}, {"ParkedQueue.Arn", "EventsQueue.Arn"}),
         "ReadSettings": ({"ssm:GetParameter"}, {f"{SETTINGS}/*/settings", f"{SETTINGS}/*/settings:*"}),
         "ReadCleverTapSecrets": (
             {"secretsmanager:GetSecretValue"},

@@ -11,6 +11,8 @@ import pytest
 
 from tests.template.template import ROOT, Template
 
+DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard"
+
 
 @pytest.mark.parametrize(
     ("parameter", "default"),
@@ -24,6 +26,11 @@ from tests.template.template import ROOT, Template
         ("BatchWindowSeconds", 5),
         ("BatchSize", 1000),
         ("AlarmEmail", ""),
+        ("AlarmsOff", ""),
+        ("SilenceHours", 24),
+        ("Rollout", "AtOnce"),
+        ("IngestSnapStart", "None"),
+        ("KmsKeyArn", ""),
         ("LogLevel", "INFO"),
         ("SignatureToleranceSeconds", 22 * 24 * 3600),
     ],
@@ -63,10 +70,8 @@ def test_every_parameter_is_asked_for_in_a_group(template: Template) -> None:
         ("IngestLogGroup", "IngestLog"),
         ("ForwarderLogGroup", "ForwarderLog"),
         ("AlarmTopicArn", "AlarmTopic"),
-        (
-            "DashboardUrl",
-            "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/Dashboard",
-        ),
+        ("DashboardUrl", f"{DASHBOARDS}/EventsDashboard"),
+        ("ResourcesDashboardUrl", f"{DASHBOARDS}/ResourcesDashboard"),
     ],
 )
 def test_output_tells_where_something_is(template: Template, output: str, value: str) -> None:
@@ -113,9 +118,7 @@ def test_settings_may_grow_beyond_the_standard_tier(template: Template) -> None:
 def test_a_function_is_given_exactly_the_variables_that_it_reads(
     template: Template, function: str, folder: str
 ) -> None:
-    given = {name for name in template.environment(function) if not name.startswith("POWERTOOLS_")}
-
-    assert given == _variables(ROOT / "functions" / folder / "app.py")
+    assert set(template.environment(function)) == _variables(ROOT / "functions" / folder / "app.py")
 
 
 def _variables(source: Path) -> set[str]:
@@ -139,7 +142,9 @@ def test_the_template_reads_as_an_event_travels(template: Template) -> None:
         "ForwarderFunction",
         "DeliveriesTable",
         "IngestLog",
-        "Dashboard",
+        "ParkedAlarm",
+        "EventsDashboard",
+        "OneEventQuery",
     ]
 
     assert all(order.index(one) < order.index(next_one) for one, next_one in pairwise(way))

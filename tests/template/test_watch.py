@@ -1,9 +1,15 @@
-"""The watch: logs, alarms, the dashboard."""
+"""The watch: logs, alarms, dashboards, saved queries. Whether alarms ring when they should: integration/test_alarms."""
 
 import json
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
+from purchasely_clevertap.metric import NAMESPACE, Metric
+from tests.template.aws_metrics import is_published
 from tests.template.template import Template
 
 LOGS = {
@@ -11,6 +17,14 @@ LOGS = {
     "IngestLog": "/purchasely-clevertap/dev/ingest",
     "ForwarderLog": "/purchasely-clevertap/dev/forwarder",
 }
+ALARM = "AWS::CloudWatch::Alarm"
+ALARMS = {
+    name: logical_id
+    for logical_id, properties in Template.load().of_type(ALARM).items()
+    for name in [properties["AlarmName"].removeprefix("purchasely-clevertap-dev-")]
+}
+EMULATED = {"AWS::AccountId": "AWS::AccountId"}
+SERVICES = {"ingest", "forwarder"}
 
 
 @pytest.mark.parametrize("log", LOGS)
@@ -35,24 +49,211 @@ def test_the_address_is_told_of_alarms() -> None:
     assert subscription == {"TopicArn": "AlarmTopic", "Protocol": "email", "Endpoint": "a@example.com"}
 
 
-def test_a_parked_event_rings(template: Template) -> None:
-    alarm = template.properties("ParkedAlarm")
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_is_told_and_says_what_to_do(template: Template, name: str) -> None:
+    alarm = template.properties(ALARMS[name])
 
-    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "ParkedQueue.QueueName"}]
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
-    assert alarm["TreatMissingData"] == "ignore"
-    assert alarm["AlarmActions"] == alarm["OKActions"] == ["AlarmTopic"]
-
-
-def test_every_alarm_says_what_to_do(template: Template) -> None:
-    for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
-        assert len(alarm["AlarmDescription"]) > 100, name
+    assert alarm["AlarmActions"] == ["AlarmTopic"]
+    assert " Do: " in alarm["AlarmDescription"]
+    assert alarm["AlarmDescription"].endswith(f" See docs/operations.md#{name}")
+    assert len(alarm["AlarmDescription"]) <= 1024  # CloudWatch, PutMetricAlarm
 
 
-def test_the_dashboard_shows_the_way_of_an_event(template: Template) -> None:
-    dashboard = template.properties("Dashboard")
-    titles = [widget["properties"]["title"] for widget in json.loads(dashboard["DashboardBody"])["widgets"]]
+@pytest.mark.parametrize("name", ALARMS)
+def test_the_end_of_what_lasts_is_told_too(template: Template, name: str) -> None:
+    assert template.properties(ALARMS[name]).get("OKActions", []) == ([] if name == "new-event" else ["AlarmTopic"])
 
-    assert [title.split(":")[0] for title in titles] == ["Door", "Queue", "Queue", "Functions"]
-    assert dashboard["DashboardName"] == "purchasely-clevertap-dev-eu-west-1"
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_has_the_name_of_its_resource(name: str) -> None:
+    assert ALARMS[name] == f"{name.title().replace('-', '')}Alarm"
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_can_be_switched_off_by_its_name_alone(template: Template, name: str) -> None:
+    without = Template.load(AlarmsOff=name)
+
+    assert set(template.of_type(ALARM)) - set(without.of_type(ALARM)) == {ALARMS[name]}
+
+
+def test_alarms_can_be_switched_off_together(template: Template) -> None:
+    some = sorted(ALARMS)[::2]
+    without = Template.load(AlarmsOff=",".join(some))
+
+    assert set(template.of_type(ALARM)) - set(without.of_type(ALARM)) == {ALARMS[name] for name in some}
+    assert not Template.load(AlarmsOff=",".join(ALARMS)).of_type(ALARM)
+
+
+def test_no_alarms_name_is_part_of_another() -> None:
+    """An alarm is on while its name is no part of AlarmsOff."""
+    assert [(one, other) for one in ALARMS for other in ALARMS if one != other and one in other] == []
+
+
+def test_only_names_of_alarms_can_be_switched_off(template: Template) -> None:
+    parameter = template.document["Parameters"]["AlarmsOff"]
+    takes = re.compile(parameter["AllowedPattern"]).fullmatch
+
+    assert takes("")
+    assert takes(",".join(ALARMS))
+    assert all(takes(name) for name in ALARMS)
+    assert not [wrong for wrong in ("park", "parked,", ",parked", "parked oldest", "parked, oldest") if takes(wrong)]
+    assert set(re.findall(r"[a-z]+(?:-[a-z]+)*", parameter["ConstraintDescription"])) >= set(ALARMS)
+
+
+def test_what_a_rollout_goes_back_by_is_there_even_when_it_is_switched_off_and_tells_nobody_then() -> None:
+    rollout = Template.load(Rollout="Canary10Percent5Minutes", AlarmsOff=",".join(ALARMS))
+    alarms = rollout.of_type(ALARM)
+
+    assert sorted(alarms) == ["DoorFailingAlarm", "ForwarderErrorsAlarm", "IngestErrorsAlarm"]
+    assert [alarm["AlarmActions"] + alarm["OKActions"] for alarm in alarms.values()] == [[], [], []]
+
+
+def test_silence_is_counted_in_hours_and_never_longer_than_cloudwatch_looks_back() -> None:
+    alarm = Template.load(SilenceHours=48).properties("SilenceAlarm")
+
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 48 * 3600
+    assert Template.load().document["Parameters"]["SilenceHours"]["MaxValue"] <= 7 * 24
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_looks_back_no_longer_than_cloudwatch_does(template: Template, name: str) -> None:
+    alarm = template.properties(ALARMS[name])
+    periods = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each}
+    (period,) = periods or {alarm["Period"]}
+    seconds = period * alarm["EvaluationPeriods"]
+
+    assert seconds <= (86_400 if period < 3600 else 7 * 86_400)
+    assert period in (60, 300, 3600, 86_400)
+    assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
+
+
+def test_what_cannot_be_emulated_is_there_in_every_real_account(template: Template) -> None:
+    def several(alarms: Template) -> set[str]:
+        return {name for name, alarm in alarms.of_type(ALARM).items() if "Metrics" in alarm}
+
+    emulated = Template.load(**EMULATED)
+
+    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm"}
+    assert several(emulated) == set()
+    assert set(emulated.of_type(ALARM)) == set(template.of_type(ALARM)) - several(template)
+    assert template.of_type("AWS::Logs::QueryDefinition")
+    assert not emulated.of_type("AWS::Logs::QueryDefinition")
+    assert not Template.load(**{"AWS::AccountId": "0" * 12}).of_type("AWS::Logs::QueryDefinition")
+
+
+DASHBOARDS = ("EventsDashboard", "ResourcesDashboard")
+
+
+def widgets(template: Template, dashboard: str) -> list[Mapping[str, Any]]:
+    body = json.loads(template.properties(dashboard)["DashboardBody"])
+    return [widget["properties"] | {"type": widget["type"]} for widget in body["widgets"]]
+
+
+def test_one_dashboard_shows_the_way_of_an_event_and_one_what_it_is_made_of(template: Template) -> None:
+    titles = {name: [widget["title"].split(":")[0] for widget in widgets(template, name)] for name in DASHBOARDS}
+
+    assert titles["EventsDashboard"] == [
+        *["Door"] * 2,
+        *["Queues"] * 2,
+        *["Events"] * 2,
+        *["CleverTap"] * 2,
+        "What is wrong, or worth a look",
+        "Skipped, by reason",
+        "Parked, by reason",
+    ]
+    assert set(titles["ResourcesDashboard"]) == {"Gateway", "Functions", "Events queue", "Tables", "Logs", "Alarms"}
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+def test_a_dashboard_has_a_name_of_its_own_in_every_stage_and_region(template: Template, dashboard: str) -> None:
+    """Names of dashboards hold for all regions of an account."""
+    name = template.properties(dashboard)["DashboardName"]
+
+    assert name.startswith("purchasely-clevertap-dev-eu-west-1")
+    assert name != template.properties(next(each for each in DASHBOARDS if each != dashboard))["DashboardName"]
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+def test_no_widget_lies_upon_another(template: Template, dashboard: str) -> None:
+    body = json.loads(template.properties(dashboard)["DashboardBody"])
+    taken = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
+def shown(template: Template, dashboard: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of every metric that is drawn."""
+    for widget in widgets(template, dashboard):
+        for row in widget.get("metrics", []):
+            match row:
+                case [{"expression": str(expression)}]:
+                    found = re.fullmatch(
+                        r"SEARCH\('\{(\w+),([\w,]+)\} MetricName=\"(\w+)\" stage=\"dev\"', '\w+', \d+\)", expression
+                    )
+                    assert found, expression
+                    yield found[1], found[3], dict.fromkeys(found[2].split(","), "dev")
+                case [namespace, metric, *dimensions, dict()]:
+                    yield namespace, metric, dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+                case _:
+                    raise AssertionError(row)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+def test_what_a_dashboard_draws_is_published(template: Template, dashboard: str) -> None:
+    for namespace, metric, dimensions in shown(template, dashboard):
+        if namespace == NAMESPACE:
+            assert metric in set(Metric)
+            assert {"stage", "service"} <= set(dimensions) <= {"stage", "service", "reason", "receipt"}
+            assert dimensions["stage"] == "dev"
+            assert dimensions["service"] in SERVICES | {"dev"}
+        else:
+            assert is_published(namespace, metric, dimensions), (namespace, metric, dimensions)
+
+
+def test_the_way_of_an_event_shows_every_metric_of_ours(template: Template) -> None:
+    drawn = {metric for namespace, metric, _ in shown(template, "EventsDashboard") if namespace == NAMESPACE}
+
+    assert set(Metric) - drawn == {Metric.SETTLED}  # the sum of what is drawn
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "logs"),
+    [
+        ("OneEventQuery", "one event", ["IngestLog", "ForwarderLog"]),
+        ("OneUserQuery", "one user", ["ForwarderLog"]),
+        ("RejectedQuery", "rejected by CleverTap", ["ForwarderLog"]),
+        ("SlowestQuery", "slowest", ["ForwarderLog"]),
+        ("SkippedQuery", "skipped by reason", ["ForwarderLog"]),
+        ("NewEventsQuery", "new event names", ["ForwarderLog"]),
+    ],
+)
+def test_a_question_to_the_log_is_saved(template: Template, query: str, name: str, logs: list[str]) -> None:
+    properties = template.properties(query)
+
+    assert properties["Name"] == f"purchasely-clevertap/dev/{name}"
+    assert properties["LogGroupNames"] == logs
+
+
+def test_there_is_no_other_saved_query_and_alarms_name_only_these(template: Template) -> None:
+    queries = template.of_type("AWS::Logs::QueryDefinition")
+    saved = {properties["Name"].rpartition("/")[2] for properties in queries.values()}
+    named = {
+        name
+        for alarm in template.of_type(ALARM).values()
+        for name in re.findall(r"saved query `([^`]+)`", alarm["AlarmDescription"])
+    }
+
+    assert len(queries) == 6
+    assert named <= saved
+
+
+def test_what_the_watch_does_costs_no_further_right(template: Template) -> None:
+    for role in ("IngestRole", "ForwarderRole"):
+        actions = {action for actions, _ in template.statements(role).values() for action in actions}
+        assert not [action for action in actions if fnmatchcase(action, "cloudwatch:*")]

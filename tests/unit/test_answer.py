@@ -90,9 +90,14 @@ def test_429_is_retried_and_nothing_dropped() -> None:
     assert read(429, b"", 2) == (Retry("throttled", 429),) * 2
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+@pytest.mark.parametrize("status", [500, 503, 599])
 def test_a_server_error_is_retried_whatever_its_body_says(status: int) -> None:
     assert read(status, answer("success", 1, []), 1) == (Retry("server_error", status),)
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_a_gateway_answers_for_clevertap_proves_nothing(status: int) -> None:
+    assert read(status, b"<html>", 2) == (Unanswered("gateway"),) * 2
 
 
 @pytest.mark.parametrize("status", [400, 413])

@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from purchasely_clevertap.clevertap import client as client_module
+from purchasely_clevertap.clevertap import connection
+from purchasely_clevertap.clevertap.answer import Accepted, Receipt, Refused, Retry, SetupFault, Unanswered
+from purchasely_clevertap.clevertap.client import Account, Client, Upload
 from tests.unit.scripted_server import (
     Peer,
     ScriptedServer,
@@ -24,11 +29,6 @@ from tests.unit.scripted_server import (
     success,
     then_close,
 )
-
-from purchasely_clevertap.clevertap import client as client_module
-from purchasely_clevertap.clevertap import connection
-from purchasely_clevertap.clevertap.answer import Accepted, Receipt, Refused, Retry, SetupFault, Unanswered
-from purchasely_clevertap.clevertap.client import Account, Client, Upload
 
 PASSCODE = "SECRET-PASS-CODE"
 OK = b'{"status":"success","processed":1,"unprocessed":[]}'

@@ -16,6 +16,7 @@ from purchasely_clevertap.door import Fault
 from purchasely_clevertap.fate import Delivered, Duplicate, Parked, ParkReason, Retried, Skipped, SkipReason
 from purchasely_clevertap.mapping import Mapped, Mapper
 from purchasely_clevertap.memory import REMEMBERED_SECONDS
+from purchasely_clevertap.metric import NAMESPACE, Metric
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_clevertap.purchasely.signature import Refusal
@@ -107,11 +108,7 @@ def test_every_output_is_there() -> None:
 
 
 def test_every_name_in_camel_case_is_a_parameter_an_output_or_a_metric() -> None:
-    metrics = set(
-        re.findall(r'"([A-Z]\w+)"', (ROOT / "layers/bridge/purchasely_clevertap/observation.py").read_text("utf-8"))
-    )
-    namespace = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
-    known = TEMPLATE["Parameters"].keys() | TEMPLATE["Outputs"].keys() | metrics | {namespace}
+    known = TEMPLATE["Parameters"].keys() | TEMPLATE["Outputs"].keys() | set(Metric) | {NAMESPACE}
     assert [name for name in INLINE if re.fullmatch(r"([A-Z][a-z]+){2,}", name) and name not in known] == []
 
 

@@ -179,5 +179,5 @@ class _Handler(BaseHTTPRequestHandler):
         status = 405 if code == 501 else 400
         self._send(Reply.of(status, answer.failure(status)))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Quiet: the log of requests is asked for at `/_emulator/requests`."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -139,7 +139,7 @@ def start(folder: Path = FOLDER, options: Options | None = None, say: Say = _tel
     say("Starting AWS (MiniStack)" + ("" if options.clevertap_endpoint else " and CleverTap (emulated)") + " …")
     try:
         stack = _deployed(_started(folder, options), architecture, say)
-        _put_credentials(stack)
+        _put(stack, _AT_FIRST)
     except BaseException:
         stop(folder)
         raise
@@ -147,10 +147,14 @@ def start(folder: Path = FOLDER, options: Options | None = None, say: Say = _tel
 
 
 def deploy(stack: LocalStack, say: Say = _tell) -> LocalStack:
-    """Builds and deploys the code as it is now into a stack that is up."""
+    """Builds and deploys the code as it is now into a stack that is up; its credentials and settings stay."""
     say("Building the functions and their layer (sam build) …")
     sam.build(stack.folder)
-    return _deployed(stack, sam.architecture(), say)
+    kept = _read_put(stack)
+    stack = _deployed(stack, sam.architecture(), say)
+    # On an update MiniStack writes the template's placeholders anew, which CloudFormation does not.
+    _put(stack, {**_AT_FIRST, **kept})
+    return stack
 
 
 def find(folder: Path = FOLDER) -> LocalStack | None:
@@ -174,28 +178,42 @@ def stop(folder: Path = FOLDER) -> bool:
     return bool(stopped)
 
 
-def _started(folder: Path, options: Options) -> LocalStack:
-    """The processes, with nothing deployed yet. Written down one by one, so that `stop` finds them whatever happens."""
-    # Nothing of the person's environment goes in here: the functions inherit it.
-    temporary = folder / "tmp"
-    temporary.mkdir(parents=True, exist_ok=True)
-    plain = {"HOME": str(temporary), "TMPDIR": str(temporary), "PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
-    plain["PYTHONDONTWRITEBYTECODE"] = "1"  # as on Lambda's read-only disk
-    aws_port = free_port(options.port)
-    aws = Background.start(
+def start_aws(folder: Path, port: int) -> Background:
+    """MiniStack in the place of AWS, to answer on `port` of 127.0.0.1; nothing is deployed in it yet."""
+    return Background.start(
         "MiniStack",
         [str(sam.VENV / "stack" / "bin" / "python"), "-m", "ministack"],
         {
-            **plain,
+            **_environment(folder),
             **sam.CREDENTIALS,
             "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(aws_port),
+            "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": sam.REGION,
             "IOT_MTLS_ENABLED": "0",
             "AUTH": "true",  # a function may do what its role allows, and no more
         },
         folder / "ministack.log",
     )
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of the person's own goes in here: the functions inherit it."""
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    return {
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",  # as on Lambda's read-only disk
+    }
+
+
+def _started(folder: Path, options: Options) -> LocalStack:
+    """The processes, with nothing deployed yet. Written down one by one, so that `stop` finds them whatever happens."""
+    aws_port = free_port(options.port)
+    aws = start_aws(folder, aws_port)
     stack = LocalStack(folder, options, f"http://127.0.0.1:{aws_port}", options.clevertap_endpoint, (aws,))
     _write(stack)
     if not options.clevertap_endpoint:
@@ -204,7 +222,7 @@ def _started(folder: Path, options: Options) -> LocalStack:
         clevertap = Background.start(
             "the emulated CleverTap",
             [sys.executable, "-m", "clevertap_emulator", f"--port={port}", *accounts],
-            {**plain, "PYTHONPATH": str(sam.ROOT / "tools")},
+            {**_environment(folder), "PYTHONPATH": str(sam.ROOT / "tools")},
             folder / "clevertap.log",
         )
         stack = replace(stack, clevertap_url=f"http://127.0.0.1:{port}", processes=(aws, clevertap))
@@ -233,20 +251,34 @@ def _deployed(stack: LocalStack, architecture: str, say: Say) -> LocalStack:
     return stack
 
 
-def _put_credentials(stack: LocalStack) -> None:
-    """What `docs` tell a person to put by hand: both secrets and the settings of the app named default."""
-    secrets = stack.client("secretsmanager")
-    secrets.put_secret_value(
-        SecretId=stack.outputs["DefaultPurchaselySecretName"],
-        SecretString=json.dumps({"shared_secrets": [SHARED_SECRET]}),
-    )
-    secrets.put_secret_value(
-        SecretId=stack.outputs["DefaultCleverTapSecretName"],
-        SecretString=json.dumps({"production": asdict(PRODUCTION), "sandbox": asdict(SANDBOX)}),
-    )
-    stack.client("ssm").put_parameter(
-        Name=stack.outputs["DefaultSettingsParameter"], Value=json.dumps({"region": "eu1"}), Overwrite=True
-    )
+# What a person would put by hand, by the output that says where.
+_AT_FIRST: Mapping[str, str] = {
+    "DefaultPurchaselySecretName": json.dumps({"shared_secrets": [SHARED_SECRET]}),
+    "DefaultCleverTapSecretName": json.dumps({"production": asdict(PRODUCTION), "sandbox": asdict(SANDBOX)}),
+    "DefaultSettingsParameter": json.dumps({"region": "eu1"}),
+}
+
+
+def _put(stack: LocalStack, values: Mapping[str, str]) -> None:
+    secrets, settings = stack.client("secretsmanager"), stack.client("ssm")
+    for output, value in values.items():
+        if output == "DefaultSettingsParameter":
+            settings.put_parameter(Name=stack.outputs[output], Value=value, Overwrite=True)
+        else:
+            secrets.put_secret_value(SecretId=stack.outputs[output], SecretString=value)
+
+
+def _read_put(stack: LocalStack) -> dict[str, str]:
+    """What was put; nothing for what is gone, as when the stack was removed."""
+    secrets, settings = stack.client("secretsmanager"), stack.client("ssm")
+    values: dict[str, str] = {}
+    for output in _AT_FIRST:
+        with suppress(secrets.exceptions.ResourceNotFoundException, settings.exceptions.ParameterNotFound):
+            if output == "DefaultSettingsParameter":
+                values[output] = settings.get_parameter(Name=stack.outputs[output])["Parameter"]["Value"]
+            else:
+                values[output] = secrets.get_secret_value(SecretId=stack.outputs[output])["SecretString"]
+    return values
 
 
 def _state(folder: Path) -> Path:

@@ -5,6 +5,7 @@ worker that dies leaves at most one request in doubt.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,21 +29,27 @@ from .subscriber import Subscriber, chronology
 
 # Kept back for settling what was uploaded.
 _SETTLING_SECONDS: Final = 8.0
+# After an upload without an answer CleverTap may be at it yet. Together with the client's time-out it is a minute.
+_QUIET_MS: Final = 45_000
 
 
 @dataclass(frozen=True, slots=True)
 class Handled:
     """What became of one message. `age_ms` is the event's age when CleverTap took it, if it did.
 
-    `in_doubt` counts the records whose answer was lost: CleverTap may have them twice once they are sent again.
-    `unsettled` says that the outcome holds but could not be remembered.
+    `person` is the id of whom it is about, for no eyes; `records` is how many records it had to send, and `in_doubt`
+    counts those whose answer was lost: CleverTap may have them twice once they are sent again.
+    `unsettled` says that the outcome could not be remembered; what CleverTap has taken then stands on the queue.
     """
 
     message: Message
     outcome: Outcome
     event_id: str
     event_name: str | None = None
+    person: str | None = field(default=None, repr=False)
+    account: Account | None = None
     known_name: bool = True
+    records: int = 0
     clipped: tuple[str, ...] = ()
     age_ms: int | None = None
     in_doubt: int = 0
@@ -52,7 +59,8 @@ class Handled:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """One upload: to whom, how much, how long in seconds, and how many records got which receipt."""
+    """One upload: to whom, how much, how long in seconds, how many records got which receipt, and how many of those
+    that were accepted are profiles."""
 
     app: str
     account: Account
@@ -60,6 +68,7 @@ class Uploaded:
     requests: int
     seconds: float
     receipts: Mapping[str, int]
+    profiles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,7 @@ class _Work:
     mapped: Mapped | None = None
     outcome: Outcome | None = None
     claimed: bool = False
+    copies_noted: bool = False
     in_doubt: int = 0
     unsettled: bool = False
     delivered_at: int | None = None
@@ -94,19 +104,38 @@ class _Work:
         return self.event.event_name if self.event else None
 
     @property
+    def records(self) -> int:
+        """How many records the event had to send when it came, its subscriber's profile among them."""
+        mapped = self.mapped
+        if mapped is None:
+            return 0
+        had = self.seen.accepted | (self.message.parking.accepted if self.message.parking else frozenset())
+        events = ((Kind.EVENT, mapped.event), (Kind.CHARGED, mapped.charged))
+        return sum(record is not None and kind not in had for kind, record in events) + mapped.profile
+
+    @property
     def taken_over(self) -> bool:
-        """Whether a worker died while the event was its own."""
-        return self.claimed and self.seen.fate is None and self.seen.lease_until > 0
+        """Whether a worker died while the event was its own, and this one goes on with it or parks it."""
+        return self.seen.abandoned and (self.claimed or isinstance(self.outcome, Parked))
+
+    @property
+    def doubts(self) -> int:
+        """How often, in all, CleverTap may have taken records of the event without anybody having the answer."""
+        return self.seen.in_doubt + self.in_doubt + self.taken_over
 
 
 @dataclass(slots=True)
 class _Bundle:
-    """What goes to CleverTap together: the profile record of a subscriber, if it has news, and the events."""
+    """What goes to CleverTap together: the profile record of a subscriber, if it has news, and the events.
+
+    `in_doubt`: nobody knows which profile CleverTap has.
+    """
 
     works: list[_Work]
     subscriber: str | None = None
     state: Subscriber = Subscriber()
     update: ProfileUpdate | None = None
+    in_doubt: bool = False
 
 
 @dataclass(slots=True)
@@ -121,7 +150,10 @@ class _Part:
 
 
 class Forwarder:
-    """Forwards batches. `clock` gives epoch milliseconds; `owner` names this worker and no other."""
+    """Forwards batches. `clock` gives epoch milliseconds; `owner` names this worker and no other.
+
+    `events` sends to the queue that the messages come from.
+    """
 
     def __init__(
         self,
@@ -131,6 +163,7 @@ class Forwarder:
         settings: SettingsStore,
         credentials: CredentialsStore,
         parked: ParkedQueue,
+        events: ParkedQueue,
         breaker: Breaker,
         patience: Patience,
         clock: Callable[[], int],
@@ -141,6 +174,7 @@ class Forwarder:
         self._settings = settings
         self._credentials = credentials
         self._parked = parked
+        self._events = events
         self._breaker = breaker
         self._patience = patience
         self._clock = clock
@@ -239,14 +273,16 @@ class Forwarder:
             if key is not None and not leased[key]:
                 for work in bundle.works:
                     work.outcome = BUSY
-                    given_up.append(self._memory.release(work.key, owner=self._owner, accepted=(), facts={}))
+                    facts = {"in_doubt": work.doubts or None}
+                    given_up.append(self._memory.release(work.key, owner=self._owner, accepted=(), facts=facts))
             elif bundle.works:
                 bundle.works.sort(key=lambda work: chronology(_event(work)))
                 if key is not None:
                     _learn(bundle, known[key])
                 ready.append(bundle)
             elif key is not None:
-                given_up.append(self._memory.save(key, known[key].state, owner=self._owner))
+                lease_until = now if known[key].in_doubt else 0
+                given_up.append(self._memory.save(key, known[key].state, owner=self._owner, lease_until=lease_until))
         self._memory.write(given_up, time_left)
         return ready
 
@@ -298,12 +334,13 @@ class Forwarder:
         for part in parts:
             name = type(part.receipt).__name__.lower()
             counts[name] = counts.get(name, 0) + 1
-        return Uploaded(app, account, len(parts), requests, seconds, counts)
+        profiles = sum(part.kind is Kind.PROFILE and isinstance(part.receipt, Accepted) for part in parts)
+        return Uploaded(app, account, len(parts), requests, seconds, counts, profiles)
 
     def _settle(self, together: Iterable[tuple[_Bundle, Sequence[_Part]]], time_left: Callable[[], float]) -> None:
         """Gives the works of the bundles their outcome, parks what is to be parked, and remembers it all."""
-        changes: list[Change] = []
-        settled: list[_Work] = []
+        saves: dict[str, Change] = {}
+        works: list[_Work] = []
         now = self._clock()
         for bundle, parts in together:
             profile = next((part.receipt for part in parts if part.work is None), None)
@@ -318,29 +355,58 @@ class Forwarder:
                 work.outcome = self._patient(work, _outcome(receipts, already=bool(work.accepted)))
                 if isinstance(work.outcome, Delivered):
                     work.delivered_at = now
-                settled.append(work)
+                works.append(work)
             if bundle.subscriber is not None:
-                state = bundle.state
-                if bundle.update is not None and isinstance(profile, Accepted):
-                    state = state.accepted(bundle.update.properties, bundle.update.link)
-                changes.append(self._memory.save(bundle.subscriber, state, owner=self._owner))
-        self._park(settled, now)
-        for work in settled:
-            if isinstance(work.outcome, Retried):
-                facts: dict[str, str | int | None] = {"reason": work.outcome.reason, "event_name": work.event_name}
-                changes.append(self._memory.release(work.key, owner=self._owner, accepted=work.accepted, facts=facts))
-            else:
-                changes.append(
-                    self._memory.settle(
-                        work.key, owner=self._owner, now_ms=now, accepted=work.accepted, facts=_facts(work)
-                    )
-                )
-        try:
-            held = self._memory.write(changes, time_left)
-        except MemoryUnavailable:
-            held = [False] * len(changes)
-        for work, kept in zip(settled, held[len(changes) - len(settled) :], strict=True):
-            work.unsettled = not kept
+                saves[bundle.subscriber] = self._save(bundle.subscriber, bundle, profile, now)
+        self._park(works, now)
+        kept: set[str] = set()
+        # First what the events tell of their subscribers: once an event has its fate, nobody asks it again.
+        with suppress(MemoryUnavailable):
+            saved = dict(zip(saves, self._memory.write(list(saves.values()), time_left), strict=True))
+            told = [work for work in works if saved.get(_subscriber_key(work) or "", True)]
+            held = self._memory.write([self._settled(work, now) for work in told], time_left)
+            kept = {work.key for work, yes in zip(told, held, strict=True) if yes}
+        self._settle_later([work for work in works if work.key not in kept], now)
+
+    def _settled(self, work: _Work, now: int) -> Change:
+        """Gives a claimed event its fate, or frees it if it comes again."""
+        if isinstance(work.outcome, Retried):
+            facts: dict[str, str | int | None] = {
+                "reason": work.outcome.reason,
+                "event_name": work.event_name,
+                "in_doubt": work.doubts or None,
+            }
+            return self._memory.release(work.key, owner=self._owner, accepted=work.accepted, facts=facts)
+        return self._memory.settle(work.key, owner=self._owner, now_ms=now, accepted=work.accepted, facts=_facts(work))
+
+    def _save(self, subscriber: str, bundle: _Bundle, profile: Receipt | None, now: int) -> Change:
+        """Keeps the state, and whether it is sure that CleverTap has no other profile than it says."""
+        state, lease_until = bundle.state, now if bundle.in_doubt else 0
+        if bundle.update is not None and isinstance(profile, Accepted):
+            state, lease_until = state.accepted(bundle.update.properties, bundle.update.link), 0
+        elif isinstance(profile, Unanswered):
+            # A newer profile sent meanwhile could be overtaken by this one.
+            lease_until = now + _QUIET_MS
+        return self._memory.save(subscriber, state, owner=self._owner, lease_until=lease_until)
+
+    def _settle_later(self, works: Sequence[_Work], now: int) -> None:
+        """Leaves on the queue what could not be remembered: a message that says what CleverTap has taken.
+
+        It stands for the event from now on, and whoever gets it settles the event without sending that again.
+        """
+        for work in works:
+            work.unsettled = True
+        taken = [work for work in works if work.accepted]
+        notes = [
+            Parking(work.message, None, work.event_id, work.event_name, frozenset(work.accepted)) for work in taken
+        ]
+        errors = self._events.send(notes, now_ms=now)
+        noted = {work.key for work, error in zip(taken, errors, strict=True) if error is None}
+        for work in works:
+            if work.key not in noted:
+                work.outcome = Retried("unsettled", patient=False)
+            elif isinstance(work.outcome, Retried):
+                work.outcome = Duplicate()
 
     def _settle_unclaimed(self, works: Sequence[_Work], time_left: Callable[[], float]) -> None:
         """Remembers the fate of what needs no upload."""
@@ -368,6 +434,8 @@ class Forwarder:
             if unnoted := webhooks - noted:
                 changes.append(self._memory.add_messages(work.key, unnoted, now_ms=self._clock()))
         self._memory.write(changes, time_left)
+        for work in works:
+            work.copies_noted = True
 
     def _park(self, works: Iterable[_Work], now: int) -> None:
         """Sends what is to be parked to the parked queue; what that does not take is retried."""
@@ -392,12 +460,17 @@ class Forwarder:
     def _handled(self, work: _Work) -> Iterable[Handled]:
         outcome = work.outcome if work.outcome is not None else Retried("not_reached", patient=False)
         event = work.event if isinstance(work.event, Event) else None
+        person = event.user_id or event.anonymous_user_id if event else None
         yield Handled(
             work.message,
             outcome,
             work.event_id,
             work.event_name,
-            known_name=event is None or event.is_known,
+            person,
+            account=work.mapped.account if work.mapped else None,
+            # A name that has settings of its own is no news.
+            known_name=event is None or event.is_known or _has_settings(work, event),
+            records=work.records,
             clipped=work.mapped.clipped if work.mapped else (),
             age_ms=work.delivered_at - event.created_ms if event and work.delivered_at is not None else None,
             in_doubt=work.in_doubt,
@@ -405,17 +478,27 @@ class Forwarder:
             unsettled=work.unsettled,
         )
         for copy in work.copies:
-            # Another receipt of the same message shares its fate; another webhook is a copy, safe to give up, as
-            # the message that stands for the event is still on the queue until the event has a fate.
-            fate = outcome if copy.id == work.message.id else Duplicate()
-            yield Handled(copy, fate, work.event_id, work.event_name)
+            # Another receipt of the same message shares its fate. Another webhook is a copy, but safe to give up only
+            # with the event: a worker that has them too may take this one to stand for it, and give up the other.
+            given_up = Duplicate() if work.copies_noted else Retried("memory_unavailable", patient=False)
+            fate = outcome if copy.id == work.message.id or isinstance(outcome, Retried) else given_up
+            yield Handled(copy, fate, work.event_id, work.event_name, person)
+
+
+def _has_settings(work: _Work, event: Event) -> bool:
+    return work.mapper is not None and event.event_name in work.mapper.settings.events
 
 
 def _learn(bundle: _Bundle, known: Known) -> None:
     bundle.state = known.state.after(_event(work) for work in bundle.works)
+    bundle.in_doubt = known.in_doubt
     newest = bundle.works[-1]
     if newest.mapper is not None and newest.mapped is not None:
-        bundle.update = newest.mapper.profile_update(newest.mapped.identity, bundle.state)
+        # Only some events may bring a CleverTap id: the newest that is to be tied to the user, whichever brought it.
+        people = [work.mapped.identity for work in bundle.works if work.mapped is not None]
+        untied = [person for person in people if person.object_id not in (None, *bundle.state.linked)]
+        person = (untied or people)[-1]
+        bundle.update = newest.mapper.profile_update(person, bundle.state, whole=known.in_doubt)
 
 
 def _gather(messages: Sequence[Message]) -> list[_Work]:
@@ -514,6 +597,7 @@ def _facts(work: _Work) -> dict[str, str | int | None]:
         "event_at": event.created_ms if event else None,
         "account": work.mapped.account if work.mapped else None,
         "subscriber": _subscriber_key(work),
+        "in_doubt": work.doubts or None,
     }
 
 

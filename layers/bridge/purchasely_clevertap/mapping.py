@@ -135,19 +135,25 @@ class Mapper:
             clipped=tuple(clipped),
         )
 
-    def profile_update(self, identity: Identity, subscriber: Subscriber) -> ProfileUpdate | None:
+    def profile_update(
+        self, identity: Identity, subscriber: Subscriber, *, whole: bool = False
+    ) -> ProfileUpdate | None:
         """What CleverTap must learn for its profile to be the subscriber's; None when it knows it all.
 
-        A property of ours that no longer holds (the plan of a subscription that was transferred) is deleted.
+        A property of ours that no longer holds (the plan of a subscription that was transferred) is deleted. With
+        `whole` nothing is taken for known: every property is told, and every other one of ours deleted.
         """
         names = self._profile_names
         properties = {names[key]: value for key, value in subscriber.profile().items() if key in names}
         sent = subscriber.sent
         changes: dict[str, Any] = {
-            name: value for name, value in properties.items() if name not in sent or not _same(sent[name], value)
+            name: value
+            for name, value in properties.items()
+            if whole or name not in sent or not _same(sent[name], value)
         }
-        if sent:
-            changes |= {name: {"$delete": 1} for name in names.values() if name in sent and name not in properties}
+        if whole or sent:
+            gone = (name for name in names.values() if (whole or name in sent) and name not in properties)
+            changes |= {name: {"$delete": 1} for name in gone}
         link = None
         if None not in (identity.object_id, identity.user_id) and identity.object_id not in subscriber.linked:
             link = identity.object_id

@@ -35,13 +35,22 @@ class MemoryUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is remembered of an event. Times are epoch milliseconds."""
+    """What is remembered of an event. Times are epoch milliseconds.
+
+    `in_doubt` counts how often CleverTap may have taken records of it without the answer having been remembered.
+    """
 
     messages: frozenset[str] = frozenset()
     fate: str | None = None
     lease_until: int = 0
     attempts: int = 0
     accepted: frozenset[str] = frozenset()
+    in_doubt: int = 0
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the worker that last claimed it, when its lease is over, died with it."""
+        return self.fate is None and self.lease_until > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,15 @@ class Known:
     state: Subscriber = Subscriber()
     version: int = 0
     lease_until: int = 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether CleverTap may have taken a profile that the state does not know of.
+
+        Whoever has an answer ends the lease. One that was left to run out, by a worker that died or that never heard,
+        says that a profile was under way.
+        """
+        return self.lease_until > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +218,18 @@ class Memory:
             },
         )
 
-    def save(self, key: str, state: Subscriber, *, owner: str) -> Change:
-        """Keeps the state of a leased subscriber and ends the lease. Holds only while it is `owner`'s."""
+    def save(self, key: str, state: Subscriber, *, owner: str, lease_until: int = 0) -> Change:
+        """Keeps the state of a leased subscriber and ends the lease. Holds only while it is `owner`'s.
+
+        With `lease_until` (epoch milliseconds) nobody gets the lease before then, and who does is told of the doubt.
+        """
         return Change(
             self._subscribers,
             {"subscriber": _s(key)},
             # A new version: whoever has read the state that this one replaces must not get the lease with it.
             "SET facts = :facts, version = version + :one, lease_until = :free REMOVE lease_owner",
             "lease_owner = :owner",
-            {":facts": _s(state.encoded()), ":one": _n(1), ":free": _n(0), ":owner": _s(owner)},
+            {":facts": _s(state.encoded()), ":one": _n(1), ":free": _n(lease_until), ":owner": _s(owner)},
         )
 
     def write(self, changes: Sequence[Change], time_left: Callable[[], float]) -> list[bool]:
@@ -333,6 +354,7 @@ def _delivery(item: Mapping[str, Any]) -> Delivery:
         lease_until=int(item.get("lease_until", {}).get("N", 0)),
         attempts=int(item.get("attempts", {}).get("N", 0)),
         accepted=frozenset(item.get("accepted", {}).get("SS", ())),
+        in_doubt=int(item.get("in_doubt", {}).get("N", 0)),
     )
 
 

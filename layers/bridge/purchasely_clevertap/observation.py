@@ -1,85 +1,162 @@
 """What people see of the forwarder: a log line for each event's outcome and each upload, and the metrics.
 
-Lines name events, apps, outcomes and reasons; never a person, a payload or a secret.
+Lines name events, apps, outcomes and reasons, and people by pseudonyms; never a payload or a secret.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
 
-from aws_lambda_powertools.metrics import MetricUnit
-
-from .fate import Delivered, Duplicate, Parked, Retried, Skipped
+from .fate import BUSY, Delivered, Duplicate, Parked, Retried, Skipped
 from .forwarding import Forwarded, Handled, Uploaded
+from .journal import Journal, Level
+from .metric import Metric
+from .pseudonym import pseudonym
+from .retry import Patience
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools import Logger, Metrics
-
-_METRIC = {Delivered: "Delivered", Skipped: "Skipped", Duplicate: "Duplicate", Parked: "Parked", Retried: "Retried"}
+_FATE: Final = {
+    Delivered: Metric.DELIVERED,
+    Skipped: Metric.SKIPPED,
+    Duplicate: Metric.DUPLICATE,
+    Parked: Metric.PARKED,
+    Retried: Metric.RETRIED,
+}
+_STORAGE: Final = frozenset({"memory_unavailable", "parked_queue_unavailable"})
+_CIRCUIT_OPEN: Final = "circuit_open"
+_SETUP: Final = ("setup_fault_", "credentials_unusable", "settings_unavailable")
 
 
 class Observation:
-    """Writes to the logger and the metrics of the function."""
+    """Writes to the journal of the function.
 
-    def __init__(self, logger: "Logger", metrics: "Metrics", *, stage: str) -> None:
-        self._logger = logger
-        self._metrics = metrics
-        metrics.set_default_dimensions(stage=stage)
+    `clock` gives epoch milliseconds; `patience` is that of the retries; `user_key` keys the pseudonyms.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Callable[[], int], patience: Patience, user_key: str) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._patience = patience
+        self._user_key = user_key
 
     def forwarded(self, forwarded: Forwarded) -> None:
         """Tells of a batch."""
-        for handled in forwarded.handled:
-            self._outcome(handled)
+        now = self._clock()
+        self._journal.tell_each("event", (self._line(handled, now) for handled in forwarded.handled))
+        self._journal.tell_each("upload", map(_upload_line, forwarded.uploads))
+        self._journal.measure(self._measured(forwarded, now))
+        receipts: Counter[str] = Counter()
         for uploaded in forwarded.uploads:
-            self._upload(uploaded)
+            receipts.update(uploaded.receipts)
+        for receipt, records in receipts.items():
+            self._journal.measure({Metric.UPLOADED_RECORDS: records}, receipt=receipt)
 
     def settings_refused(self, app: str, version: int, problems: tuple[str, ...]) -> None:
         """Tells of settings that are not valid."""
-        self._count("SettingsRefused")
-        self._logger.error("settings refused", app=app, version=version, problems=problems)
+        self._journal.tell(Level.ERROR, "settings refused", app=app, version=version, problems=problems)
+        self._journal.measure({Metric.SETTINGS_REFUSED: 1})
 
-    def _outcome(self, handled: Handled) -> None:
-        outcome = handled.outcome
-        self._count(_METRIC[type(outcome)])
-        if not handled.known_name:
-            self._count("UnknownEvents")
-        if handled.clipped:
-            self._count("ClippedValues", len(handled.clipped))
-        if handled.in_doubt or handled.taken_over:
-            self._count("LostAnswers", max(handled.in_doubt, 1))
-        if handled.unsettled:
-            self._count("Unsettled")
-        if isinstance(outcome, Retried) and not outcome.patient:
-            self._count("SetupFaults")
-        if handled.age_ms is not None:
-            self._metrics.add_metric("EventAge", MetricUnit.Milliseconds, handled.age_ms)
+    def _line(self, handled: Handled, now: int) -> tuple[Level, dict[str, Any]]:
+        message, outcome = handled.message, handled.outcome
         line: dict[str, Any] = {
-            "app": handled.message.app,
+            "app": message.app,
             "event_id": handled.event_id,
             "event_name": handled.event_name,
+            "user": handled.person and pseudonym(handled.person, self._user_key),
             "fate": outcome.fate,
-            "reason": getattr(outcome, "reason", None),
-            "detail": outcome.detail if isinstance(outcome, Retried) else None,
-            "code": getattr(outcome, "code", None),
-            "message_id": handled.message.id,
-            "receives": handled.message.receives,
+            "account": handled.account,
+            "records": handled.records,
             "age_ms": handled.age_ms,
+            "waited_ms": now - message.received_at,
+            "receives": message.receives,
+            "message_id": message.id,
+            "new_name": not handled.known_name,
             "clipped": handled.clipped,
             "in_doubt": handled.in_doubt,
             "taken_over": handled.taken_over,
             "unsettled": handled.unsettled,
+            "redriven": message.parking is not None,
+            "dead_letter": message.dead_letter,
         }
-        self._logger.info("event", extra={key: value for key, value in line.items() if value})
+        level = Level.INFO
+        match outcome:
+            case Skipped(reason):
+                line["reason"] = reason
+            case Parked(reason, _, code):  # the detail may quote the payload: it goes with the parked event alone
+                line |= {"reason": reason, "code": code}
+                level = Level.WARNING
+            case Retried(reason, patient, detail):
+                line |= {"reason": reason, "detail": detail}
+                level = Level.INFO if patient else Level.WARNING
+            case _:
+                pass
+        return level, {name: value for name, value in line.items() if value or name == "waited_ms"}
 
-    def _upload(self, uploaded: Uploaded) -> None:
-        self._count("UploadRequests", uploaded.requests)
-        self._logger.info(
-            "upload",
-            app=uploaded.app,
-            account=uploaded.account,
-            records=uploaded.records,
-            requests=uploaded.requests,
-            ms=round(uploaded.seconds * 1000),
-            receipts=dict(uploaded.receipts),
-        )
+    def _measured(self, forwarded: Forwarded, now: int) -> dict[Metric, int | list[int]]:
+        counts: Counter[Metric] = Counter()
+        ages: list[int] = []
+        waiting: list[int] = []
+        for handled in forwarded.handled:
+            message, outcome = handled.message, handled.outcome
+            counts[_FATE[type(outcome)]] += 1
+            if isinstance(outcome, Retried):
+                _count_fault(counts, outcome)
+            if handled.unsettled:
+                counts[Metric.UNSETTLED] += 1
+            if handled.unsettled or (isinstance(outcome, Retried) and outcome.reason in _STORAGE):
+                counts[Metric.STORAGE_FAULTS] += 1
+            if message.parking is None:
+                if isinstance(outcome, Retried):
+                    waiting.append(now - message.received_at + self._longest_wait(handled))
+                else:
+                    counts[Metric.SETTLED] += 1
+            if message.dead_letter:
+                counts[Metric.DEAD_LETTERS] += 1
+            if not handled.known_name:
+                counts[Metric.UNKNOWN_EVENTS] += 1
+            if handled.clipped:
+                counts[Metric.CLIPPED_VALUES] += len(handled.clipped)
+            if handled.taken_over:
+                counts[Metric.LOST_ANSWERS] += handled.records  # the worker that died may have sent them
+            if handled.in_doubt:
+                counts[Metric.LOST_ANSWERS] += handled.in_doubt
+            if handled.age_ms is not None:
+                ages.append(handled.age_ms)
+        for uploaded in forwarded.uploads:
+            counts[Metric.UPLOAD_REQUESTS] += uploaded.requests
+            counts[Metric.PROFILE_UPDATES] += uploaded.profiles
+        times = [_milliseconds(uploaded) for uploaded in forwarded.uploads if uploaded.requests]
+        return {**+counts, Metric.EVENT_AGE: ages, Metric.WAITING_AGE: waiting, Metric.UPLOAD_TIME: times}
 
-    def _count(self, name: str, count: int = 1) -> None:
-        self._metrics.add_metric(name, MetricUnit.Count, count)
+    def _longest_wait(self, handled: Handled) -> int:
+        """Milliseconds until the event is tried again, at most."""
+        if handled.outcome == BUSY:
+            return 1000 * self._patience.wait_while_busy(_never_sooner)
+        return 1000 * self._patience.wait(handled.message.receives, _never_sooner)
+
+
+def _count_fault(counts: Counter[Metric], outcome: Retried) -> None:
+    """What a retry says about CleverTap and the set-up."""
+    if outcome.reason == _CIRCUIT_OPEN:
+        counts[Metric.CIRCUIT_OPEN] += 1
+    # A circuit that does not count against the event's patience is open for a fault of the set-up.
+    if outcome.reason.startswith(_SETUP) or (outcome.reason == _CIRCUIT_OPEN and not outcome.patient):
+        counts[Metric.SETUP_FAULTS] += 1
+
+
+def _upload_line(uploaded: Uploaded) -> tuple[Level, dict[str, Any]]:
+    return Level.INFO, {
+        "app": uploaded.app,
+        "account": uploaded.account,
+        "records": uploaded.records,
+        "requests": uploaded.requests,
+        "ms": _milliseconds(uploaded),
+        "receipts": dict(uploaded.receipts),
+    }
+
+
+def _milliseconds(uploaded: Uploaded) -> int:
+    return round(uploaded.seconds * 1000)
+
+
+def _never_sooner() -> float:
+    return 0.0

@@ -20,10 +20,13 @@ _ATTRIBUTE_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Parking:
-    """An event to be parked: its message as it came, why, and what CleverTap already has of it."""
+    """An event to be parked: its message as it came, why, and what CleverTap already has of it.
+
+    Without a reason it is not parked but goes back at once, as a redrive would send it.
+    """
 
     message: Message
-    parked: Parked
+    parked: Parked | None
     event_id: str
     event_name: str | None
     accepted: frozenset[str]
@@ -57,14 +60,15 @@ class ParkedQueue:
 
 
 def _entry(index: int, parking: Parking, now_ms: int) -> "SendMessageBatchRequestEntryTypeDef":
+    parked = parking.parked
     return {
         "Id": str(index),
         "MessageBody": carried(parking.message.body),
         "MessageAttributes": parked_attributes(
             parking.message,
-            reason=parking.parked.reason,
-            detail=parking.parked.detail,
-            code=parking.parked.code,
+            reason=parked.reason if parked else "",
+            detail=parked.detail if parked else "",
+            code=parked.code if parked else None,
             event_id=parking.event_id,
             event_name=parking.event_name,
             parked_at=now_ms,

@@ -52,7 +52,7 @@ class Retry:
 class Unanswered:
     """The record may have been taken: nobody can tell.
 
-    `reason`: timeout, connection_lost, not_json, count_mismatch.
+    `reason`: timeout, connection_lost, gateway, not_json, count_mismatch.
     """
 
     reason: str
@@ -91,6 +91,9 @@ def read(status: int, body: bytes, count: int) -> tuple[Receipt, ...] | Malforme
         receipt = SetupFault(status, _message(body, status))
     elif status == 429:
         receipt = Retry("throttled", status)
+    elif status in (502, 504):
+        # From a gateway in front of CleverTap, which may have taken the records and not have been heard (RFC 9110).
+        receipt = Unanswered("gateway")
     elif 500 <= status < 600:
         receipt = Retry("server_error", status)
     else:

@@ -119,7 +119,7 @@ def _unsent(receipt: Receipt) -> Receipt | None:
     match receipt:
         case SetupFault() | Retry(reason="throttled" | "connect"):
             return receipt
-        case Unanswered(reason="timeout" | "connection_lost" | "not_json"):
+        case Unanswered(reason="timeout" | "connection_lost" | "gateway" | "not_json"):
             # Going on could leave more records in doubt; these are in none.
             return Retry("not_sent")
         case _:

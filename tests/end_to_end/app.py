@@ -1,0 +1,138 @@
+"""A Purchasely app of the local stack: its set-up, its webhooks, and what becomes of them."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bridge_desk.balance import Balance, balances
+from bridge_desk.deliveries import Delivery, all_deliveries
+from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, CleverTapAccount, LocalStack
+from local_stack.stack import STAGE
+from purchasely_clevertap.message import body_of
+from purchasely_sender import Payload, Sender, Webhook, signed
+from tests.end_to_end.eventually import eventually
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message of the parked queue."""
+
+    text: str
+    attributes: Mapping[str, Any]
+    receipt_handle: str
+
+    @property
+    def body(self) -> bytes:
+        """The webhook's body."""
+        return body_of(self.text)
+
+    def __getitem__(self, name: str) -> str:
+        text: str = self.attributes[name]["StringValue"]
+        return text
+
+
+@dataclass(slots=True)
+class App:
+    """`answers` are the statuses that its webhooks were answered with."""
+
+    stack: LocalStack
+    sender: Sender
+    name: str = "default"
+    secret: str = SHARED_SECRET
+    answers: list[int | None] = field(default_factory=list)
+
+    def put_secret(self, which: str, value: object) -> None:
+        """Puts the secret `purchasely` or `clevertap`, as a person would."""
+        secrets, name = self.stack.client("secretsmanager"), f"purchasely-clevertap/{STAGE}/{self.name}/{which}"
+        try:
+            secrets.put_secret_value(SecretId=name, SecretString=json.dumps(value))
+        except secrets.exceptions.ResourceNotFoundException:
+            secrets.create_secret(Name=name, SecretString=json.dumps(value))
+
+    def put_clevertap_secret(self, production: CleverTapAccount = PRODUCTION) -> None:
+        self.put_secret("clevertap", {"production": asdict(production), "sandbox": asdict(SANDBOX)})
+
+    def put_settings(self, **settings: object) -> None:
+        self.stack.client("ssm").put_parameter(
+            Name=f"/purchasely-clevertap/{STAGE}/{self.name}/settings",
+            Value=json.dumps(settings),
+            Type="String",
+            Overwrite=True,
+        )
+
+    def send(self, webhook: Webhook) -> int | None:
+        """The status that the webhook is answered with."""
+        status = self.sender.send(self.stack.webhook_url(self.name), webhook).status
+        self.answers.append(status)
+        return status
+
+    def tell(self, *events: Payload) -> None:
+        """Sends the events, rightly signed; each is answered 200."""
+        for event in events:
+            assert self.send(signed(event, self.secret, int(time.time()))) == 200
+
+    def deliveries(self) -> dict[str, Delivery]:
+        """What is remembered, by event id."""
+        found = all_deliveries(self.stack.client("dynamodb"), self.stack.outputs["DeliveriesTableName"], app=self.name)
+        return {each.event_id: each for each in found}
+
+    def settled(self, events: Iterable[Payload]) -> dict[str, Delivery]:
+        """What became of the events, by their ids, once each has its fate."""
+        ids = {event["event_id"] for event in events}
+
+        def look() -> dict[str, Delivery]:
+            return {event_id: each for event_id, each in self.deliveries().items() if event_id in ids}
+
+        return eventually(look, lambda seen: seen.keys() == ids and all(each.fate for each in seen.values()))
+
+    def becomes(self, fate: str, event: Payload) -> None:
+        """Waits until the event has that fate."""
+        eventually(lambda: self.deliveries()[event["event_id"]].fate, lambda seen: seen == fate)
+
+    def only(self) -> Delivery:
+        """What became of the app's only event."""
+        (delivery,) = eventually(
+            self.deliveries, lambda seen: len(seen) == 1 and all(each.fate for each in seen.values())
+        ).values()
+        return delivery
+
+    def balance(self) -> Balance:
+        """The app's balance, once nothing is under way any more."""
+
+        def look() -> Balance:
+            drawn = balances(self.deliveries().values(), queued=0, now_ms=int(time.time() * 1000), settled_after_ms=0)
+            return drawn[self.name]
+
+        accepted = self.answers.count(200)
+        return eventually(look, lambda seen: seen.received == accepted and not seen.in_flight)
+
+    def parked(self, event_id: str) -> Parked:
+        """The event's message on the parked queue."""
+        return eventually(lambda: self._find(event_id))[0]
+
+    def redrive(self, parked: Parked) -> None:
+        """Sends a parked event back by hand: the same body and attributes to the events queue."""
+        sqs = self.stack.client("sqs")
+        sqs.send_message(
+            QueueUrl=self.stack.outputs["EventsQueueUrl"], MessageBody=parked.text, MessageAttributes=parked.attributes
+        )
+        sqs.delete_message(QueueUrl=self.stack.outputs["ParkedQueueUrl"], ReceiptHandle=parked.receipt_handle)
+
+    def _find(self, event_id: str) -> list[Parked]:
+        """The event's message, if it is there. Every message is back on the queue for others to see."""
+        sqs, url = self.stack.client("sqs"), self.stack.outputs["ParkedQueueUrl"]
+        found: list[Parked] = []
+        seen: list[str] = []
+        while messages := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=60
+        ).get("Messages"):
+            for message in messages:
+                seen.append(message["ReceiptHandle"])
+                attributes = message["MessageAttributes"]
+                if (attributes["app"]["StringValue"], attributes["event_id"]["StringValue"]) == (self.name, event_id):
+                    found.append(Parked(message["Body"], attributes, message["ReceiptHandle"]))
+        for handle in seen:
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+        return found

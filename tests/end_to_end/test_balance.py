@@ -1,0 +1,40 @@
+"""Every webhook that was answered 200 is accounted for."""
+
+import time
+
+from purchasely_sender import SPECIALS
+from tests.end_to_end.app import App
+from tests.end_to_end.clevertap import CleverTap
+from tests.end_to_end.conftest import Story
+
+
+def test_the_same_webhook_again_is_delivered_once(app: App, clevertap: CleverTap, story: Story) -> None:
+    (event, *_) = (event for event in story("renewals") if event["event_name"] == "TRANSACTION_PROCESSED")
+    app.tell(event, event)
+    app.only()
+    app.tell(event)
+
+    balance = app.balance()
+
+    assert (balance.received, balance.delivered, balance.duplicate) == (3, 1, 2)
+    assert [taken.name for taken in clevertap.of(event["event_id"])] == ["TRANSACTION_PROCESSED", "Charged"]
+
+
+def test_the_balance_of_mixed_traffic_adds_up(app: App, story: Story) -> None:
+    known, anonymous = story("renewals"), story("anonymous")
+    app.tell(*known, *anonymous, known[-1])
+    for name in ("not_json", "dated_ahead", "wrong_signature", "too_large"):
+        assert app.send(SPECIALS[name](app.secret, int(time.time()))) == SPECIALS[name].status
+
+    balance = app.balance()
+
+    switched_off = [event for event in (*known, *anonymous) if event["event_name"] == "ACTIVATE"]
+    assert balance.adds_up
+    assert balance.received == len(known) + len(anonymous) + 3
+    assert balance.delivered == len([event for event in known if event not in switched_off])
+    assert balance.by_reason["skipped"] == {
+        "event_switched_off": len(switched_off),
+        "anonymous_user": len([event for event in anonymous if event not in switched_off]),
+    }
+    assert balance.by_reason["parked"] == {"unreadable": 1, "refused_by_clevertap": 1}
+    assert (balance.duplicate, balance.in_flight) == (1, 0)

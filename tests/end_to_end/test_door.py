@@ -1,0 +1,57 @@
+"""The webhook URL: what it answers, and that what it refuses goes no further."""
+
+import time
+
+from purchasely_sender import SPECIALS, signed
+from tests.end_to_end.app import App
+from tests.end_to_end.clevertap import CleverTap
+from tests.end_to_end.conftest import Story
+from tests.end_to_end.eventually import eventually
+
+REFUSED = sorted(name for name, special in SPECIALS.items() if special.status == 401)
+
+
+def test_what_is_not_genuine_is_answered_401_and_goes_no_further(app: App, clevertap: CleverTap, story: Story) -> None:
+    webhooks = [SPECIALS[name](app.secret, int(time.time()), seed) for seed, name in enumerate(REFUSED)]
+    before = len(clevertap.requests())
+
+    assert [app.send(webhook) for webhook in webhooks] == [401] * len(webhooks)
+
+    # What comes after them is through: had they been queued, they would be too.
+    (good, *_) = story("trial_converts")
+    app.tell(good)
+    assert app.only().event_id == good["event_id"]
+    assert len(clevertap.requests()) == before, "an event that is switched off is not uploaded"
+
+
+def test_an_app_without_secrets_is_unknown(app: App, story: Story) -> None:
+    (event, *_) = story("trial_converts")
+    unknown = App(app.stack, app.sender, "nobody-s-app", app.secret)
+
+    assert unknown.send(signed(event, app.secret, int(time.time()))) == 404
+    assert unknown.deliveries() == {}
+
+
+def test_a_placeholder_is_answered_503_until_the_secret_is_put(app: App, story: Story) -> None:
+    (event, *_) = story("trial_converts")
+    app.put_secret("purchasely", {"shared_secrets": ["REPLACE_ME"]})
+    webhook = signed(event, app.secret, int(time.time()))
+
+    assert app.send(webhook) == 503
+
+    app.put_secret("purchasely", {"shared_secrets": [app.secret]})
+    eventually(lambda: app.send(webhook), lambda status: status == 200)
+    assert app.only().event_id == event["event_id"]
+
+
+def test_a_secret_is_rotated_without_a_gap(app: App, story: Story) -> None:
+    first, second, *_ = story("trial_converts")
+    app.put_secret("purchasely", {"shared_secrets": ["the-next-secret", app.secret]})
+
+    app.tell(first)
+    assert app.send(signed(second, "the-next-secret", int(time.time()))) == 200
+
+
+def test_what_is_too_large_for_the_queue_is_answered_413(app: App) -> None:
+    assert app.send(SPECIALS["too_large"](app.secret, int(time.time()))) == 413
+    assert app.deliveries() == {}

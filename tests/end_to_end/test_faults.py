@@ -1,0 +1,52 @@
+"""CleverTap fails for a while: nothing is lost, doubled or parked, and nobody has to do anything about an outage."""
+
+from local_stack import PRODUCTION, CleverTapAccount
+from purchasely_sender import Payload
+from tests.end_to_end.app import App
+from tests.end_to_end.clevertap import CleverTap
+from tests.end_to_end.conftest import Story
+from tests.end_to_end.eventually import eventually
+from tests.end_to_end.expectation import charge
+
+
+def names_of(event: Payload) -> list[str]:
+    """The records that CleverTap is to have of an event."""
+    return [event["event_name"], *(["Charged"] if charge(event) else [])]
+
+
+def names_at(clevertap: CleverTap, events: list[Payload]) -> list[list[str]]:
+    """The records that CleverTap has of each event."""
+    return [[taken.name for taken in clevertap.of(event["event_id"])] for event in events]
+
+
+def test_an_outage_ends_by_itself_with_everything_delivered_once(app: App, clevertap: CleverTap, story: Story) -> None:
+    events = [event for event in story("trial_converts") if event["event_name"] != "ACTIVATE"]
+    clevertap.fail(fault="status", status=503)
+    app.tell(*events)
+    eventually(lambda: [each["status"] for each in clevertap.requests()].count(503), lambda count: count >= 3)
+    during = app.deliveries()
+    clevertap.mend()
+
+    fates = app.settled(events)
+
+    assert {each.fate for each in during.values()} == {None}
+    assert {each.fate for each in fates.values()} == {"delivered"}
+    assert names_at(clevertap, events) == [names_of(event) for event in events]
+
+
+def test_a_wrong_passcode_parks_nothing_and_is_over_when_the_secret_is_corrected(
+    app: App, clevertap: CleverTap, story: Story
+) -> None:
+    events = [event for event in story("trial_converts") if event["event_name"] != "ACTIVATE"]
+    app.put_clevertap_secret(CleverTapAccount(PRODUCTION.account_id, "mistyped"))
+    before = len(clevertap.requests())
+    app.tell(*events)
+    eventually(lambda: [each["status"] for each in clevertap.requests()[before:]].count(401), lambda count: count >= 3)
+    during = app.deliveries()
+    app.put_clevertap_secret()
+
+    fates = app.settled(events)
+
+    assert {each.fate for each in during.values()} == {None}
+    assert {each.fate for each in fates.values()} == {"delivered"}
+    assert names_at(clevertap, events) == [names_of(event) for event in events]

@@ -1,0 +1,76 @@
+"""What can't be delivered is answered 200, waits on the parked queue with its reason, and can be sent back."""
+
+import time
+
+import pytest
+
+from purchasely_sender import SPECIALS
+from tests.end_to_end.app import App
+from tests.end_to_end.clevertap import CleverTap
+from tests.end_to_end.conftest import Story
+
+UNREADABLE = ("not_json", "not_an_object", "not_utf8", "empty_body")
+
+
+def test_a_body_that_is_no_event_is_parked_byte_by_byte(app: App) -> None:
+    webhooks = [SPECIALS[name](app.secret, int(time.time()), seed) for seed, name in enumerate(UNREADABLE)]
+
+    assert [app.send(webhook) for webhook in webhooks] == [200] * len(webhooks)
+
+    balance = app.balance()
+    assert (balance.parked, balance.by_reason["parked"]) == (len(webhooks), {"unreadable": len(webhooks)})
+    parked = [app.parked(event_id) for event_id in app.deliveries()]
+    assert {each.body for each in parked} == {webhook.body for webhook in webhooks}
+    assert {each["reason"] for each in parked} == {"unreadable"}
+    assert all(each["detail"] for each in parked)
+
+
+@pytest.mark.parametrize(
+    ("special", "reason", "code"),
+    [("dated_ahead", "refused_by_clevertap", 525), ("reserved_name", "unusable_event_name", None)],
+)
+def test_what_clevertap_would_never_take_is_parked_with_the_reason(
+    app: App, special: str, reason: str, code: int | None
+) -> None:
+    webhook = SPECIALS[special](app.secret, int(time.time()))
+    assert app.send(webhook) == 200
+
+    fate = app.only()
+
+    assert (fate.fate, fate.reason, fate.code) == ("parked", reason, code)
+    parked = app.parked(fate.event_id)
+    assert parked.body == webhook.body
+    assert parked["reason"] == reason
+    assert ("code" in parked.attributes) is (code is not None)
+    assert code is None or parked["code"] == str(code)
+
+
+def test_a_redriven_event_sends_only_what_clevertap_has_not_taken_before(
+    app: App, clevertap: CleverTap, story: Story
+) -> None:
+    (payment, *_) = (event for event in story("renewals") if event["event_name"] == "TRANSACTION_PROCESSED")
+    clevertap.fail(fault="refuse", code=512, event_name="Charged", identity=payment["user_id"])
+    app.tell(payment)
+    refused = app.only()
+    taken_before = [taken.name for taken in clevertap.of(payment["event_id"])]
+    clevertap.mend()
+
+    parked = app.parked(payment["event_id"])
+    app.redrive(parked)
+
+    assert (refused.fate, refused.code, parked["code"], parked["accepted"]) == ("parked", 512, "512", "event")
+    assert taken_before == ["TRANSACTION_PROCESSED"]
+    app.becomes("delivered", payment)
+    assert [taken.name for taken in clevertap.of(payment["event_id"])] == ["TRANSACTION_PROCESSED", "Charged"]
+    balance = app.balance()
+    assert (balance.received, balance.delivered, balance.parked, balance.duplicate) == (1, 1, 0, 0)
+
+
+def test_the_others_of_a_batch_with_a_refused_event_are_delivered(app: App, clevertap: CleverTap, story: Story) -> None:
+    events = [event for event in story("renewals") if event["event_name"] != "ACTIVATE"]
+    clevertap.fail(fault="refuse", code=512, event_name="SUBSCRIPTION_STARTED", identity=events[0]["user_id"])
+    app.tell(*events)
+
+    fates = app.settled(events)
+
+    assert [fates[event["event_id"]].fate for event in events] == ["parked", *["delivered"] * (len(events) - 1)]

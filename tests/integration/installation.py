@@ -1,0 +1,194 @@
+"""The bridge as it is installed, in this process: a door that answers HTTP, behind it a forwarder that is never late,
+and an emulated CleverTap. `bridge` is run on it by a desk of its own."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, override
+
+import boto3
+import pytest
+import requests
+
+from bridge_desk import question
+from bridge_desk.account import Account
+from bridge_desk.probe import Clock
+from clevertap_emulator import Emulator
+from purchasely_clevertap.clevertap.client import Client
+from purchasely_clevertap.door import Door, Refused, Request
+from purchasely_clevertap.receipt import Receipts
+from purchasely_clevertap.secret import Secrets
+from purchasely_sender import signed
+from tests.integration.cloud import DELIVERIES, STAGE, Cloud
+from tests.integration.desk import Desk
+from tests.integration.webhook import message
+
+STACK: Final = f"purchasely-clevertap-{STAGE}"
+SECRET: Final = "secret-1"
+ACCOUNTS: Final = {"PROJECT-1": "passcode-1", "TEST-2": "passcode-2"}
+PLACEHOLDERS: Final[Mapping[str, Any]] = {
+    "purchasely": {"shared_secrets": ["REPLACE_ME"]},
+    "clevertap": {"production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}},
+}
+
+
+@dataclass
+class Deployed:
+    """What moto cannot tell: the stack, its alarms, and what takes the queues' messages. Plays CloudFormation and
+    Lambda."""
+
+    endpoint: str
+    key: str = ""
+    status: str = "UPDATE_COMPLETE"
+    alarms: list[str] = field(default_factory=list)
+    mappings: list[str] = field(default_factory=lambda: ["Enabled"])
+
+    def describe_stacks(self, **_: str) -> dict[str, Any]:
+        parameters = {"CleverTapEndpoint": self.endpoint, "KmsKeyArn": self.key}
+        shown = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+        return {"Stacks": [{"StackStatus": self.status, "Parameters": shown}]}
+
+    def get_paginator(self, _operation: str) -> "Deployed":
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        topic = {"ResourceType": "AWS::SNS::Topic", "PhysicalResourceId": "topic"}
+        alarms = [{"ResourceType": "AWS::CloudWatch::Alarm", "PhysicalResourceId": name} for name in self.alarms]
+        return [{"StackResourceSummaries": [topic]}, {"StackResourceSummaries": alarms}]
+
+    def list_event_source_mappings(self, **_: str) -> dict[str, Any]:
+        return {"EventSourceMappings": [{"State": state} for state in self.mappings]}
+
+
+class Installation(Desk):
+    """A stack that was just deployed: the app named default has placeholders. `seconds` is what time it is at the door
+    and for the waits of a command."""
+
+    def __init__(self, cloud: Cloud, clevertap: Emulator, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(cloud, monkeypatch)
+        self.cloud = cloud
+        self.clevertap = clevertap
+        self.url = url
+        self.seconds = 1000.0
+        self.forwards = True
+        self._monkeypatch = monkeypatch
+        self.deployed = Deployed(clevertap.url)
+        self.sns, self.cloudwatch = boto3.client("sns"), boto3.client("cloudwatch")
+        self._clients: dict[str, object] = {
+            "cloudformation": self.deployed,
+            "lambda": self.deployed,
+            "cloudwatch": cloud.calls.watch(self.cloudwatch),
+            "sns": cloud.calls.watch(self.sns),
+            "dynamodb": cloud.dynamodb,
+            "secretsmanager": cloud.secretsmanager,
+            "sqs": cloud.sqs,
+            "ssm": cloud.ssm,
+        }
+        monkeypatch.setattr(Account, "client", lambda _, service: self._clients[service])
+        topic = self.sns.create_topic(Name="alarms")["TopicArn"]
+        outputs = Account.outputs
+        assert isinstance(outputs, dict)
+        monkeypatch.setattr(Account, "outputs", outputs | {"WebhookUrl": f"{url}/default", "AlarmTopicArn": topic})
+        clock = Clock(lambda: self.seconds, self.wait)
+        for module in ("setup", "rotate"):
+            monkeypatch.setattr(f"bridge_desk.{module}.Clock", lambda: clock)
+        cloud.clock.ms = time.time_ns() // 1_000_000
+        for name, document in PLACEHOLDERS.items():
+            cloud.put_secret(name, document)
+        cloud.put_settings({})
+        self._door: Door = self.door()
+        self._receipts: Receipts = Receipts(cloud.dynamodb, table=DELIVERIES)
+
+    def door(self) -> Door:
+        """A door that has read nothing yet."""
+        return Door(
+            Secrets(self.cloud.secretsmanager, stage=STAGE, name="purchasely", clock=lambda: self.seconds),
+            self.cloud.sqs,
+            queue_url=self.cloud.events_url,
+            tolerance=3600,
+        )
+
+    def wait(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.cloud.clock.advance(seconds)
+
+    def answer_questions(self) -> None:
+        """From now on a person sits at the terminal."""
+        self._monkeypatch.setattr(question, "at_terminal", lambda: True)
+
+    def set_up(self, app: str = "default", *, sandbox: bool = True, shared_secret: str = SECRET) -> None:
+        """Gives an app what it needs."""
+        accounts = {"production": {"account_id": "PROJECT-1", "passcode": "passcode-1"}}
+        if sandbox:
+            accounts["sandbox"] = {"account_id": "TEST-2", "passcode": "passcode-2"}
+        self.cloud.put_secret("purchasely", {"shared_secrets": [shared_secret]}, app=app)
+        self.cloud.put_secret("clevertap", accounts, app=app)
+        self.cloud.put_settings({"region": "eu1"}, app=app)
+        self.cloud.calls.made.clear()
+
+    def secret(self, name: str, app: str = "default") -> Any:
+        """The document in a secret; None when there is no such secret."""
+        found = self.cloud.secrets(name).get(app)
+        return found if isinstance(found, dict) else None
+
+    def settings(self, app: str = "default") -> str:
+        """The text of an app's settings."""
+        return self.cloud.ssm.get_parameter(Name=f"/purchasely-clevertap/{STAGE}/{app}/settings")["Parameter"]["Value"]
+
+    def post(self, body: bytes, *, secret: str, app: str = "default") -> int:
+        """Posts a webhook as Purchasely would; the status of the answer."""
+        webhook = signed(body, secret, int(time.time()))
+        return requests.post(
+            f"{self.url}/{app}", data=webhook.body, headers=dict(webhook.headers), timeout=10
+        ).status_code
+
+    def take(self, app: str, headers: Mapping[str, str], body: bytes) -> int:
+        """The way of a webhook: the door, and at once the forwarder. The status of the answer."""
+        answer = self._door.receive(Request(app, headers, body), now=time.time())
+        if isinstance(answer, Refused):
+            return answer.status
+        self._receipts.note(app, body, answer.message_id, now_ms=self.cloud.clock())
+        self.cloud.drain(self.cloud.events_url)
+        if self.forwards:
+            worker = self.cloud.worker(Client(), endpoint=self.clevertap.url)
+            worker.outcome(message(body, id=answer.message_id, app=app, sent_at=self.cloud.clock()))
+        return 200
+
+    @property
+    def uploaded(self) -> list[str]:
+        """The names of the event records that CleverTap's projects have taken."""
+        return [
+            str(stored.record["evtName"])
+            for account in ACCOUNTS
+            for stored in self.clevertap.records(account)
+            if stored.record["type"] == "event"
+        ]
+
+
+@contextmanager
+def installed(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """An installation for as long as the block lasts."""
+    there: list[Installation] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(there[0].take(self.path.rpartition("/")[2], dict(self.headers.items()), body))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    with Emulator(accounts=ACCOUNTS) as clevertap, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/webhooks"
+            there.append(Installation(cloud, clevertap, url, monkeypatch))
+            yield there[0]
+        finally:
+            server.shutdown()

@@ -1,0 +1,203 @@
+"""`bridge rotate` under traffic: no webhook is refused, nothing is taken away before its successor is proven."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge_desk.sample import renewed, samples
+from purchasely_clevertap.door import Request
+from purchasely_sender import encode, signed
+from tests.integration.cloud import Cloud
+from tests.integration.installation import ACCOUNTS, SECRET, Installation, installed
+
+MINUTES = 60.0
+
+
+@pytest.fixture
+def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    with installed(cloud, monkeypatch) as installation:
+        installation.set_up()
+        yield installation
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    """A file with a new secret."""
+    (tmp_path / "new").write_text("new-secret\n")
+    return str(tmp_path / "new")
+
+
+def answer(bridge: Installation, secret: str) -> int:
+    """The door's answer to a webhook that Purchasely signs with `secret` now."""
+    return bridge.post(encode(renewed(samples()["TRIAL_STARTED"])), secret=secret)
+
+
+def test_no_webhook_is_refused_from_beginning_to_end(bridge: Installation, new: str) -> None:
+    # A door that has just read the secret, which it then asks for no more for ten seconds.
+    assert answer(bridge, SECRET) == 200
+    assert answer(bridge, "somebody-else's") == 401
+
+    assert bridge.run("rotate", "purchasely", "--secret-file", new).exit_code == 0
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+    # While it is changed in Purchasely's console, both come.
+    assert [answer(bridge, "new-secret"), answer(bridge, SECRET)] == [200, 200]
+
+    assert bridge.run("rotate", "purchasely", "--retire", "--yes").exit_code == 0
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret"]}
+    assert answer(bridge, "new-secret") == 200
+    bridge.wait(5 * MINUTES)
+    assert [answer(bridge, "new-secret"), answer(bridge, SECRET)] == [200, 401]
+
+
+def test_a_door_that_no_test_webhook_reaches_takes_the_new_secret_by_then_too(bridge: Installation, new: str) -> None:
+    other = bridge.door()
+
+    def answered(secret: str) -> int:
+        webhook = signed(b"{}", secret, int(time.time()))
+        return other.receive(Request("default", webhook.headers, webhook.body), now=time.time()).status
+
+    assert [answered(SECRET), answered("somebody-else's"), answered("new-secret")] == [200, 401, 401]
+    bridge.run("rotate", "purchasely", "--secret-file", new)
+    assert [answered("new-secret"), answered(SECRET)] == [200, 200]
+
+
+def test_each_accepted_secret_is_proven_at_the_door(bridge: Installation, new: str) -> None:
+    document = bridge.json("rotate", "purchasely", "--secret-file", new)
+    assert (document["accepted"], document["written"]) == (2, True)
+    assert [(proof["position"], proof["status"]) for proof in document["proofs"]] == [(0, 200), (1, 200)]
+    assert "new-secret" not in json.dumps(document)
+    assert bridge.uploaded == []
+
+
+def test_a_door_that_never_takes_the_new_secret_ends_it_with_both_kept(
+    bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "take", lambda *_: 401)
+    result = bridge.run("rotate", "purchasely", "--secret-file", new)
+    assert result.exit_code == 1
+    assert "change nothing in Purchasely's console" in result.stderr
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+
+
+def test_a_rotation_that_was_interrupted_is_taken_up_again(bridge: Installation, new: str) -> None:
+    bridge.run("rotate", "purchasely", "--secret-file", new)
+    document = bridge.json("rotate", "purchasely", "--secret-file", new)
+    assert (document["accepted"], document["written"], len(document["proofs"])) == (2, False, 2)
+
+
+def test_the_present_secret_is_no_new_one(bridge: Installation, tmp_path: Path) -> None:
+    (tmp_path / "same").write_text(SECRET)
+    result = bridge.run("rotate", "purchasely", "--secret-file", str(tmp_path / "same"))
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "the current secret already" in result.stderr
+
+
+def test_a_person_types_it_unseen_and_may_retire_the_former_one_at_once(bridge: Installation) -> None:
+    bridge.answer_questions()
+    result = bridge.run("rotate", "purchasely", typed="new-secret\ny\n")
+    assert result.exit_code == 0, result.output
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret"]}
+    assert "new-secret" not in result.output
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n"])
+def test_a_person_who_does_not_agree_keeps_both(bridge: Installation, new: str, typed: str) -> None:
+    bridge.answer_questions()
+    result = bridge.run("rotate", "purchasely", "--secret-file", new, typed=typed)
+    assert result.exit_code == 0, result.output
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+    assert bridge.run("rotate", "purchasely", "--retire", typed=typed).exit_code == 1
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+
+
+def test_nothing_is_retired_without_an_answer(bridge: Installation, new: str) -> None:
+    bridge.run("rotate", "purchasely", "--secret-file", new)
+    result = bridge.run("rotate", "purchasely", "--retire")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "give --yes" in result.stderr
+    assert bridge.json("rotate", "purchasely", "--retire") == {
+        "app": "default",
+        "accepted": 2,
+        "written": False,
+        "proofs": [],
+    }
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+
+
+def test_the_only_secret_is_not_retired(bridge: Installation) -> None:
+    result = bridge.run("rotate", "purchasely", "--retire", "--yes")
+    assert result.exit_code == 1
+    assert "there is none to retire" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("purchasely",), ("clevertap",)])
+def test_an_app_that_was_not_set_up_has_nothing_to_replace(
+    bridge: Installation, new: str, command: tuple[str, ...]
+) -> None:
+    option = "--secret-file" if command == ("purchasely",) else "--passcode-file"
+    result = bridge.run("rotate", *command, "other-app", option, new)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "bridge setup other-app" in result.stderr
+
+
+def test_without_a_terminal_the_new_secret_comes_from_a_file(bridge: Installation) -> None:
+    result = bridge.run("rotate", "purchasely")
+    assert result.exit_code == 1
+    assert "give --secret-file" in result.stderr
+
+
+def test_settings_that_skip_nothing_leave_the_proof_out(bridge: Installation, new: str) -> None:
+    every = {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}
+    bridge.cloud.put_settings({"events": every, "sandbox": "mix", "identity": {"anonymous": "identity"}})
+    result = bridge.run("rotate", "purchasely", "--secret-file", new)
+    assert result.exit_code == 0
+    assert "No test webhook was sent" in result.stdout
+    assert bridge.uploaded == []
+
+
+# ── CleverTap's passcode ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def passcode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A file with a new passcode of both projects, which CleverTap knows."""
+    for account in ACCOUNTS:
+        monkeypatch.setitem(ACCOUNTS, account, "new-passcode")
+    (tmp_path / "passcode").write_text("new-passcode\n")
+    return str(tmp_path / "passcode")
+
+
+def test_a_passcode_is_written_once_clevertap_accepts_it(passcode: str, bridge: Installation) -> None:
+    document = bridge.json("rotate", "clevertap", "--passcode-file", passcode)
+    assert document == {"app": "default", "project": "production", "project_id": "PROJECT-1", "written": True}
+    assert bridge.secret("clevertap")["production"] == {"account_id": "PROJECT-1", "passcode": "new-passcode"}
+    assert bridge.secret("clevertap")["sandbox"]["passcode"] == "passcode-2"
+
+
+def test_the_passcode_for_test_purchases_is_another_one(passcode: str, bridge: Installation) -> None:
+    assert bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode).exit_code == 0
+    assert bridge.secret("clevertap")["sandbox"] == {"account_id": "TEST-2", "passcode": "new-passcode"}
+    assert bridge.secret("clevertap")["production"]["passcode"] == "passcode-1"
+
+
+def test_a_passcode_that_clevertap_refuses_is_not_written(bridge: Installation, new: str) -> None:
+    result = bridge.run("rotate", "clevertap", "--passcode-file", new)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "refuses them (401)" in result.stderr
+    assert "new-secret" not in result.output
+    assert bridge.secret("clevertap")["production"]["passcode"] == "passcode-1"
+
+
+def test_the_present_passcode_is_tried_and_not_written(bridge: Installation, tmp_path: Path) -> None:
+    (tmp_path / "same").write_text("passcode-1")
+    assert bridge.json("rotate", "clevertap", "--passcode-file", str(tmp_path / "same"))["written"] is False
+
+
+def test_without_a_project_for_test_purchases_there_is_no_passcode_of_it(bridge: Installation, passcode: str) -> None:
+    bridge.set_up(sandbox=False)
+    result = bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode)
+    assert result.exit_code == 1
+    assert "has no sandbox project" in result.stderr

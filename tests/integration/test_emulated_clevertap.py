@@ -1,0 +1,171 @@
+"""The forwarder against the emulated CleverTap, over HTTP: the real client, strict rules, real ways to fail."""
+
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from clevertap_emulator import (
+    Cut,
+    Emulator,
+    FailEmpty,
+    Hang,
+    LostAnswer,
+    NotJson,
+    Refuse,
+    Status,
+    Step,
+    Truncated,
+)
+from purchasely_clevertap.clevertap.client import Client
+from purchasely_clevertap.fate import Delivered, Outcome, Parked, Retried
+from purchasely_clevertap.message import Message
+from purchasely_sender import LIFECYCLES
+from tests.integration.cloud import PRODUCTION, SANDBOX, Clock, Cloud, Worker
+from tests.integration.webhook import NOW_MS, Payload, event, message, transaction
+
+ACCOUNT = PRODUCTION["account_id"]
+
+
+@pytest.fixture
+def emulator(clock: Clock) -> Iterator[Emulator]:
+    passcodes = {account["account_id"]: account["passcode"] for account in (PRODUCTION, SANDBOX)}
+    with Emulator(passcodes, now=clock.seconds) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def worker(cloud: Cloud, emulator: Emulator) -> Worker:
+    return cloud.worker(Client(connect_timeout=1, read_timeout=0.5), endpoint=emulator.url)
+
+
+def names(emulator: Emulator, account: str = ACCOUNT) -> Counter[str]:
+    """How often each event was taken."""
+    return Counter(str(stored.record["evtName"]) for stored in emulator.records(account) if "evtName" in stored.record)
+
+
+def reason(outcome: Outcome) -> str:
+    assert isinstance(outcome, Retried)
+    return outcome.reason
+
+
+def until_settled(cloud: Cloud, worker: Worker, messages: list[Message]) -> Counter[str]:
+    """Lets everything that is retried come again until nothing is; how many messages met which fate."""
+    fates: dict[str, str] = {}
+    for _ in range(12):
+        fates |= {each.message.id: each.outcome.fate for each in worker.forward(*messages).handled}
+        messages = [each for each in messages if fates[each.id] == "in_flight"]
+        cloud.clock.advance(330)
+        if not messages:
+            break
+    return Counter(fates.values())
+
+
+@pytest.mark.parametrize("position", [1, 2, 3, 4, 5, 6])
+def test_a_record_refused_at_any_position_parks_its_own_event_alone(
+    cloud: Cloud, emulator: Emulator, worker: Worker, position: int
+) -> None:
+    batch = [message(event(user=f"user-{n}", at=NOW_MS + n)) for n in range(3)]
+    emulator.faults.add(Refuse(512, positions=[position]))
+    outcomes = worker.outcomes(*batch)
+    refused = (position - 1) // 2  # each event is a profile and an event record
+    for number, outcome in enumerate(outcomes):
+        if number == refused:
+            assert isinstance(outcome, Parked)
+            assert outcome.code == 512
+        else:
+            assert outcome == Delivered()
+    assert len(emulator.records(ACCOUNT)) == 5
+    (parked,) = cloud.parked()
+    assert parked.body == batch[refused].body
+    assert parked.attributes.get("accepted", "") == ("event" if position % 2 else "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Status(429), "throttled"),
+        (Status(500), "server_error"),
+        (Status(503, body="<html>"), "server_error"),
+        (FailEmpty(), "not_processed"),
+        (Refuse(555), "record_error"),
+        (NotJson(), "not_json"),
+        (Truncated(), "not_json"),
+        (Cut(), "connection_lost"),
+        (Hang(30), "timeout"),
+        (Status(302), "unexpected_status"),
+    ],
+)
+def test_what_was_not_taken_comes_again_and_is_taken_once(
+    cloud: Cloud, emulator: Emulator, worker: Worker, fault: Step, why: str
+) -> None:
+    emulator.faults.add(fault)
+    sent = message(transaction())
+    assert reason(worker.outcome(sent)) == why
+    assert emulator.records(ACCOUNT) == []
+    cloud.clock.advance(60)
+    assert worker.outcome(sent) == Delivered()
+    assert names(emulator) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    assert cloud.parked() == []
+
+
+@pytest.mark.parametrize("fault", [LostAnswer(), Hang(30, taken=True), Cut(taken=True), NotJson(taken=True)])
+def test_only_records_whose_answer_was_lost_are_taken_twice_and_they_are_counted(
+    cloud: Cloud, emulator: Emulator, worker: Worker, fault: Step
+) -> None:
+    emulator.faults.add(fault)
+    sent = message(transaction())
+    (handled,) = worker.forward(sent).handled
+    assert handled.in_doubt == 3
+    cloud.clock.advance(60)
+    assert worker.outcome(sent) == Delivered()
+    doubled = [stored.record for stored in emulator.records(ACCOUNT) if stored.answer_lost]
+    assert len(doubled) == 3
+    assert names(emulator) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
+
+
+def test_a_wrong_passcode_parks_nothing_and_once_it_is_mended_everything_arrives(
+    cloud: Cloud, emulator: Emulator, worker: Worker
+) -> None:
+    cloud.put_secret("clevertap", {"production": PRODUCTION | {"passcode": "wrong"}})
+    batch = [message(event(user=f"user-{n}")) for n in range(3)]
+    assert {reason(each) for each in worker.outcomes(*batch)} == {"setup_fault_401"}
+    cloud.clock.advance(60)
+    cloud.put_secret("clevertap", {"production": PRODUCTION})
+    assert worker.outcomes(*batch) == [Delivered()] * 3
+    assert cloud.parked() == []
+    assert names(emulator) == {"SUBSCRIPTION_RENEWED": 3}
+
+
+def test_nobody_listening_is_waited_out_and_leaves_nothing_in_doubt(cloud: Cloud, emulator: Emulator) -> None:
+    client = Client(connect_timeout=1, read_timeout=0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    sent = message(event())
+    (handled,) = cloud.worker(client, endpoint=nobody).forward(sent).handled
+    assert (reason(handled.outcome), handled.in_doubt) == ("connect", 0)
+    assert cloud.worker(client, name="worker-2", endpoint=emulator.url).outcome(sent) == Delivered()
+
+
+@pytest.mark.parametrize("name", sorted(LIFECYCLES))
+def test_a_whole_lifecycle_arrives_exactly_once_within_clevertaps_rules_and_in_any_order(
+    cloud: Cloud, emulator: Emulator, worker: Worker, name: str
+) -> None:
+    cloud.put_settings(
+        {"events": {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}, "identity": {"anonymous": "identity"}}
+    )
+    events: list[Payload] = list(LIFECYCLES[name].ending(7, datetime.fromtimestamp(NOW_MS / 1000, UTC)).events)
+    emulator.faults.add(Status(503), Refuse(555, positions=[2]), FailEmpty())
+    middle = len(events) // 2
+    arriving = [message(payload) for payload in [*events[middle:], *events[:middle]]]
+    assert until_settled(cloud, worker, arriving) == {"delivered": len(events)}
+    account = SANDBOX["account_id"] if events[0]["environment"] == "SANDBOX" else ACCOUNT
+    taken = names(emulator, account)
+    charged = taken.pop("Charged", 0)
+    assert taken == Counter(payload["event_name"] for payload in events)
+    paid = [payload for payload in events if float(payload.get("amount_in_customer_currency", 0)) > 0]
+    assert charged == len(paid)
+    assert emulator.violations() == []
+    assert emulator.max_concurrency == 1

@@ -1,0 +1,298 @@
+"""The forwarder function behind its queue: from a signed webhook to CleverTap, and what is told on the way."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from purchasely_clevertap.clevertap.answer import Refused, Retry, SetupFault
+from purchasely_clevertap.clevertap.client import Client
+from purchasely_clevertap.message import attributes, carried
+from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer
+from tests.integration.cloud import DELIVERIES, Cloud
+from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
+from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed, transaction
+
+PERSONAL = (
+    "somebody",
+    "anon-4711",
+    "premium-monthly",
+    "2000000137582598",
+    "token-of-google",
+    SECRET,
+    "production-passcode",
+    "sandbox-passcode",
+)
+
+type Start = Callable[..., Function]
+
+
+@pytest.fixture
+def start(
+    cloud: Cloud, clevertap: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Start:
+    """Makes a forwarder whose CleverTap follows a script."""
+    monkeypatch.setattr("purchasely_clevertap.clevertap.client.Client", lambda: clevertap)
+    return lambda **environment: Function("forwarder", cloud, monkeypatch, capsys, **environment)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def recent(name: str = "SUBSCRIPTION_RENEWED", **more: Any) -> Payload:
+    return event(name, at=now_ms() - 5000, **more)
+
+
+def queue(cloud: Cloud, *payloads: Payload | bytes, app: str = "default", url: str | None = None) -> dict[str, Any]:
+    """Queues events as the door does and takes them off as Lambda does: the event that the function gets."""
+    for payload in payloads:
+        cloud.sqs.send_message(
+            QueueUrl=url or cloud.events_url,
+            MessageBody=carried(encoded(payload)),
+            MessageAttributes=attributes(app, now_ms()),
+        )
+    return queue_event(received(cloud, url or cloud.events_url))
+
+
+def again(batch: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
+    """The messages that were answered as failed, as they come for the next time."""
+    failed = {each["itemIdentifier"] for each in answered["batchItemFailures"]}
+    return {"Records": [each for each in batch["Records"] if each["messageId"] in failed]}
+
+
+def test_a_signed_webhook_ends_at_clevertap_and_door_and_forwarder_agree_on_it(
+    cloud: Cloud,
+    clevertap: ScriptedClevertap,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ingest = Function("ingest", cloud, monkeypatch, capsys)
+    payloads = [
+        recent(event_id="e-1"),
+        recent("ACTIVATE", event_id="e-2"),
+        recent(event_id="e-3", environment="SANDBOX"),
+        recent(event_id="e-4", product="Café \U0001f600 \x07"),
+        transaction(event_id="e-5", at=now_ms()),
+    ]
+    bodies = [*map(encoded, payloads), json.dumps(recent(event_id="e-6"), ensure_ascii=False).encode() + b"\xff"]
+    for body in bodies:
+        headers = signed(body, timestamp=str(int(time.time())))
+        assert ingest(gateway_event(body, headers, as_base64=True))["statusCode"] == 200
+    forwarder = start()
+    batch = queue_event(received(cloud, cloud.events_url))
+    assert forwarder(batch) == {"batchItemFailures": []}
+    assert [cloud.entry(f"e-{n}")["fate"] for n in range(1, 6)] == [
+        "delivered",
+        "skipped",
+        "delivered",
+        "delivered",
+        "delivered",
+    ]
+    (parked,) = cloud.parked()
+    assert parked.body == bodies[-1]
+    items = cloud.dynamodb.scan(TableName=DELIVERIES)["Items"]
+    # What the door noted is what the forwarder gave a fate: nothing is in flight.
+    assert len(items) == 6
+    assert all("fate" in item and len(item["messages"]["SS"]) == 1 for item in items)
+    assert {item["messages"]["SS"][0] for item in items} == {each["messageId"] for each in batch["Records"]}
+    assert sorted(clevertap.events) == ["Charged", *["SUBSCRIPTION_RENEWED"] * 3, "TRANSACTION_PROCESSED"]
+    assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SANDBOX-ID"}
+
+
+def test_only_what_comes_again_is_answered_as_failed_and_it_is_hidden(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    batch = queue(
+        cloud,
+        recent("SUBSCRIPTION_STARTED", user="a"),
+        recent("RENEWAL_DISABLED", user="b"),
+        recent("RENEWAL_ENABLED", user="c"),
+        recent("ACTIVATE", user="d"),
+        b"unreadable",
+    )
+    failing = next(each for each in batch["Records"] if "RENEWAL_DISABLED" in each["body"])
+    clevertap.script.append(answer(Retry("record_error"), of="RENEWAL_DISABLED"))
+    forwarder = start()
+    answered = forwarder(batch)
+    assert answered == {"batchItemFailures": [{"itemIdentifier": failing["messageId"]}]}
+    assert received(cloud, cloud.events_url) == []
+    assert forwarder(again(batch, answered)) == {"batchItemFailures": []}
+    assert sorted(clevertap.events) == ["RENEWAL_DISABLED", "RENEWAL_ENABLED", "SUBSCRIPTION_STARTED"]
+
+
+def test_the_wait_is_asked_of_the_events_queue_with_the_messages_own_receipt(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    batch = queue(cloud, recent())
+    cloud.sqs.change_message_visibility(
+        QueueUrl=cloud.events_url, ReceiptHandle=batch["Records"][0]["receiptHandle"], VisibilityTimeout=0
+    )
+    clevertap.otherwise = answer(Retry("throttled", 429))
+    assert len(start(RETRY_BASE_SECONDS="30")(batch)["batchItemFailures"]) == 1
+    assert received(cloud, cloud.events_url) == []  # it was visible, and is hidden now
+
+
+def test_a_batch_whose_time_is_short_is_answered_as_failed_and_not_uploaded(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    forwarder = start()
+    batch = queue(cloud, recent(), recent())
+    answered = forwarder(batch, left_ms=int(NEEDED_SECONDS * 1000))
+    assert len(answered["batchItemFailures"]) == 2
+    assert clevertap.requests == []
+    assert forwarder(again(batch, answered)) == {"batchItemFailures": []}
+    assert len(clevertap.events) == 2
+
+
+def test_a_message_of_the_dead_letter_queue_is_parked(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
+    batch = queue(cloud, recent(event_id="e-1"), url=cloud.dead_letters_url)
+    for record in batch["Records"]:
+        record["eventSourceARN"] = DEAD_LETTERS_ARN
+    assert start()(batch) == {"batchItemFailures": []}
+    (parked,) = cloud.parked()
+    assert (parked.attributes["reason"], parked.attributes["event_id"]) == ("dead_letter", "e-1")
+    assert clevertap.requests == []
+
+
+def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    forwarder = start()
+    clevertap.script.append(answer(Refused(522, "bad"), of="Charged"))
+    assert forwarder(queue(cloud, transaction(event_id="e-1", at=now_ms()))) == {"batchItemFailures": []}
+    ((parked),) = received(cloud, cloud.parked_url)
+    cloud.sqs.send_message(
+        QueueUrl=cloud.events_url,
+        MessageBody=parked["Body"],
+        MessageAttributes={
+            name: {"DataType": value["DataType"], "StringValue": value["StringValue"]}
+            for name, value in parked["MessageAttributes"].items()
+        },
+    )
+    assert forwarder(queue(cloud)) == {"batchItemFailures": []}
+    assert sorted(clevertap.events) == ["Charged", "TRANSACTION_PROCESSED"]
+    assert cloud.entry("e-1")["fate"] == "delivered"
+
+
+def test_a_message_without_attributes_is_parked_and_costs_the_batch_nothing(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    cloud.sqs.send_message(QueueUrl=cloud.events_url, MessageBody=encoded(recent()).decode())
+    assert start()(queue(cloud, recent())) == {"batchItemFailures": []}
+    assert len(clevertap.events) == 1
+    assert [parked.attributes["reason"] for parked in cloud.parked()] == ["unreadable"]
+
+
+def test_nothing_that_is_told_is_personal_or_secret(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
+    person: Payload = {"user": "somebody@example.com", "plan": "premium-monthly", "purchase_token": "token-of-google"}
+    batch = queue(
+        cloud,
+        recent(**person),
+        recent("RENEWAL_DISABLED", **person | {"user": "somebody-else"}),
+        recent(**person | {"user": None}, anonymous_user_id="anon-4711"),
+        recent("SUBSCRIPTION_STARTED", **person, presentation="somebody" * 100),
+        recent(**person, environment="somebody"),
+        transaction(at=now_ms(), **person),
+        b'{"user_id": "somebody@example.com"',
+    )
+    clevertap.script.append(answer(Refused(512, "somebody@example.com is bad"), of="RENEWAL_DISABLED"))
+    forwarder = start()
+    assert forwarder(batch) == {"batchItemFailures": []}
+    clevertap.otherwise = answer(SetupFault(401, "production-passcode of somebody is wrong"))
+    assert len(forwarder(queue(cloud, recent(**person)))["batchItemFailures"]) == 1
+    output = forwarder.printed()
+    assert [each for each in PERSONAL if each in output] == []
+    assert len([line for line in output.splitlines() if json.loads(line).get("message") == "event"]) == 8
+
+
+def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    started = recent(user="a", event_id="e-1")
+    forwarder = start()
+    clevertap.script.append(answer(Refused(512, "bad"), of="RENEWAL_DISABLED"))
+    forwarder(
+        queue(
+            cloud,
+            started,
+            started,
+            recent("RENEWAL_DISABLED", user="b"),
+            recent("ACTIVATE"),
+            recent("NEW_ONE", user="c"),
+        )
+    )
+    lines, metrics = forwarder.told()
+    assert sorted(line["fate"] for line in lines if line["message"] == "event") == [
+        "delivered",
+        "delivered",
+        "duplicate",
+        "parked",
+        "skipped",
+    ]
+    (upload,) = (line for line in lines if line["message"] == "upload")
+    assert (upload["records"], upload["requests"]) == (6, 1)
+    counts = {name: sum(values) for name, values in metrics.values.items()}
+    age = counts.pop("EventAge")
+    assert 2 * 5000 <= age < 2 * 60_000
+    assert len(metrics.values["UploadTime"]) == 1
+    del counts["UploadTime"]
+    assert counts == {
+        "Delivered": 2,
+        "Duplicate": 1,
+        "Parked": 1,
+        "ProfileUpdates": 3,
+        "Settled": 5,
+        "Skipped": 1,
+        "UnknownEvents": 1,
+        "UploadRequests": 1,
+        "UploadedRecords": 6,
+    }
+    assert {dict(dimensions)["stage"] for dimensions in metrics.dimensions} == {"test"}
+
+
+def test_a_fault_of_the_setup_has_a_metric_of_its_own_and_parks_nothing(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    clevertap.otherwise = answer(SetupFault(401, "no"))
+    forwarder = start()
+    assert len(forwarder(queue(cloud, recent(user="a"), recent(user="b")))["batchItemFailures"]) == 2
+    assert sum(forwarder.told()[1].values["SetupFaults"]) == 2
+    assert cloud.parked() == []
+
+
+def test_refused_settings_are_told_and_the_events_wait(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    cloud.put_settings({"region": "mars1"})
+    forwarder = start()
+    assert len(forwarder(queue(cloud, recent()))["batchItemFailures"]) == 1
+    lines, metrics = forwarder.told()
+    (refused,) = (line for line in lines if line["message"] == "settings refused")
+    assert (refused["level"], refused["app"], refused["version"]) == ("ERROR", "default", 1)
+    assert "mars1" in refused["problems"][0]
+    assert sum(metrics.values["SettingsRefused"]) == 1
+    assert clevertap.requests == []
+
+
+def test_invocations_of_one_environment_do_not_count_each_other(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    forwarder = start()
+    for number in range(3):
+        forwarder(queue(cloud, recent()))
+        assert sum(forwarder.told()[1].values["Delivered"]) == 1
+        assert len(clevertap.events) == number + 1
+
+
+def test_two_environments_are_two_owners(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
+    one, two = start(), start()
+    batch = queue(cloud, recent())
+    clevertap.script.append(answer(Retry("connect")))
+    assert len(one(batch)["batchItemFailures"]) == 1
+    assert two(batch) == {"batchItemFailures": []}
+    assert one(batch) == {"batchItemFailures": []}
+    assert len(clevertap.events) == 1

@@ -1,0 +1,74 @@
+"""What is kept is encrypted: with AWS's keys, or with one of your own."""
+
+import re
+
+import pytest
+
+from tests.template.template import ROOT, Template
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/0fd9e1c2-95a8-4c1f-8de9-0242ac120002"
+QUEUES = ("EventsQueue", "DeadLetterQueue", "ParkedQueue")
+TABLES = ("DeliveriesTable", "SubscribersTable")
+LOGS = ("AccessLog", "IngestLog", "ForwarderLog")
+ROLES = ("IngestRole", "ForwarderRole")
+
+
+@pytest.fixture(scope="module")
+def keyed() -> Template:
+    return Template.load(KmsKeyArn=KEY)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_is_encrypted_with_the_one_or_the_other(template: Template, keyed: Template, queue: str) -> None:
+    names = {"SqsManagedSseEnabled", "KmsMasterKeyId"}
+
+    assert {name: each for name, each in template.properties(queue).items() if name in names} == {
+        "SqsManagedSseEnabled": True
+    }
+    assert {name: each for name, each in keyed.properties(queue).items() if name in names} == {"KmsMasterKeyId": KEY}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_is_encrypted_with_the_one_or_the_other(template: Template, keyed: Template, table: str) -> None:
+    assert template.properties(table)["SSESpecification"] == {"SSEEnabled": True}
+    assert keyed.properties(table)["SSESpecification"] == {
+        "SSEEnabled": True,
+        "SSEType": "KMS",
+        "KMSMasterKeyId": KEY,
+    }
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_a_log_is_encrypted_with_the_key(template: Template, keyed: Template, log: str) -> None:
+    assert "KmsKeyId" not in template.properties(log)
+    assert keyed.properties(log)["KmsKeyId"] == KEY
+
+
+def test_alarms_are_encrypted_with_the_key(template: Template, keyed: Template) -> None:
+    assert "KmsMasterKeyId" not in template.properties("AlarmTopic")
+    assert keyed.properties("AlarmTopic")["KmsMasterKeyId"] == KEY
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_functions_may_use_the_key_and_no_other(template: Template, keyed: Template, role: str) -> None:
+    assert "UseTheKey" not in template.statements(role)
+    assert keyed.statements(role)["UseTheKey"] == (
+        {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"},
+        {KEY},
+    )
+
+
+def test_a_key_is_named_by_its_arn(template: Template) -> None:
+    takes = re.compile(template.document["Parameters"]["KmsKeyArn"]["AllowedPattern"]).fullmatch
+
+    assert takes("")
+    assert takes(KEY)
+    assert not takes("alias/mine")
+    assert not takes(KEY.replace(":key/", ":alias/"))
+
+
+def test_every_exception_from_the_security_scan_is_argued() -> None:
+    exceptions = re.findall(r"checkov:skip=(CKV\w+)(.*)", (ROOT / "template.yaml").read_text())
+
+    assert exceptions
+    assert [code for code, argument in exceptions if not re.fullmatch(r":[A-Z][^.]{20,}\..*", argument)] == []

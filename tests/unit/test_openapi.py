@@ -1,0 +1,251 @@
+"""`docs/openapi.yaml` is an OpenAPI description, and says what is so."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema_rs
+import pytest
+import schemathesis
+import yaml
+from botocore.exceptions import EndpointConnectionError
+
+from purchasely_clevertap.door import Door, Fault, Refused, Request
+from purchasely_clevertap.message import MAX_BODY_BYTES
+from purchasely_clevertap.purchasely.catalogue import CATALOGUE
+from purchasely_clevertap.purchasely.event import Event, is_in_currency, read
+from purchasely_clevertap.purchasely.event_id import event_id
+from purchasely_clevertap.purchasely.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, Refusal, sign
+from purchasely_clevertap.secret import PLACEHOLDER, Absent, Secrets, Unusable
+from purchasely_sender.samples import SAMPLE_SECRET, SAMPLE_TIMESTAMP
+from tests.template.template import Template
+from tests.unit.samples import body, payload
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docs" / "openapi.yaml"
+PAGE: Mapping[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+TEMPLATE = Template.load()
+
+WEBHOOK = PAGE["paths"]["/webhooks/{app}"]["post"]
+RESPONSES: Mapping[str, Any] = WEBHOOK["responses"]
+PARAMETERS: Mapping[str, Any] = PAGE["components"]["parameters"]
+SCHEMAS: Mapping[str, Any] = PAGE["components"]["schemas"]
+EXAMPLES: Mapping[str, Any] = WEBHOOK["requestBody"]["content"]["application/json"]["examples"]
+EVENT = jsonschema_rs.Draft202012Validator({"$ref": "#/components/schemas/Event", "components": PAGE["components"]})
+
+NOW = 1_770_000_000.0
+TOLERANCE = 60.0
+
+
+def test_it_is_openapi() -> None:
+    schemathesis.openapi.from_path(FILE).validate()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_each_of_its_schemas_is_a_json_schema(name: str) -> None:
+    jsonschema_rs.meta.validate(SCHEMAS[name])
+
+
+# The way in.
+
+
+def test_the_one_path_and_method_are_those_of_the_gateway() -> None:
+    described = [f"{method.upper()} {path}" for path, methods in PAGE["paths"].items() for method in methods]
+    assert described == [TEMPLATE.properties("WebhookRoute")["RouteKey"]]
+
+
+def test_the_headers_are_those_that_are_verified() -> None:
+    headers = [each["name"].lower() for each in PARAMETERS.values() if each["in"] == "header"]
+    assert headers == [SIGNATURE_HEADER, TIMESTAMP_HEADER]
+    assert [each["$ref"].rpartition("/")[2] for each in WEBHOOK["parameters"]] == list(PARAMETERS)
+
+
+def test_the_example_headers_sign_the_first_example() -> None:
+    example = json.dumps(next(iter(EXAMPLES.values()))["value"], ensure_ascii=False, separators=(",", ":")).encode()
+    timestamp = PARAMETERS["Timestamp"]["example"]
+    assert timestamp == str(SAMPLE_TIMESTAMP)
+    assert PARAMETERS["Signature"]["example"] == sign(SAMPLE_SECRET, timestamp, example)
+    assert SAMPLE_SECRET in PARAMETERS["Signature"]["description"]
+
+
+@pytest.mark.parametrize(
+    "app", ["default", "a", "a" * 40, "-", "9", "", "a" * 41, "A", "a_b", "a/b", "é", "a\n", "a b"]
+)
+def test_the_apps_are_those_that_have_a_name(app: str) -> None:
+    is_name = Request(app, {}, b"").named_app is not None
+    assert jsonschema_rs.is_valid(PARAMETERS["App"]["schema"], app) is is_name
+
+
+# The answers.
+
+
+class Kept:
+    """Holds one secret, for every app."""
+
+    def __init__(self, secret: Mapping[str, Any] | Absent | Unusable) -> None:
+        self._secret = secret
+
+    def get(self, app: str, *, reread: bool = False) -> Mapping[str, Any] | Absent | Unusable:  # noqa: ARG002
+        return self._secret
+
+
+class Queue:
+    """Takes nothing."""
+
+    def send_message(self, **_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://sqs.invalid")
+
+
+def refused(
+    secret: Mapping[str, Any] | Absent | Unusable | None = None,
+    *,
+    at: str = str(int(NOW)),
+    sent: bytes = b"{}",
+    without: Sequence[str] = (),
+    signed_with: str = "a-secret",
+) -> Refused:
+    """What the door refuses of a request that is genuine but for what is given."""
+    secrets = Kept({"shared_secrets": ["a-secret"]} if secret is None else secret)
+    door = Door(cast("Secrets", secrets), cast("Any", Queue()), queue_url="a queue", tolerance=TOLERANCE)
+    headers = {SIGNATURE_HEADER: sign(signed_with, at, sent), TIMESTAMP_HEADER: at}
+    request = Request("default", {name: value for name, value in headers.items() if name not in without}, sent)
+    answer = door.receive(request, now=NOW)
+    assert isinstance(answer, Refused)
+    return answer
+
+
+REFUSED = [
+    refused(without=[SIGNATURE_HEADER]),
+    refused(without=[TIMESTAMP_HEADER]),
+    refused(at="yesterday"),
+    refused(at=str(int(NOW - TOLERANCE - 1))),
+    refused(signed_with="another"),
+    refused(Absent()),
+    refused(sent=b"x" * (MAX_BODY_BYTES + 1)),
+    refused(Unusable("why")),
+    refused({"shared_secrets": [PLACEHOLDER]}),
+    refused(),
+]
+
+
+def test_every_reason_of_the_door_stands_under_its_status() -> None:
+    described = {reason: int(status) for status, each in RESPONSES.items() for reason in each.get("x-reasons", [])}
+    assert {answer.reason: answer.status for answer in REFUSED} == described
+    assert sum(len(each.get("x-reasons", [])) for each in RESPONSES.values()) == len(described)
+    assert set(described) == {*Fault, *Refusal}
+
+
+def test_every_status_is_the_functions_or_the_gateways() -> None:
+    function = {"200", *(str(answer.status) for answer in REFUSED)}
+    gateway = {"404", "413", "429", "500", "503"}  # developer guide: HTTP APIs, routes, throttling, troubleshooting
+    assert set(RESPONSES) == function | gateway
+    assert {status for status, each in RESPONSES.items() if "content" in each} == gateway
+    assert {status for status, each in RESPONSES.items() if "The body is empty" in text(each)} == function
+    assert {status for status, each in RESPONSES.items() if "From the gateway" in text(each)} == gateway
+
+
+def test_the_gateways_messages_are_of_their_schema() -> None:
+    for response in RESPONSES.values():
+        for content in response.get("content", {}).values():
+            assert content["schema"] == {"$ref": "#/components/schemas/GatewayMessage"}
+            assert jsonschema_rs.is_valid(SCHEMAS["GatewayMessage"], content["example"])
+
+
+def text(described: Mapping[str, Any]) -> str:
+    """A description without its line ends."""
+    return " ".join(described["description"].split())
+
+
+def test_the_numbers_are_those_of_the_template_and_the_code() -> None:
+    days = TEMPLATE.parameters["SignatureToleranceSeconds"] // 86_400
+    throttle = TEMPLATE.properties("WebhookStage")["DefaultRouteSettings"]
+    seconds = TEMPLATE.properties("WebhookIntegration")["TimeoutInMillis"] // 1000
+    assert f"{MAX_BODY_BYTES:,} bytes" in text(WEBHOOK["requestBody"])
+    assert f"more than {days} days from now" in text(RESPONSES["401"])
+    assert f"At most {days} days from now" in text(PARAMETERS["Timestamp"])
+    assert f"more than {throttle['ThrottlingRateLimit']} requests a second" in text(RESPONSES["429"])
+    assert f"{throttle['ThrottlingBurstLimit']} at once" in text(RESPONSES["429"])
+    assert f"within {seconds} seconds" in text(RESPONSES["503"])
+
+
+# The event.
+
+
+def test_its_keys_are_those_that_the_bridge_knows() -> None:
+    assert list(SCHEMAS["Event"]["properties"]) == list(Event.model_fields)
+    assert SCHEMAS["Event"]["additionalProperties"] is True
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(f"{kind}_in_usd" for kind in ("amount", "plan_price", "cumulated_revenues")),
+        *(
+            "amount_in_us",
+            "amount_in_usdt",
+            "amount_in_USD",
+            "amount_in_customer_currency",
+            "price_in_usd",
+            "x_amount_in_usd",
+        ),
+    ],
+)
+def test_the_keys_that_end_in_a_currency_are_those_that_the_bridge_knows(key: str) -> None:
+    (pattern,) = SCHEMAS["Event"]["patternProperties"]
+    assert bool(re.search(pattern, key)) is is_in_currency(key)
+
+
+def test_its_names_are_those_of_the_catalogue() -> None:
+    assert SCHEMAS["Event"]["properties"]["event_name"]["examples"] == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_the_sample_of_its_name(name: str) -> None:
+    assert name in CATALOGUE
+    assert EXAMPLES[name]["value"] == json.loads((ROOT / f"events/purchasely/{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "events/purchasely").glob("*.json")), ids=lambda file: file.stem)
+def test_every_sample_event_is_of_its_schema(file: Path) -> None:
+    EVENT.validate(json.loads(file.read_text(encoding="utf-8")))
+
+
+def test_the_examples_of_a_key_are_of_its_schema() -> None:
+    for key, schema in SCHEMAS["Event"]["properties"].items():
+        for example in schema.get("examples", []):
+            EVENT.validate(json.loads(body(payload(**{"store_country": None, key: example}))))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_event"),
+    [
+        ({"event_name": "N"}, True),
+        ({"event_name": "N" * 512}, True),
+        ({"event_name": ""}, False),
+        ({"event_name": "N" * 513}, False),
+        ({"environment": "SANDBOX"}, True),
+        ({"environment": "STAGING"}, False),
+        ({"event_created_at_ms": 1000}, True),
+        ({"event_created_at_ms": 7_258_118_399_999}, True),
+        ({"event_created_at_ms": 999}, False),
+        ({"event_created_at_ms": 7_258_118_400_000}, False),
+    ],
+)
+def test_the_bounds_of_what_the_bridge_needs_are_those_of_the_code(change: Mapping[str, Any], is_event: bool) -> None:
+    """An event on whose other date nothing rests."""
+    given = payload(**change)
+    assert EVENT.is_valid(given) is is_event
+    assert (
+        isinstance(read(body({key: each for key, each in given.items() if key != "event_created_at"})), Event)
+        is is_event
+    )
+
+
+@pytest.mark.parametrize("length", [1, 64, 65])
+@pytest.mark.parametrize("character", ["A", "Z", "a", "z", "0", "9", "_", ".", ":", "-", "é", "/", " "])
+def test_an_event_id_serves_as_the_page_tells(length: int, character: str) -> None:
+    assert "1 to 64 of A-Z, a-z, 0-9 and `_.:-`" in text(SCHEMAS["Event"]["properties"]["event_id"])
+    serves = length <= 64 and character in "AZaz09_.:-"
+    assert (event_id(body({"event_id": character * length})) == character * length) is serves
