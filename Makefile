@@ -35,7 +35,6 @@ test: setup ## the gate: format, lint, types, template, every test
 	$(DEV)/ruff check
 	$(DEV)/mypy
 	$(SAM) validate --lint
-	@$(MAKE) --no-print-directory scan
 	$(SAM) build
 	$(DEV)/pytest
 

@@ -31,7 +31,7 @@ def _now_ms() -> int:
 _clients = Clients(connect_timeout=2, read_timeout=5, attempts=4)
 _sqs = _clients.sqs()
 _patience = Patience(float(os.environ["RETRY_BASE_SECONDS"]), float(os.environ["RETRY_MAX_SECONDS"]))
-_journal = Journal(service="forwarder", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"], clock=_now_ms)
+_journal = Journal(service="forwarder", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
 _observation = Observation(_journal, clock=_now_ms, patience=_patience, user_key=os.environ["USER_KEY"])
 _returns = Returns(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"], patience=_patience, chance=random.random)
 
@@ -69,7 +69,7 @@ _forwarder = Forwarder(
 
 def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
     """Forwards the batch; answers with the messages that come again (ReportBatchItemFailures)."""
-    _journal.request_id = context.aws_request_id
+    _journal.began(context.aws_request_id)
     messages = [from_lambda(record, dead_letter_arn=os.environ["DEAD_LETTER_QUEUE_ARN"]) for record in event["Records"]]
     forwarded = _forwarder.forward(messages, lambda: context.get_remaining_time_in_millis() / 1000)
     _observation.forwarded(forwarded)

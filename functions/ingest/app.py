@@ -13,12 +13,7 @@ from purchasely_clevertap.purchasely.signature import Refusal
 from purchasely_clevertap.receipt import Receipts
 from purchasely_clevertap.secret import Secrets
 
-_journal = Journal(
-    service="ingest",
-    stage=os.environ["STAGE"],
-    least=os.environ["LOG_LEVEL"],
-    clock=lambda: time.time_ns() // 1_000_000,
-)
+_journal = Journal(service="ingest", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
 
 # Purchasely waits 10 s for an answer: whatever does not answer by then must have failed before.
 _clients = Clients(connect_timeout=1, read_timeout=2, attempts=2)
@@ -39,7 +34,7 @@ _receipts = Receipts(_clients.dynamodb(), table=os.environ["DELIVERIES_TABLE"])
 
 def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
     """Answers 200 once the queue has the webhook, else what design decision 1 says."""
-    _journal.request_id = context.aws_request_id
+    _journal.began(context.aws_request_id)
     now = time.time()
     request = Request.from_gateway(event)
     answer = _door.receive(request, now=now)

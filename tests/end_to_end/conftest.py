@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from local_stack import LocalStack, Options, running, sam
+from local_stack import LocalStack, Options, running
 from purchasely_sender import LIFECYCLES, Payload, Sender
 from tests.end_to_end.app import App
 from tests.end_to_end.clevertap import CleverTap
@@ -18,9 +18,9 @@ OPTIONS = Options(max_concurrency=2)
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A stack that no other run of tests uses, with an emulated CleverTap of its own."""
-    with running(sam.ROOT / "build" / "end-to-end", OPTIONS, say=lambda _what: None) as local_stack:
+    with running(tmp_path_factory.mktemp("stack"), OPTIONS, say=lambda _what: None) as local_stack:
         yield local_stack
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import LocalStack, LocalStackError, deploy, find, running, sam, start, stop
+from local_stack import PRODUCTION, LocalStack, LocalStackError, deploy, find, running, sam, start, stop
 from local_stack.stack import STACK_NAME
 from purchasely_sender import Sender
 from tests.end_to_end.app import App
@@ -37,6 +37,23 @@ def test_starting_again_keeps_what_is_there(stack: LocalStack) -> None:
     assert again.client("ssm").get_parameter(Name="/kept")["Parameter"]["Value"] == "yes"
 
 
+def test_what_a_deployment_resets_is_put_back(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssm, name = stack.client("ssm"), stack.outputs["DefaultSettingsParameter"]
+    secrets, secret = stack.client("secretsmanager"), stack.outputs["DefaultCleverTapSecretName"]
+    ssm.put_parameter(Name=name, Value='{"region": "in1"}', Overwrite=True)
+
+    def reset(_folder: Path, **_more: object) -> None:
+        ssm.put_parameter(Name=name, Value="{}", Overwrite=True)
+        secrets.put_secret_value(SecretId=secret, SecretString='{"production": {"account_id": "REPLACE_ME"}}')
+
+    monkeypatch.setattr(sam, "build", lambda _folder: None)
+    monkeypatch.setattr(sam, "deploy", reset)
+    deploy(stack, _quiet)
+
+    assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == '{"region": "in1"}'
+    assert PRODUCTION.passcode in secrets.get_secret_value(SecretId=secret)["SecretString"]
+
+
 def test_other_options_are_refused_while_it_is_up(stack: LocalStack) -> None:
     with pytest.raises(LocalStackError, match="make down"):
         start(stack.folder, replace(stack.options, retry_max_seconds=stack.options.retry_max_seconds + 1))
@@ -48,9 +65,9 @@ def test_a_template_that_cannot_be_deployed_is_reported_with_the_reason(stack: L
 
 
 @pytest.fixture(scope="module")
-def other() -> Iterator[Path]:
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a stack that may be changed and removed."""
-    folder = sam.ROOT / "build" / "end-to-end-other"
+    folder = tmp_path_factory.mktemp("other")
     with running(folder, OPTIONS, say=_quiet):
         yield folder
 

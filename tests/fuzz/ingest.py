@@ -21,6 +21,7 @@ from purchasely_clevertap.message import body_of
 from tests.template.template import Template
 
 if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
 STAGE = "fuzz"
@@ -66,10 +67,17 @@ class Answer:
 class Ingest:
     """The function, its clock standing at NOW."""
 
-    def __init__(self, module: ModuleType, sqs: "SQSClient", queue_url: str) -> None:
+    def __init__(
+        self, module: ModuleType, sqs: "SQSClient", queue_url: str, secretsmanager: "SecretsManagerClient"
+    ) -> None:
         self._module = module
         self._sqs = sqs
         self._queue_url = queue_url
+        self._secretsmanager = secretsmanager
+
+    def keep(self, app: str, secret: str) -> None:
+        """Makes the secret of a new app, from its text."""
+        self._secretsmanager.create_secret(Name=f"purchasely-clevertap/{STAGE}/{app}/purchasely", SecretString=secret)
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Invokes the function with what the gateway hands over, and empties the queue."""
@@ -107,16 +115,16 @@ def running() -> Iterator[Ingest]:
             AttributeDefinitions=[{"AttributeName": "event", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        secrets = boto3.client("secretsmanager")
-        usable = {app: json.dumps({"shared_secrets": listed}) for app, listed in SECRETS.items()}
-        for app, text in {**usable, **NOT_READY}.items():
-            secrets.create_secret(Name=f"purchasely-clevertap/{STAGE}/{app}/purchasely", SecretString=text)
         made = {"STAGE": STAGE, "EVENTS_QUEUE_URL": queue_url, "DELIVERIES_TABLE": "deliveries"}
         for name, value in {**Template.load().environment("IngestFunction"), **made}.items():
             patch.setenv(name, str(value))
         module = _module()
         patch.setattr(module, "time", SimpleNamespace(time=lambda: NOW, time_ns=lambda: int(NOW * 1e9)))
-        yield Ingest(module, sqs, queue_url)
+        ingest = Ingest(module, sqs, queue_url, boto3.client("secretsmanager"))
+        usable = {app: json.dumps({"shared_secrets": listed}) for app, listed in SECRETS.items()}
+        for app, text in {**usable, **NOT_READY}.items():
+            ingest.keep(app, text)
+        yield ingest
 
 
 def _module() -> ModuleType:
@@ -131,4 +139,5 @@ def _module() -> ModuleType:
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
     """What Purchasely's documentation says, said once more: nothing here leans on the code under test."""
-    return hmac.new(secret.encode(), timestamp.encode("utf-8", "surrogatepass") + body, hashlib.sha256).hexdigest()
+    key, second = (text.encode("utf-8", "surrogatepass") for text in (secret, timestamp))
+    return hmac.new(key, second + body, hashlib.sha256).hexdigest()

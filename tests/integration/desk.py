@@ -13,6 +13,7 @@ from purchasely_clevertap.fate import Parked, ParkReason
 from purchasely_clevertap.message import Message, from_lambda
 from purchasely_clevertap.parked_queue import ParkedQueue, Parking
 from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
+from tests.integration.function import USER_KEY
 
 OUTPUTS = {
     "WebhookUrl": "https://abc123.execute-api.eu-west-1.amazonaws.com/webhooks/default",
@@ -34,6 +35,7 @@ class Desk:
             "DeadLetterQueueUrl": cloud.dead_letters_url,
         }
         monkeypatch.setattr(Account, "outputs", OUTPUTS | queues)
+        monkeypatch.setattr(Account, "user_key", USER_KEY)
         # An empty queue need not be waited for.
         monkeypatch.setattr("bridge_desk.parked_messages.WAIT_SECONDS", 0)
 

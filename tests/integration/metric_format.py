@@ -18,7 +18,7 @@ class Point(NamedTuple):
 
 @dataclass(slots=True)
 class Emitted:
-    """The metrics of some lines: the values and unit of each, where they are filed, and each value where it is filed."""
+    """The metrics of some lines: the values and unit of each, where they are filed, and which value is filed where."""
 
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     units: dict[str, str] = field(default_factory=dict)

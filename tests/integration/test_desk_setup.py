@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from bridge_desk import probe
+from bridge_desk.sample import renewed, samples
+from purchasely_sender import encode
 from tests.integration.cloud import STAGE, Cloud
 from tests.integration.installation import PLACEHOLDERS, STACK, Installation, installed
 
@@ -129,6 +132,18 @@ def test_an_event_without_a_fate_is_said_and_is_an_error(bridge: Installation, o
     told = document["test_webhook"]
     assert (told["good"], told["status"], told["fate"]) == (False, 200, None)
     assert "bridge trace" in told["words"]
+
+
+def test_an_event_that_the_forwarder_does_not_skip_is_said_and_is_an_error(
+    bridge: Installation, options: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = renewed(samples()["TRIAL_STARTED"])
+    monkeypatch.setattr(
+        probe, "harmless", lambda _: probe.Probe(event["event_id"], encode(event), "event_switched_off")
+    )
+    told = bridge.json("setup", *options, exit_code=1)["test_webhook"]
+    assert (told["good"], told["fate"]) == (False, "delivered")
+    assert "was not skipped, it is delivered" in told["words"]
 
 
 def test_a_webhook_that_is_refused_is_said_and_what_is_written_stays(

@@ -9,9 +9,11 @@ import pytest
 
 from bridge_desk.moment import iso, now_ms
 from purchasely_clevertap.clevertap.answer import Refused, Retry
+from purchasely_clevertap.pseudonym import pseudonym
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import Clock, Cloud, Worker
 from tests.integration.desk import OUTPUTS, Desk
+from tests.integration.function import USER_KEY
 from tests.integration.webhook import event, message, transaction
 
 
@@ -194,3 +196,12 @@ def test_an_id_that_is_an_event_s_and_a_person_s_tells_of_both(cloud: Cloud, des
     document = desk.json("trace", "7", "--no-logs")
     assert document["event"]["event_id"] == "7"
     assert document["subscribers"][0]["id"] == "7"
+
+
+def test_a_subscriber_has_the_pseudonym_that_the_log_has(cloud: Cloud, desk: Desk, worker: Worker) -> None:
+    now = cloud.clock()
+    worker.outcome(message(event(event_id="e-1", at=now), sent_at=now))
+    told = pseudonym("user-1", USER_KEY)
+    assert desk.json("trace", "user-1")["pseudonym"] == told
+    assert f"In the log this id is {told}" in desk.run("trace", "user-1").output
+    assert desk.json("trace", "e-1", "--no-logs")["pseudonym"] is None

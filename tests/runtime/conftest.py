@@ -1,6 +1,7 @@
 """What every runtime test has: the packages, an AWS account, an emulated CleverTap, and the functions, warm."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,26 +14,31 @@ from local_stack import sam
 from local_stack.background import free_port
 from local_stack.stack import start_aws
 from tests.runtime.account import ACCOUNTS, Account
-from tests.runtime.lambda_function import EMULATOR, RUNTIME, LambdaFunction, Package, running, set_apart
-
-FOLDER = sam.ROOT / "build" / "runtime"
+from tests.runtime.lambda_function import EMULATOR, RUNTIME, LambdaFunction, Package, running
 
 type Starting = Callable[..., AbstractContextManager[LambdaFunction]]
 
 
 @pytest.fixture(scope="session")
-def package(built: Path) -> Callable[[str], Package]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the packages are, and the logs."""
+    return tmp_path_factory.mktemp("runtime")
+
+
+@pytest.fixture(scope="session")
+def package(built: Path, folder: Path) -> Callable[[str], Package]:
     """What was built of a function, by its logical id."""
     for tool in (EMULATOR, RUNTIME):
         assert tool.exists(), f"{tool} is missing: run `make setup`"
-    apart = set_apart(built, FOLDER / "packages")
+    # Set apart, so that no later `sam build` takes it away.
+    apart = shutil.copytree(built, folder / "packages")
     return lambda function: Package.of(apart, function)
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[Account]:
+def aws(folder: Path) -> Iterator[Account]:
     port = free_port()
-    process = start_aws(FOLDER, port)
+    process = start_aws(folder, port)
     try:
         process.require(port, 60)
         yield Account(f"http://127.0.0.1:{port}")
@@ -56,12 +62,12 @@ def nothing_left_over(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def starting(package: Callable[[str], Package], aws: Account, clevertap: Emulator) -> Starting:
+def starting(package: Callable[[str], Package], folder: Path, aws: Account, clevertap: Emulator) -> Starting:
     """Runs a function as the template configures it, with a timeout in seconds or variables of the test's own."""
 
     def start(function: str, timeout: int | None = None, **variables: str) -> AbstractContextManager[LambdaFunction]:
         given = aws.environment(function, CleverTapEndpoint=clevertap.url, RetryBaseSeconds=1, RetryMaxSeconds=1)
-        return running(package(function), FOLDER, given | variables, timeout=timeout or aws.timeout(function))
+        return running(package(function), folder, given | variables, timeout=timeout or aws.timeout(function))
 
     return start
 

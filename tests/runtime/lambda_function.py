@@ -7,7 +7,6 @@ events and stops what takes longer than the timeout.
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,10 +112,3 @@ def running(
         yield LambdaFunction(f"http://127.0.0.1:{port}", Path(process.log))
     finally:
         process.stop()
-
-
-def set_apart(built: Path, folder: Path) -> Path:
-    """The build, linked to where no later `sam build` takes it away."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(built, folder, copy_function=os.link)
-    return folder

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.account import Account
-from tests.runtime.conftest import FOLDER
 from tests.runtime.lambda_function import RUNTIME, Package, running
 
 HANDLERS = Path(__file__).parent / "handlers"
@@ -16,7 +15,7 @@ type Told = Mapping[str, Sequence[str]]
 
 
 @pytest.fixture(scope="module")
-def inside(package: Callable[[str], Package], aws: Account) -> Callable[[str], Told]:
+def inside(package: Callable[[str], Package], folder: Path, aws: Account) -> Callable[[str], Told]:
     """What a function tells of itself once it has started."""
     told: dict[str, Told] = {}
 
@@ -24,7 +23,7 @@ def inside(package: Callable[[str], Package], aws: Account) -> Callable[[str], T
         if function not in told:
             with running(
                 package(function),
-                FOLDER,
+                folder,
                 aws.environment(function),
                 timeout=30,
                 handler="inside.handler",
@@ -36,9 +35,11 @@ def inside(package: Callable[[str], Package], aws: Account) -> Callable[[str], T
     return ask
 
 
-def test_a_dependency_that_the_layer_lacks_is_an_error_here(package: Callable[[str], Package], aws: Account) -> None:
+def test_a_dependency_that_the_layer_lacks_is_an_error_here(
+    package: Callable[[str], Package], folder: Path, aws: Account
+) -> None:
     environment = aws.environment("IngestFunction")
-    with running(package("IngestFunction"), FOLDER, environment, timeout=30, layer=False) as function:
+    with running(package("IngestFunction"), folder, environment, timeout=30, layer=False) as function:
         answer = function.invoke({})
 
     assert answer["errorType"] == "Runtime.ImportModuleError"
@@ -65,8 +66,10 @@ def test_the_function_at_the_door_loads_no_more_than_it_needs(
 
     assert loaded == {
         *("botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"),  # botocore's own, and not boto3
+        "aws_lambda_powertools",
         "orjson",
         "purchasely_clevertap",
+        "typing_extensions",  # Powertools' own
     }
 
 
@@ -77,6 +80,7 @@ def test_the_function_that_uploads_loads_no_more_than_it_needs(
 
     assert loaded == {
         *("botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"),
+        "aws_lambda_powertools",
         "orjson",
         "purchasely_clevertap",
         *("annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"),
@@ -100,7 +104,7 @@ def test_the_layer_ships_what_is_pinned_for_it_and_our_code(package: Callable[[s
     ships = {path.name for path in package("IngestFunction").layer.iterdir()} - {"__pycache__"}
 
     assert ships == {
-        *("annotated_types", "certifi", "charset_normalizer", "idna", "orjson"),
+        *("annotated_types", "aws_lambda_powertools", "certifi", "charset_normalizer", "idna", "jmespath", "orjson"),
         *("purchasely_clevertap", "pydantic", "pydantic_core", "requests", "typing_extensions.py"),
         *("typing_inspection", "urllib3"),
     }

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.template.template import ROOT, Template
+from tests.template.template import Template
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0fd9e1c2-95a8-4c1f-8de9-0242ac120002"
 QUEUES = ("EventsQueue", "DeadLetterQueue", "ParkedQueue")
@@ -65,10 +65,3 @@ def test_a_key_is_named_by_its_arn(template: Template) -> None:
     assert takes(KEY)
     assert not takes("alias/mine")
     assert not takes(KEY.replace(":key/", ":alias/"))
-
-
-def test_every_exception_from_the_security_scan_is_argued() -> None:
-    exceptions = re.findall(r"checkov:skip=(CKV\w+)(.*)", (ROOT / "template.yaml").read_text())
-
-    assert exceptions
-    assert [code for code, argument in exceptions if not re.fullmatch(r":[A-Z][^.]{20,}\..*", argument)] == []

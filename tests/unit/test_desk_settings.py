@@ -104,6 +104,29 @@ def test_properties_are_renamed_left_out_and_added(before: object, after: object
     assert sorted(change.words for change in effect.changes) == sorted(words)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({"App Launched": {"name": "Opened"}}, {}, ["now parked: unusable_event_name"]),
+        ({}, {"App Launched": {"name": "Opened"}}, ["now sent: profile, event", "renamed: App Launched → Opened"]),
+        ({"*": {"send": False}}, {}, ["now parked: unusable_event_name"]),
+        ({}, {"*": {"send": False}}, ["now skipped: event_switched_off"]),
+    ],
+)
+def test_an_event_that_clevertap_takes_under_no_such_name_is_parked(
+    before: object, after: object, words: list[str]
+) -> None:
+    event = FEW["LOYALTY_TIER_REACHED"] | {"event_name": "App Launched"}
+    old, new = (parse(json.dumps({"events": part})) for part in (before, after))
+    found = effects(old, new, {"App Launched": event})
+    assert [change.words for change in found[0].changes] == words
+
+
+def test_the_properties_of_charged_are_never_renamed() -> None:
+    swapped = changes({}, {"event_properties": {"rename": {"plan": "product", "product": "plan"}}})
+    assert not any("Charged" in words for words in swapped["TRANSACTION_PROCESSED", Situation.PURCHASE])
+
+
 def test_a_property_in_the_console_s_currency_is_renamed() -> None:
     found = changes({}, {"event_properties": {"rename": {"amount_in_usd": "Dollars"}}})
     assert found == {("TRANSACTION_PROCESSED", Situation.PURCHASE): ["property renamed: amount_in_usd → Dollars"]}

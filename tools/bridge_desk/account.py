@@ -18,6 +18,7 @@ from .fault import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
@@ -47,6 +48,15 @@ class Account:
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """What the stack says of itself, by the names of `template.yaml`. Fault when there is no such stack."""
+        return {output["OutputKey"]: output["OutputValue"] for output in self._stack.get("Outputs", [])}
+
+    @cached_property
+    def user_key(self) -> str:
+        """What keys the pseudonyms in the log, as `template.yaml` says: the random part of the stack's id."""
+        return self._stack["StackId"].split("/")[2]
+
+    @cached_property
+    def _stack(self) -> "StackTypeDef":
         try:
             stacks = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
         except ClientError as error:
@@ -58,8 +68,7 @@ class Account:
                 f"there is no stack {self.stack_name} in {self._region_in_words}: deploy it, or name it with --stage, "
                 "--stack-name, --region and --profile"
             )
-        outputs = stacks[0].get("Outputs", [])
-        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+        return stacks[0]
 
     def output(self, name: str) -> str:
         """One of them. Fault when the stack is older than this command."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from purchasely_clevertap.clevertap.record import Kind
-from purchasely_clevertap.fate import Delivered, Parked, Skipped
+from purchasely_clevertap.fate import Delivered, Parked
 from purchasely_clevertap.mapping import Mapper
 from purchasely_clevertap.settings import OWN_NAMES, Settings
 from purchasely_sender import Payload, encode
@@ -165,8 +165,7 @@ def _changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iter
             yield Change(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=name)
     elif was.fate != will_be.fate:
         what = What.NOW_PARKED if will_be.fate == Parked.fate else What.NOW_SKIPPED
-        if what is What.NOW_PARKED or was.fate != Skipped.fate:
-            yield Change(what, after=will_be.reason)
+        yield Change(what, after=will_be.reason)
 
 
 def _record_changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[Change]:

@@ -158,15 +158,19 @@ def prove(
 
 
 def _outcome(probe: Probe, answer: Answer, found: Delivery | None) -> Outcome:
+    good = found is not None and found.fate == Skipped.fate
+    words = "A signed test webhook was answered 200, "
     if found is None:
-        good = False
-        words = (
-            f"A signed test webhook was answered 200, but its event still has no fate after {FATE_SECONDS:.0f} s: "
-            f"`bridge check` may say why, `bridge trace {probe.event_id}` what became of it."
+        words += (
+            f"but its event still has no fate after {FATE_SECONDS:.0f} s: `bridge check` may say why, "
+            f"`bridge trace {probe.event_id}` what became of it."
         )
+    elif good:
+        words += f"and its event skipped, as it should: {explained(found.reason)}"
     else:
-        good = found.fate == Skipped.fate
-        words = f"A signed test webhook was answered 200, and its event {found.fate}"
-        words += f", as it should: {explained(found.reason)}" if good else f": {explained(found.reason)}"
+        words += (
+            f"but its event was not skipped, it is {found.fate}: the forwarder may go by older settings for a minute. "
+            "Try again."
+        )
     fate, reason = (found.fate, found.reason) if found else (None, None)
     return Outcome(good, words, probe.event_id, answer.status, fate, reason)

@@ -46,7 +46,9 @@ def command() -> None:
 @json_option
 @on_account
 def show_settings(account: Account, app: str, complete: bool, as_json: bool) -> None:
-    """Show the settings of APP as they are stored: a file to edit, then to put.
+    """The settings of APP as they are stored.
+
+    On stdout stands nothing else: a file to edit, then to put.
 
     Settings that are not valid are shown too, with what is wrong; the forwarder goes by the last valid ones.
     """
@@ -78,7 +80,7 @@ def show_settings(account: Account, app: str, complete: bool, as_json: bool) -> 
 @_file_argument
 @json_option
 def check_file(file: Path, as_json: bool) -> None:
-    """Say whether the settings in FILE are valid, or everything that is wrong with them. Asks no account."""
+    """Are the settings in FILE valid? If not, everything that is wrong. Asks no account."""
     problems: Sequence[str] = ()
     try:
         parse(read_text(file))
@@ -100,7 +102,10 @@ def check_file(file: Path, as_json: bool) -> None:
 @json_option
 @on_account
 def diff_file(account: Account, file: Path, app: str, as_json: bool) -> None:
-    """Show what the settings in FILE would change for APP, on the sample events. Writes nothing."""
+    """What the settings in FILE would change for APP.
+
+    Shown on the sample events, as purchases and as test purchases, of users without a login, and late. Writes nothing.
+    """
     wanted = valid(read_text(file), file)
     comparison = _Comparison.of(Configuration(account, app), wanted)
     show(comparison.document, comparison.view, as_json=as_json)
@@ -113,10 +118,11 @@ def diff_file(account: Account, file: Path, app: str, as_json: bool) -> None:
 @json_option
 @on_account
 def put_file(account: Account, file: Path, app: str, yes: bool, as_json: bool) -> None:
-    """Give APP the settings in FILE: checks them, shows what they would change, asks, then writes them.
+    """Give APP the settings in FILE.
 
-    A region that is new is written only when CleverTap accepts the app's credentials there (a dry run).
-    With --json nothing is written without --yes: the document says what would change.
+    They are checked, what they would change is shown, and you are asked before they are written. A region that is new
+    is written only when CleverTap accepts the app's credentials there (a dry run). With --json nothing is written
+    without --yes: the document says what would change.
     """
     text = read_text(file)
     wanted = valid(text, file)

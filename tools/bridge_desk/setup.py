@@ -317,6 +317,9 @@ def _tell(account: Account, app: str, present: Present, outcome: Outcome) -> Non
     elif present.keys(Project.SANDBOX) is not None and present.held.sandbox is not Sandbox.SEPARATE:
         to.print(f"  The setting sandbox is {present.held.sandbox}: the project for test purchases gets none.")
     if outcome.good:
-        to.print("\nPaste this URL into Purchasely's console, Settings > Webhooks, and switch all events on:\n")
+        to.print(
+            "\nPaste this URL into Purchasely's console, Settings > Webhooks, and switch all events on:\n",
+            soft_wrap=True,
+        )
         to.print(plain(f"  {account.webhook_url(app)}\n", "bold"), soft_wrap=True)
         to.print(f"Then see that all is well: bridge check {app}", soft_wrap=True)

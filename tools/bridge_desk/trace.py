@@ -9,6 +9,7 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
+from purchasely_clevertap.pseudonym import pseudonym
 from purchasely_clevertap.subscriber import Tellings, Value
 
 from .account import Account, on_account
@@ -36,7 +37,7 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
 
     Of an event: when it came, what was decided, what CleverTap said, its log lines. Of a subscriber, by the app's
     user id, an anonymous id or a CleverTap id: the state that is kept in each CleverTap account with the time of each
-    fact, what CleverTap has of the profile, and the events of the last 30 days.
+    fact, what CleverTap has of the profile, the events of the last 30 days, and the pseudonym that the log has.
 
     What is kept of a subscriber is personal data, shown because you ask for it. Their events are found by reading the
     whole deliveries table: about 0.02 USD for each million events in it.
@@ -47,7 +48,7 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         raise Fault(
             f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this id"
         )
-    document: dict[str, Any] = {"app": app, "event": None, "subscribers": [], "events": []}
+    document: dict[str, Any] = {"app": app, "event": None, "pseudonym": None, "subscribers": [], "events": []}
     parked, lines = None, None
     if event is not None:
         parked = _parked(account, event) if event.fate == "parked" else None
@@ -57,6 +58,7 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     if found:
         with working("Reading the deliveries …"):
             events = _events(account, keys_of(app, ids))
+        document["pseudonym"] = pseudonym(id_, account.user_key)
         document["subscribers"] = [_subscriber_document(each) for each in found]
         document["events"] = [_delivery_document(each) for each in events]
 
@@ -65,6 +67,9 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
             _show_event(to, event, parked, lines)
         if found:
             _show_subscribers(to, found, events)
+            to.print(
+                plain(f'In the log this id is {document["pseudonym"]}: ask for it with the saved query "one user".')
+            )
 
     show(document, view, as_json=as_json)
 

@@ -185,7 +185,6 @@ _ROWS = (
     Fault(
         "redriven while faults go on",
         _partly,
-        _of(("settle",), _call(Die(after=False))),
         share=0.5,
         redrives=10,
         again=0.1,

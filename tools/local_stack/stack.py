@@ -152,8 +152,9 @@ def deploy(stack: LocalStack, say: Say = _tell) -> LocalStack:
     sam.build(stack.folder)
     kept = _read_put(stack)
     stack = _deployed(stack, sam.architecture(), say)
-    # On an update MiniStack writes the template's placeholders anew, which CloudFormation does not.
-    _put(stack, {**_AT_FIRST, **kept})
+    # A deployment that changes anything of these resources writes the template's placeholders again.
+    there = _read_put(stack)
+    _put(stack, {output: value for output, value in (_AT_FIRST | kept).items() if there.get(output) != value})
     return stack
 
 
@@ -252,7 +253,7 @@ def _deployed(stack: LocalStack, architecture: str, say: Say) -> LocalStack:
 
 
 # What a person would put by hand, by the output that says where.
-_AT_FIRST: Mapping[str, str] = {
+_AT_FIRST = {
     "DefaultPurchaselySecretName": json.dumps({"shared_secrets": [SHARED_SECRET]}),
     "DefaultCleverTapSecretName": json.dumps({"production": asdict(PRODUCTION), "sandbox": asdict(SANDBOX)}),
     "DefaultSettingsParameter": json.dumps({"region": "eu1"}),

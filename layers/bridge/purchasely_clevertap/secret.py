@@ -99,7 +99,7 @@ class Secrets:
             return Unusable(f"secret {name} cannot be read: {type(error).__name__}")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Unusable(f"secret {name} is not JSON")
         return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object")
 
