@@ -74,7 +74,7 @@ class Function:
 
     def told(self) -> tuple[list[dict[str, Any]], Emitted]:
         """The lines of its log, and its metrics, since the last look; each line must be JSON."""
-        lines = [json.loads(line) for line in self.printed().splitlines()]
+        lines = [json.loads(line) for line in self.printed().split("\n")[:-1]]
         return [line for line in lines if "_aws" not in line], emitted(line for line in lines if "_aws" in line)
 
 

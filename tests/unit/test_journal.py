@@ -26,7 +26,7 @@ def journal(least: str = "INFO") -> Journal:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
-    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
 
 
 def test_a_line_says_when_where_and_what(printed: Printed) -> None:

@@ -110,13 +110,11 @@ class Deployed:
         before = len(self.ask("requests")["requests"])
         _wait_until(lambda: len(self.ask("requests")["requests"]) > before, _UPLOAD_SECONDS)
 
-    def signal_workers(self, function: str, number: signal.Signals) -> int:
-        """Sends a signal to the processes in which Lambda runs `function`; how many there were."""
-        pids = list(self._workers(function))
-        for pid in pids:
+    def signal_workers(self, function: str, number: signal.Signals) -> None:
+        """Sends a signal to the processes in which Lambda runs `function`, those apart that are frozen."""
+        for pid in list(self._workers(function)):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        return len(pids)
 
     def _workers(self, function: str) -> Iterator[int]:
         """The stack's own processes only: those whose forebear its MiniStack is."""
@@ -124,7 +122,7 @@ class Deployed:
             with suppress(OSError):
                 if folder.name.isdecimal() and f"{function}Function" in _variable(folder, "AWS_LAMBDA_FUNCTION_NAME"):
                     pid = int(folder.name)
-                    if self._stack.processes[0].pid in _forebears(pid):
+                    if self._stack.processes[0].pid in _forebears(pid) and _status(pid)[0] != "T":
                         yield pid
 
     def put_secret(self, output: str, text: str) -> None:
@@ -187,13 +185,20 @@ class Deployed:
         return reached(records, profiles, violations, excused)
 
 
-def run(folder: Path, *, seed: int, say: Callable[[str], None], told: Callable[[str, Verdict], None]) -> None:
-    """All rows, in a stack of their own; `told` hears of each verdict."""
+def run(
+    folder: Path,
+    faults: Sequence[Fault],
+    *,
+    seed: int,
+    say: Callable[[str], None],
+    told: Callable[[str, Verdict], None],
+) -> None:
+    """A run of each of `faults`, in a stack of their own; `told` hears of each verdict."""
     options = Options(retry_base_seconds=1, retry_max_seconds=4, max_concurrency=5)
     with running(folder, options, say) as stack:
         deployed = Deployed(stack, Random(seed))  # noqa: S311 - faults are scripted, not secret
         lasting: list[Row] = []
-        for number, fault in enumerate(FAULTS):
+        for number, fault in enumerate(faults):
             say(f"{fault.name} …")
             row = _started(deployed, fault, 1000 * seed + number)
             if fault.lasts:
@@ -267,14 +272,14 @@ def _without_credentials(deployed: Deployed) -> None:
 
 
 FAULTS = (
-    Fault("deployed: kill -9 around the upload", _killed, kills=True, lasts=True),
     Fault("deployed: frozen until its time is over", _frozen, kills=True, lasts=True),
+    Fault("deployed: kill -9 around the upload", _killed, kills=True, lasts=True),
     Fault("deployed: no fault", lambda _: None),
     Fault("deployed: failing answers", _failing),
     Fault("deployed: hangs beyond the time-out", _hanging, lasts=True),
     Fault("deployed: answers lost", _answers_lost),
     Fault("deployed: kill -9 of the door", _doors_killed),
-    Fault("deployed: the secret holds rubbish", _without_credentials),
+    Fault("deployed: the secret holds rubbish", _without_credentials, kills=True, lasts=True),
 )
 
 
@@ -293,5 +298,10 @@ def _variable(process: Path, name: str) -> str:
 
 def _forebears(pid: int) -> Iterator[int]:
     while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        pid = int(_status(pid)[1])
         yield pid
+
+
+def _status(pid: int) -> list[str]:
+    """State, parent … (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

@@ -55,10 +55,14 @@ class Fault:
 
 
 class Script:
-    """What a fault does in one run, which begins at `start` (epoch seconds) and whose traffic takes `seconds`."""
+    """What a fault does in one run, which begins at `start` (epoch seconds) and whose traffic takes `seconds`.
+
+    `strikes` counts how often something went wrong.
+    """
 
     def __init__(self, fault: Fault, random: Random, *, start: float, seconds: float) -> None:
         self.fault = fault
+        self.strikes = 0
         self.spells = [
             (begin, begin + random.uniform(30, 240))
             for begin in (start + random.uniform(0, seconds) for _ in range(fault.spells))
@@ -80,12 +84,20 @@ class Script:
 
     def happens(self, now: float, share: float) -> bool:
         """Whether something happens that has this chance."""
-        return now < self._until and self._random.random() < share
+        struck = now < self._until and self._random.random() < share
+        self.strikes += struck
+        return struck
+
+    def again(self, now: float) -> float:
+        """The share of messages that SQS delivers once more."""
+        return self.fault.again if now < self._until else 0.0
 
     def _strikes(self, now: float) -> bool:
         if now >= self._until or (self.spells and not any(begin <= now < end for begin, end in self.spells)):
             return False
-        return self._random.random() < self.fault.share
+        struck = self._random.random() < self.fault.share
+        self.strikes += struck
+        return struck
 
 
 def _one_of(*faults: UploadFault) -> Uploads:

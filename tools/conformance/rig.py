@@ -10,7 +10,7 @@ from purchasely_sender import retry_delay
 
 from .aws import DELIVERIES, Aws, CallFault, connections
 from .bridge import FORWARDER_TIMEOUT_SECONDS, INGEST_TIMEOUT_SECONDS, STAGE, ForwarderEnvironment, Ingest
-from .faults import ACTIVE_SECONDS, Fault, Script
+from .faults import ACTIVE_SECONDS, FAULTS, Fault, Script
 from .queue import Queue
 from .simulation import Simulation
 from .traffic import ACCOUNTS, CREDENTIALS, SETTINGS, SHARED_SECRET, Planned, plan
@@ -36,6 +36,11 @@ def run(fault: Fault, *, seed: int, events: int) -> Verdict:
             return _Run(fault, simulation, emulator, seed, events).verdict()
         finally:
             simulation.close()
+
+
+def run_named(fault: str, *, seed: int, events: int) -> Verdict:
+    """The same for the fault of that name: a script does not travel to another process."""
+    return run(FAULTS[fault], seed=seed, events=events)
 
 
 class _Run:
@@ -80,6 +85,7 @@ class _Run:
 
     def _spoil(self, app: str) -> None:
         fault, random = self._script.fault, self._simulation.random
+        self._script.strikes += bool(fault.secrets or fault.settings)
         for name in ("purchasely", "clevertap") if fault.secrets else ():
             self._put_secret(app, name, random.choice(fault.secrets))
         if fault.settings:
@@ -143,7 +149,7 @@ class _Run:
         environment = self._environment()
         while True:
             simulation.sleep(self._pause(queue))
-            received = queue.receive(random.randint(1, most), again=self._share(self._script.fault.again))
+            received = queue.receive(random.randint(1, most), again=self._script.again(simulation.now))
             if not received:
                 continue
             if self._script.happens(simulation.now, self._script.fault.cold):
@@ -157,7 +163,9 @@ class _Run:
             else:
                 for message, receipt in received:
                     if message.id not in failed:
-                        queue.delete(receipt, comes_again=random.random() < self._share(self._script.fault.again / 3))
+                        queue.delete(
+                            receipt, comes_again=self._script.happens(simulation.now, self._script.fault.again / 3)
+                        )
             self._at_work -= 1
 
     def _environment(self) -> ForwarderEnvironment:
@@ -172,9 +180,6 @@ class _Run:
             return self._simulation.random.uniform(0.1, 3)
         longest = 2.0 if self._sending else 300.0
         return min(longest, max(next_at - now, 0.1) if next_at is not None else longest)
-
-    def _share(self, share: float) -> float:
-        return share if self._script.happens(self._simulation.now, 1.0) else 0.0
 
     def _heard(self, forwarded: Forwarded) -> None:
         self._counted |= {each.event_id for each in forwarded.handled if each.in_doubt or each.taken_over}
@@ -252,6 +257,7 @@ class _Run:
             ),
         )
         parked = {self._event(message.attributes) for message in aws.parked.messages}
+        verdict.strikes = self._script.strikes
         verdict.lost += [f"event {event[1]} is not in the parked queue" for event in self._traffic.unusable - parked]
         return verdict
 

@@ -1,6 +1,5 @@
 """Counts what was lost, doubled and stale: what CleverTap has against what it must have."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -67,13 +66,15 @@ class Remembered:
 
 @dataclass(slots=True)
 class Verdict:
-    """Each finding in words. `doubled_lost_answer` counts the doubles that no sender can avoid."""
+    """Each finding in words. `doubled_lost_answer` counts the doubles that no sender can avoid, `strikes` what went wrong
+    around the bridge."""
 
     events: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     doubled_lost_answer: int = 0
+    strikes: int = 0
 
     @property
     def findings(self) -> list[str]:
@@ -186,17 +187,3 @@ def _copy(account: str, stored: Stored, excused: Collection[tuple[int, int]]) ->
         amount=amount if isinstance(amount, int | float) else None,
         answer_lost=stored.answer_lost or (stored.request, stored.position) in excused,
     )
-
-
-def total(verdicts: Iterable[Verdict]) -> Counter[str]:
-    """The counts of several runs together."""
-    counts: Counter[str] = Counter()
-    for each in verdicts:
-        counts.update(
-            events=each.events,
-            lost=len(each.lost),
-            doubled=len(each.doubled),
-            stale=len(each.stale),
-            doubled_lost_answer=each.doubled_lost_answer,
-        )
-    return counts
