@@ -6,7 +6,6 @@ from purchasely_sender import SPECIALS, signed
 from tests.end_to_end.app import App
 from tests.end_to_end.clevertap import CleverTap
 from tests.end_to_end.conftest import Story
-from tests.end_to_end.eventually import eventually
 
 REFUSED = sorted(name for name, special in SPECIALS.items() if special.status == 401)
 
@@ -30,18 +29,6 @@ def test_an_app_without_secrets_is_unknown(app: App, story: Story) -> None:
 
     assert unknown.send(signed(event, app.secret, int(time.time()))) == 404
     assert unknown.deliveries() == {}
-
-
-def test_a_placeholder_is_answered_503_until_the_secret_is_put(app: App, story: Story) -> None:
-    (event, *_) = story("trial_converts")
-    app.put_secret("purchasely", {"shared_secrets": ["REPLACE_ME"]})
-    webhook = signed(event, app.secret, int(time.time()))
-
-    assert app.send(webhook) == 503
-
-    app.put_secret("purchasely", {"shared_secrets": [app.secret]})
-    eventually(lambda: app.send(webhook), lambda status: status == 200)
-    assert app.only().event_id == event["event_id"]
 
 
 def test_a_secret_is_rotated_without_a_gap(app: App, story: Story) -> None:

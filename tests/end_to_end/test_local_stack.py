@@ -19,6 +19,20 @@ def _quiet(_what: str) -> None:
     return None
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a stack that may be changed and removed."""
+    folder = tmp_path_factory.mktemp("other")
+    with running(folder, OPTIONS, say=_quiet):
+        yield folder
+
+
+@pytest.fixture
+def as_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has changed since the stack was started, so nothing is built again."""
+    monkeypatch.setattr(sam, "build", lambda _folder: None)
+
+
 def test_a_stack_that_is_up_is_found_by_its_folder(stack: LocalStack) -> None:
     assert find(stack.folder) == stack
 
@@ -28,6 +42,7 @@ def test_nothing_is_found_where_nothing_was_started(tmp_path: Path) -> None:
     assert stop(tmp_path) is False
 
 
+@pytest.mark.usefixtures("as_built")
 def test_starting_again_keeps_what_is_there(stack: LocalStack) -> None:
     stack.client("ssm").put_parameter(Name="/kept", Value="yes", Type="String")
 
@@ -37,6 +52,7 @@ def test_starting_again_keeps_what_is_there(stack: LocalStack) -> None:
     assert again.client("ssm").get_parameter(Name="/kept")["Parameter"]["Value"] == "yes"
 
 
+@pytest.mark.usefixtures("as_built")
 def test_what_a_deployment_resets_is_put_back(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     ssm, name = stack.client("ssm"), stack.outputs["DefaultSettingsParameter"]
     secrets, secret = stack.client("secretsmanager"), stack.outputs["DefaultCleverTapSecretName"]
@@ -46,7 +62,6 @@ def test_what_a_deployment_resets_is_put_back(stack: LocalStack, monkeypatch: py
         ssm.put_parameter(Name=name, Value="{}", Overwrite=True)
         secrets.put_secret_value(SecretId=secret, SecretString='{"production": {"account_id": "REPLACE_ME"}}')
 
-    monkeypatch.setattr(sam, "build", lambda _folder: None)
     monkeypatch.setattr(sam, "deploy", reset)
     deploy(stack, _quiet)
 
@@ -59,25 +74,13 @@ def test_other_options_are_refused_while_it_is_up(stack: LocalStack) -> None:
         start(stack.folder, replace(stack.options, retry_max_seconds=stack.options.retry_max_seconds + 1))
 
 
+@pytest.mark.usefixtures("as_built")
 def test_a_template_that_cannot_be_deployed_is_reported_with_the_reason(stack: LocalStack) -> None:
     with pytest.raises(LocalStackError, match=r"(?s)sam deploy failed:.*MaxConcurrency.*sam-deploy\.log"):
         deploy(replace(stack, options=replace(stack.options, max_concurrency=99)), _quiet)
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a stack that may be changed and removed."""
-    folder = tmp_path_factory.mktemp("other")
-    with running(folder, OPTIONS, say=_quiet):
-        yield folder
-
-
-def _found(folder: Path) -> LocalStack:
-    stack = find(folder)
-    assert stack is not None
-    return stack
-
-
+@pytest.mark.usefixtures("as_built")
 def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
     other: Path, sender: Sender, story: Story
 ) -> None:
@@ -93,8 +96,9 @@ def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
     changed = deploy(replace(stack, options=replace(stack.options, retry_max_seconds=6)), _quiet)
 
     described = changed.client("lambda").get_function_configuration(
-        FunctionName=changed.outputs["ForwarderFunctionName"]
+        FunctionName=changed.outputs["ForwarderFunctionName"], Qualifier="live"
     )
+    assert described["Version"] == "2"
     assert described["Environment"]["Variables"]["RETRY_MAX_SECONDS"] == "6"
     after = App(changed, sender, secret=before.secret)
     after.tell(trial, renewal)
@@ -107,6 +111,7 @@ def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
     assert [taken.name for taken in CleverTap(stack.clevertap_url).of(trial["event_id"])] == ["Trial"]
 
 
+@pytest.mark.usefixtures("as_built")
 def test_a_removed_stack_leaves_only_what_was_accepted_and_can_be_deployed_again(
     other: Path, sender: Sender, story: Story
 ) -> None:
@@ -131,3 +136,9 @@ def test_a_removed_stack_leaves_only_what_was_accepted_and_can_be_deployed_again
 
 def _name(queue_url: str) -> str:
     return queue_url.rpartition("/")[2]
+
+
+def _found(folder: Path) -> LocalStack:
+    stack = find(folder)
+    assert stack is not None
+    return stack

@@ -109,6 +109,7 @@ def test_every_output_is_there() -> None:
 
 def test_every_name_in_camel_case_is_a_parameter_an_output_or_a_metric() -> None:
     known = TEMPLATE["Parameters"].keys() | TEMPLATE["Outputs"].keys() | set(Metric) | {NAMESPACE}
+    known |= {str(parameter["Default"]) for parameter in TEMPLATE["Parameters"].values()}
     assert [name for name in INLINE if re.fullmatch(r"([A-Z][a-z]+){2,}", name) and name not in known] == []
 
 

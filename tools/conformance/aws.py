@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
+CONDITION_FAILED = "ConditionalCheckFailed"
 DELIVERIES, SUBSCRIBERS = "deliveries", "subscribers"
 
 
@@ -116,10 +117,8 @@ class Aws:
                 raise ConnectTimeoutError(endpoint_url=operation)
             case Refuse(code):
                 return _error(code)
-            case Cancel(code, share) if operation == "TransactWriteItems":
-                blamed = [random.random() < share for _ in given["TransactItems"]]
-                blamed[random.randrange(len(blamed))] = True
-                reasons = [{"Code": code if each else "None"} for each in blamed]
+            case Cancel() if operation == "TransactWriteItems" and (blamed := self._blamed(fault, given)):
+                reasons = [{"Code": fault.code if each else "None"} for each in blamed]
                 return _error("TransactionCanceledException", CancellationReasons=reasons)
             case Die(after=False):
                 self._simulation.die()
@@ -137,6 +136,15 @@ class Aws:
                 self._simulation.sleep(seconds)
         self._simulation.sleep(random.uniform(0.001, 0.02))
         return SimpleNamespace(status_code=200), answer
+
+    def _blamed(self, fault: Cancel, given: Mapping[str, Any]) -> list[bool]:
+        """Which items of a transaction are to blame for its end; empty when none can be."""
+        random, conditional = self._simulation.random, fault.code == CONDITION_FAILED
+        can_be = [not conditional or "ConditionExpression" in each["Update"] for each in given["TransactItems"]]
+        if not any(can_be):
+            return []
+        one = random.choice([index for index, yes in enumerate(can_be) if yes])
+        return [yes and (index == one or random.random() < fault.share) for index, yes in enumerate(can_be)]
 
     def _answer(self, operation: str, given: Mapping[str, Any], part: Part | None) -> dict[str, Any]:
         match operation:

@@ -137,7 +137,8 @@ def _of(operations: Sequence[str], calls: Calls) -> Mapping[str, Calls]:
 _QUEUE = ("SendMessage", "SendMessageBatch", "ChangeMessageVisibilityBatch")
 _DYNAMODB = ("BatchGetItem", "TransactWriteItems", "settle", "UpdateItem")
 _RUBBISH = ("", "not JSON", "[]", '{"production": {"account_id": "REPLACE_ME"}}', '{"shared_secrets": "text"}')
-_WRONG = '{"production": {"account_id": "PRODUCTION", "passcode": "wrong"}, "shared_secrets": ["wrong"]}'
+_WRONG_KEYS = '{"account_id": "PRODUCTION", "passcode": "wrong"}'
+_WRONG = f'{{"production": {_WRONG_KEYS}, "sandbox": {_WRONG_KEYS}, "shared_secrets": ["wrong"]}}'
 
 _ROWS = (
     Fault("no fault"),
@@ -170,7 +171,7 @@ _ROWS = (
         "DynamoDB conflicts",
         calls=_of(
             ("TransactWriteItems", "settle"),
-            lambda random: Cancel(random.choice(("TransactionConflict", "ConditionalCheckFailed")), random.random()),
+            lambda random: Cancel(random.choice(("TransactionConflict", aws.CONDITION_FAILED)), random.random()),
         ),
         again=0.3,
     ),

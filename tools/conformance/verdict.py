@@ -66,8 +66,8 @@ class Remembered:
 
 @dataclass(slots=True)
 class Verdict:
-    """Each finding in words. `doubled_lost_answer` counts the doubles that no sender can avoid, `strikes` what went wrong
-    around the bridge."""
+    """Each finding in words. `doubled_lost_answer` counts the doubles that no sender can avoid, `strikes` how often
+    something went wrong around the bridge."""
 
     events: int = 0
     lost: list[str] = field(default_factory=list)
