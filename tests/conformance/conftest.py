@@ -1,7 +1,6 @@
 """What the tests of the conformance kit share."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,8 +36,3 @@ def in_turns(simulation: Simulation) -> Callable[..., None]:
         simulation.close()
 
     return run
-
-
-@pytest.fixture
-def chaos_json(tmp_path: Path) -> Path:
-    return tmp_path / "chaos.json"

@@ -19,11 +19,17 @@ def names_at(clevertap: CleverTap, events: list[Payload]) -> list[list[str]]:
     return [[taken.name for taken in clevertap.of(event["event_id"])] for event in events]
 
 
+def statuses(clevertap: CleverTap, before: int) -> list[int]:
+    """What the requests were answered with, but for those `before`."""
+    return [request["status"] for request in clevertap.requests()[before:]]
+
+
 def test_an_outage_ends_by_itself_with_everything_delivered_once(app: App, clevertap: CleverTap, story: Story) -> None:
     events = [event for event in story("trial_converts") if event["event_name"] != "ACTIVATE"]
+    before = len(clevertap.requests())
     clevertap.fail(fault="status", status=503)
     app.tell(*events)
-    eventually(lambda: [each["status"] for each in clevertap.requests()].count(503), lambda count: count >= 2)
+    eventually(lambda: statuses(clevertap, before).count(503), lambda count: count >= 2)
     during = app.deliveries()
     clevertap.mend()
 
@@ -41,7 +47,7 @@ def test_a_wrong_passcode_parks_nothing_and_is_over_when_the_secret_is_corrected
     app.put_clevertap_secret(CleverTapAccount(PRODUCTION.account_id, "mistyped"))
     before = len(clevertap.requests())
     app.tell(*events)
-    eventually(lambda: [each["status"] for each in clevertap.requests()[before:]].count(401), lambda count: count >= 2)
+    eventually(lambda: statuses(clevertap, before).count(401), lambda count: count >= 2)
     during = app.deliveries()
     app.put_clevertap_secret()
 

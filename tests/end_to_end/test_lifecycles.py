@@ -1,11 +1,12 @@
 """Whole lifecycles, sent signed to the webhook URL: CleverTap has every event once and right, and right profiles."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pytest
 
 from bridge_desk.deliveries import Delivery
-from local_stack import PRODUCTION, SANDBOX
+from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET
 from purchasely_sender import Payload
 from tests.end_to_end import expectation
 from tests.end_to_end.app import App
@@ -22,6 +23,7 @@ LAST_EVENTS = {
     "pause": "SUBSCRIPTION_RENEWED",
     "two_subscriptions": "SUBSCRIPTION_RENEWED",
 }
+PERSONAL = ("user_id", "anonymous_user_id", "device_id", "purchase_token", "store_transaction_id")
 TOLD = (*LAST_EVENTS, "transfer", "anonymous_becomes_known", "anonymous", "sandbox")
 
 type Stories = Mapping[str, Sequence[Payload]]
@@ -152,3 +154,16 @@ def test_a_tester_has_a_profile_in_the_sandbox_account_alone(stories: Stories, c
 @pytest.mark.usefixtures("fates")
 def test_clevertap_gets_nothing_that_it_would_drop_or_miscount(clevertap: CleverTap) -> None:
     assert clevertap.violations() == []
+
+
+@pytest.mark.parametrize("group", ["IngestLogGroup", "ForwarderLogGroup"])
+@pytest.mark.usefixtures("fates")
+def test_no_log_line_names_a_person_or_holds_a_secret(
+    default: App, events: list[Payload], group: Literal["IngestLogGroup", "ForwarderLogGroup"]
+) -> None:
+    log = "\n".join(default.stack.logs(group))
+    private = {event[key] for event in events for key in PERSONAL if key in event}
+    secrets = {SHARED_SECRET, PRODUCTION.passcode, SANDBOX.passcode}
+
+    assert default.name in log
+    assert {text for text in private | secrets if text in log} == set()

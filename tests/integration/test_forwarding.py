@@ -13,6 +13,7 @@ from moto import mock_aws
 from purchasely_clevertap.clevertap.answer import Receipt, Refused, Retry, SetupFault, Unanswered
 from purchasely_clevertap.fate import Delivered, Duplicate, Outcome, Parked, ParkReason, Retried, Skipped, SkipReason
 from purchasely_clevertap.forwarding import Handled
+from purchasely_clevertap.mapping import Account
 from purchasely_clevertap.memory import LEASE_MS, REMEMBERED_SECONDS, delivery_key
 from purchasely_clevertap.message import Message, Parking
 from tests.integration.clevertap import (
@@ -1574,3 +1575,56 @@ def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_
             assert (entry["event"], entry["fate"]) == (delivery_key("default", payload["event_id"]), "delivered")
         for user in set(users):
             assert clevertap.profile(user)["last_event_at"] == f"$D_{NOW_MS // 1000}"
+
+
+# What is told of an event
+
+
+def test_whom_an_event_is_about_and_where_it_goes_is_told(worker: Worker) -> None:
+    handled = worker.forward(
+        message(event()),
+        message(event(user=None, environment="SANDBOX")),
+        message(b"unreadable"),
+    ).handled
+    assert [(each.person, each.account) for each in handled] == [
+        ("user-1", Account.PRODUCTION),
+        ("anon-1", None),  # skipped, so it goes nowhere
+        (None, None),
+    ]
+
+
+def test_how_many_records_an_event_had_to_send_is_told(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    clevertap.script.append(answer(Retry("record_error"), of="Charged"))
+    sent = message(transaction())
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome.fate, handled.records) == ("in_flight", 3)  # its profile, the event, its Charged
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome.fate, handled.records) == ("delivered", 2)  # CleverTap has the event
+
+
+def test_the_records_that_a_dead_worker_may_have_sent_are_told(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction())
+    clevertap.script.append(killed_after())
+    with pytest.raises(Killed):
+        worker.forward(sent)
+    sent_before = len(clevertap.taken)
+    cloud.clock.advance(LEASE_MS / 1000)
+    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).handled
+    assert (handled.taken_over, handled.records) == (True, sent_before)
+
+
+def test_how_many_profiles_clevertap_took_is_told(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    people = [message(event(user=f"user-{n}")) for n in range(3)]
+    clevertap.script.append(answer(Refused(515, "no"), of="profile"))
+    (upload,) = worker.forward(*people).uploads
+    assert (upload.records, upload.profiles) == (6, 0)
+    (upload,) = worker.forward(message(event(user="user-4"))).uploads
+    assert (upload.records, upload.profiles) == (2, 1)
+
+
+def test_an_unknown_event_with_settings_of_its_own_is_no_news(cloud: Cloud, worker: Worker) -> None:
+    cloud.put_settings({"events": {"SOMETHING_NEW": {"send": True}}})
+    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).handled
+    assert handled.known_name

@@ -70,6 +70,17 @@ class Deployed:
             QueueUrl=stack.outputs["EventsQueueUrl"], Attributes={"VisibilityTimeout": str(_VISIBILITY_SECONDS)}
         )
 
+    def start(self, fault: Fault, seed: int) -> Row:
+        """Sends the events of some lifecycles while the fault is at work."""
+        end = datetime.now(UTC) - timedelta(seconds=5)
+        scenarios = self.random.sample(list(LIFECYCLES.values()), _STORIES)
+        events = [event for scenario in scenarios for event in scenario.ending(seed, end).events]
+        sending = threading.Thread(target=self.send, args=(events,), daemon=True)
+        sending.start()
+        fault.script(self)
+        sending.join()
+        return Row(fault, expect([(APP, event) for event in events], _POLICIES))
+
     def send(self, events: Sequence[Payload]) -> None:
         """Sends the events as Purchasely does, each user's in their order, and again until they are answered 200."""
         by_user: dict[str, list[Payload]] = {}
@@ -181,7 +192,10 @@ class Deployed:
                         excused.add((each["request"], each["position"]))
             found = [Profile(**each) for each in self.ask("profiles", account=account)["profiles"]]
             profiles[account] = [profile for profile in found if people.intersection(profile.identities)]
-        violations = [Violation(**each) for each in self.ask("violations")["violations"]]
+        requests_of_the_row = {stored.request for listed in records.values() for stored in listed}
+        violations = [
+            Violation(**each) for each in self.ask("violations")["violations"] if each["request"] in requests_of_the_row
+        ]
         return reached(records, profiles, violations, excused)
 
 
@@ -200,7 +214,7 @@ def run(
         lasting: list[Row] = []
         for number, fault in enumerate(faults):
             say(f"{fault.name} …")
-            row = _started(deployed, fault, 1000 * seed + number)
+            row = deployed.start(fault, 1000 * seed + number)
             if fault.lasts:
                 lasting.append(row)
             else:
@@ -208,17 +222,6 @@ def run(
         for row in lasting:
             say(f"{row.fault.name}: waiting until every event has its fate …")
             told(row.fault.name, deployed.judge(row))
-
-
-def _started(deployed: Deployed, fault: Fault, seed: int) -> Row:
-    end = datetime.now(UTC) - timedelta(seconds=5)
-    scenarios = deployed.random.sample(list(LIFECYCLES.values()), _STORIES)
-    events = [event for scenario in scenarios for event in scenario.ending(seed, end).events]
-    sending = threading.Thread(target=deployed.send, args=(events,), daemon=True)
-    sending.start()
-    fault.script(deployed)
-    sending.join()
-    return Row(fault, expect([(APP, event) for event in events], _POLICIES))
 
 
 def _killed(deployed: Deployed) -> None:
