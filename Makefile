@@ -38,6 +38,10 @@ test: setup ## the gate: format, lint, types, template, every test
 	$(SAM) build
 	$(DEV)/pytest
 
+.PHONY: chaos
+chaos: setup ## some minutes of faults and kills: counts what is lost, doubled, stale
+	$(DEV)/python -m conformance
+
 .PHONY: scan
 scan: .venv/scan/.made ## look for weaknesses in the template
 	@mkdir -p build/scan
