@@ -33,6 +33,7 @@ _VISIBILITY_SECONDS = 20
 # The lease of a dead worker, 90 s, and some tries after it.
 _LONGEST_SECONDS = 200.0
 _UPLOAD_SECONDS = 15.0
+_STRIKE_SECONDS = 1.0
 _SENDERS = 4
 _STORIES = 8  # of each row: some 70 events
 
@@ -41,10 +42,13 @@ type Step = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is done to the stack while events are sent. `kills` workers; `lasts` longer than the next row waits."""
+    """What is done to the stack while events are sent: a script for each part of them.
+
+    `kills` workers; `lasts` longer than the next row waits.
+    """
 
     name: str
-    script: Callable[["Deployed"], None]
+    scripts: Sequence[Callable[["Deployed"], None]]
     kills: bool = False
     lasts: bool = False
 
@@ -73,13 +77,16 @@ class Deployed:
     def start(self, fault: Fault, seed: int) -> Row:
         """Sends the events of some lifecycles while the fault is at work."""
         end = datetime.now(UTC) - timedelta(seconds=5)
-        scenarios = self.random.sample(list(LIFECYCLES.values()), _STORIES)
-        events = [event for scenario in scenarios for event in scenario.ending(seed, end).events]
-        sending = threading.Thread(target=self.send, args=(events,), daemon=True)
-        sending.start()
-        fault.script(self)
-        sending.join()
-        return Row(fault, expect([(APP, event) for event in events], _POLICIES))
+        stories = [
+            scenario.ending(seed, end).events for scenario in self.random.sample(list(LIFECYCLES.values()), _STORIES)
+        ]
+        for number, script in enumerate(fault.scripts):
+            part = [event for story in stories[number :: len(fault.scripts)] for event in story]
+            sending = threading.Thread(target=self.send, args=(part,), daemon=True)
+            sending.start()
+            script(self)
+            sending.join()
+        return Row(fault, expect([(APP, event) for story in stories for event in story], _POLICIES))
 
     def send(self, events: Sequence[Payload]) -> None:
         """Sends the events as Purchasely does, each user's in their order, and again until they are answered 200."""
@@ -116,10 +123,13 @@ class Deployed:
         answer.raise_for_status()
         return answer.json()
 
-    def wait_for_upload(self) -> None:
-        """Waits until CleverTap has one more request than now."""
+    def strike(self, fault: str) -> None:
+        """Has an upload wait for a second, by `fault`, and waits until it has arrived."""
         before = len(self.ask("requests")["requests"])
-        _wait_until(lambda: len(self.ask("requests")["requests"]) > before, _UPLOAD_SECONDS)
+        self.script({"fault": fault, "seconds": _STRIKE_SECONDS})
+        _wait_until(
+            lambda: any(each["fault"] == fault for each in self.ask("requests")["requests"][before:]), _UPLOAD_SECONDS
+        )
 
     def signal_workers(self, function: str, number: signal.Signals) -> None:
         """Sends a signal to the processes in which Lambda runs `function`, those apart that are frozen."""
@@ -224,19 +234,28 @@ def run(
             told(row.fault.name, deployed.judge(row))
 
 
-def _killed(deployed: Deployed) -> None:
-    """Before CleverTap has taken anything, while it is at it, and with the answer on its way."""
-    for fault, wait in (("hang", 0.5), ("delay", 0.5), ("delay", 1.01)):
-        deployed.script({"fault": fault, "seconds": 1})
-        deployed.wait_for_upload()
-        time.sleep(wait)
-        deployed.signal_workers("Forwarder", signal.SIGKILL)
+def _killed_before(deployed: Deployed) -> None:
+    """CleverTap takes nothing of what it has been sent."""
+    deployed.strike("hang")
+    deployed.signal_workers("Forwarder", signal.SIGKILL)
+
+
+def _killed_during(deployed: Deployed) -> None:
+    """CleverTap takes it all the same."""
+    deployed.strike("delay")
+    deployed.signal_workers("Forwarder", signal.SIGKILL)
+
+
+def _killed_after(deployed: Deployed) -> None:
+    """The answer is on its way, or has just been read."""
+    deployed.strike("delay")
+    time.sleep(_STRIKE_SECONDS)
+    deployed.signal_workers("Forwarder", signal.SIGKILL)
 
 
 def _frozen(deployed: Deployed) -> None:
     """Nothing of it runs any more, until Lambda ends it for its time."""
-    deployed.script({"fault": "delay", "seconds": 1})
-    deployed.wait_for_upload()
+    deployed.strike("delay")
     deployed.signal_workers("Forwarder", signal.SIGSTOP)
 
 
@@ -275,14 +294,19 @@ def _without_credentials(deployed: Deployed) -> None:
 
 
 FAULTS = (
-    Fault("deployed: frozen until its time is over", _frozen, kills=True, lasts=True),
-    Fault("deployed: kill -9 around the upload", _killed, kills=True, lasts=True),
-    Fault("deployed: no fault", lambda _: None),
-    Fault("deployed: failing answers", _failing),
-    Fault("deployed: hangs beyond the time-out", _hanging, lasts=True),
-    Fault("deployed: answers lost", _answers_lost),
-    Fault("deployed: kill -9 of the door", _doors_killed),
-    Fault("deployed: the secret holds rubbish", _without_credentials, kills=True, lasts=True),
+    Fault("deployed: frozen until its time is over", [_frozen], kills=True, lasts=True),
+    Fault(
+        "deployed: kill -9 around the upload",
+        [_killed_before, _killed_during, _killed_after],
+        kills=True,
+        lasts=True,
+    ),
+    Fault("deployed: no fault", [lambda _: None]),
+    Fault("deployed: failing answers", [_failing]),
+    Fault("deployed: the secret holds rubbish", [_without_credentials], kills=True, lasts=True),
+    Fault("deployed: hangs beyond the time-out", [_hanging], lasts=True),
+    Fault("deployed: answers lost", [_answers_lost]),
+    Fault("deployed: kill -9 of the door", [_doors_killed]),
 )
 
 
