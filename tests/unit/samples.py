@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from purchasely_clevertap.purchasely.event import Event, read
+from purchasely_clevertap.purchasely.event import KEYS, Event, read
 
 MOMENT = 1_770_000_000_123
 """When a sample event is first sent, in epoch milliseconds."""
@@ -106,7 +106,7 @@ JSON = st.recursive(
 _LONG_TEXTS = st.builds(lambda text, times: text * times, TEXTS, st.integers(2, 40))
 _KEYS = st.sampled_from(
     [
-        *Event.model_fields,
+        *KEYS,
         "amount_in_usd",
         "amount_in_eur",
         "plan_price_in_usd",

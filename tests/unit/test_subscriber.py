@@ -429,15 +429,15 @@ def told_in_order(events: Sequence[Event]) -> dict[str, Value]:
         at, name = each.created_ms, each.event_name
         person |= {"user_id": "customer-7", "environment": "PRODUCTION"}
         person |= {"last_event": name, "last_event_at": f"$D_{at // 1000}"}
-        if "cumulated_revenues_in_usd" in each.extra:
-            revenue = float(each.extra["cumulated_revenues_in_usd"])
+        if "cumulated_revenues_in_usd" in each.values:
+            revenue = float(each.values["cumulated_revenues_in_usd"])
             person |= {"lifetime_revenue": revenue, "lifetime_revenue_currency": "USD"}
-        if each.purchase_type == "CONSUMABLE":
+        if each.payload.get("purchase_type") == "CONSUMABLE":
             if name == "ACTIVATE":
-                person["last_one_time_purchase"] = each.plan or each.product
+                person["last_one_time_purchase"] = each.payload.get("plan") or each.payload.get("product")
             continue
         new = {"held": True, "active": False, "shown": {}}
-        known = subscriptions.setdefault(str(each.purchasely_subscription_id), new)
+        known = subscriptions.setdefault(str(each.payload.get("purchasely_subscription_id")), new)
         known["at"] = at
         if name in ("SUBSCRIPTION_TRANSFERRED", "ONE_TIME_PURCHASE_TRANSFERRED"):
             known["held"] = False
@@ -445,8 +445,12 @@ def told_in_order(events: Sequence[Event]) -> dict[str, Value]:
             known["held"] = True
         if name == "DEACTIVATE":
             known["active"] = False
-        elif each.subscription_status:
-            known["active"] = each.subscription_status in ("AUTO_RENEWING", "AUTO_RENEWING_CANCELED", "IN_GRACE_PERIOD")
+        elif each.payload.get("subscription_status"):
+            known["active"] = each.payload.get("subscription_status") in (
+                "AUTO_RENEWING",
+                "AUTO_RENEWING_CANCELED",
+                "IN_GRACE_PERIOD",
+            )
         elif name in CATALOGUE and name != "TRANSACTION_PROCESSED":
             known["active"] = name not in ENDS
         for key in (
@@ -458,13 +462,13 @@ def told_in_order(events: Sequence[Event]) -> dict[str, Value]:
             "offer_type",
             "is_family_shared",
         ):
-            known["shown"] |= {} if getattr(each, key) is None else {key: getattr(each, key)}
-        if each.promotional_offer_id:
-            known["shown"]["promotional_offer_id"] = each.promotional_offer_id
+            known["shown"] |= {} if each.values.get(key) is None else {key: each.values[key]}
+        if each.payload.get("promotional_offer_id"):
+            known["shown"]["promotional_offer_id"] = each.payload.get("promotional_offer_id")
         known["shown"]["subscription_started_at"] = f"$D_{SECONDS - 31 * 86_400}"
         known["shown"]["effective_next_renewal_at"] = f"$D_{SECONDS + 30 * 86_400}"
-        former = each.from_purchasely_subscription_id
-        if former and former != each.purchasely_subscription_id:
+        former = each.payload.get("from_purchasely_subscription_id")
+        if former and former != each.payload.get("purchasely_subscription_id"):
             subscriptions.setdefault(former, {"shown": {}}).update(held=False, active=False, at=at)
     held = sorted(
         (each for each in subscriptions.values() if each["held"]), key=lambda each: (each["active"], each["at"])

@@ -46,7 +46,8 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     found, ids = person(account.client("dynamodb"), account.output("SubscribersTableName"), app=app, id=id_)
     if event is None and not found:
         raise Fault(
-            f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this id"
+            f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
+            "id; --app names another app"
         )
     document: dict[str, Any] = {"app": app, "event": None, "pseudonym": None, "subscribers": [], "events": []}
     parked, lines = None, None
@@ -169,9 +170,9 @@ def _dated(tellings: Tellings) -> dict[str, Any]:
 
 def _facts(tellings: Tellings) -> Iterator[tuple[str, Value, int]]:
     """Each fact that holds, and when the event was that told it."""
-    for told in tellings:
-        for name, value in told.facts.items():
-            yield name, value, told.at
+    for at, _, facts in tellings:
+        for name, value in facts.items():
+            yield name, value, at
 
 
 def _show_event(to: Console, event: Delivery, parked: ParkedEvent | None, lines: Sequence[Line] | None) -> None:

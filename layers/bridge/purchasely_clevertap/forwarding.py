@@ -460,7 +460,7 @@ class Forwarder:
     def _handled(self, work: _Work) -> Iterable[Handled]:
         outcome = work.outcome if work.outcome is not None else Retried("not_reached", patient=False)
         event = work.event if isinstance(work.event, Event) else None
-        person = event.user_id or event.anonymous_user_id if event else None
+        person = event.payload.get("user_id") or event.payload.get("anonymous_user_id") if event else None
         yield Handled(
             work.message,
             outcome,

@@ -3,10 +3,10 @@
 A `Mapper` prepares once for each version of the settings what is the same for every event.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import lru_cache
+from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from .clevertap.limits import (
@@ -25,7 +25,19 @@ from .clevertap.limits import (
 )
 from .clevertap.record import Identity, event_record, profile_record
 from .fate import Parked, ParkReason, Skipped, SkipReason
-from .purchasely.event import DATES, MILLISECONDS, TRANSACTION, Event, Money, is_in_currency, number
+from .purchasely.event import (
+    DATES,
+    EARLIEST_MS,
+    KEYS,
+    LATEST_MS,
+    TRANSACTION,
+    Event,
+    Money,
+    Shape,
+    epoch_ms,
+    money_key,
+    number,
+)
 from .settings import (
     LATE_PROPERTY,
     OWN_NAMES,
@@ -60,8 +72,7 @@ class Mapped(NamedTuple):
     clipped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileUpdate:
+class ProfileUpdate(NamedTuple):
     """A profile record, the whole profile CleverTap then has of ours, and the CleverTap id it ties to the user."""
 
     record: bytes
@@ -69,13 +80,30 @@ class ProfileUpdate:
     link: str | None
 
 
-_PLAIN: Final = tuple(key for key in Event.model_fields if key not in DATES and key not in MILLISECONDS)
 _INTEGER_BITS: Final = 63  # beyond, JSON writers and readers disagree
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
-_NAMES_REMEMBERED: Final = 1000
+_REMEMBERED: Final = 1000  # names, and shapes of events
+_KINDS: Final = frozenset({str, int, float, bool})
+_DELETE: Final = {"$delete": 1}
 _ITEM_KEYS: Final = ("product", "plan", "store_product_id", "purchase_type", "offer_type")
 _CHARGED_KEYS: Final = ("event_id", "source_event_name", "product", "plan", "store", "store_country", "environment")
+
+
+class _Plan(NamedTuple):
+    """How the properties of every event of one shape follow from its values.
+
+    Most go as they are. Some keys are `dropped`, some `renamed` (the name, then the key, here and below). `moments` are
+    dates, the key of the twin in milliseconds comes last; `odd` are texts that may be dates or numbers; `integers` and
+    other `texts` may be too large. `clipped` are the keys that CleverTap would refuse whatever their value.
+    """
+
+    dropped: list[str]
+    renamed: list[tuple[str, str]]
+    moments: list[tuple[str, str, str]]
+    odd: list[tuple[str, str]]
+    integers: list[tuple[str, str]]
+    texts: list[tuple[str, str]]
+    clipped: list[str]
 
 
 class Mapper:
@@ -85,16 +113,14 @@ class Mapper:
         self.settings = settings
         omit = frozenset(settings.event_properties.omit)
         self._names = {**OWN_NAMES, **settings.event_properties.rename}
-        names = {key: self._names.get(key, key) for key in Event.model_fields if key not in omit}
-        self._plain = tuple((key, names[key]) for key in _PLAIN if key in names)
-        self._dates = tuple((key, key + "_ms", names[key]) for key in DATES if key in names)
-        self._extra_names: dict[str, str | None] = dict.fromkeys(omit)
+        self._omit = omit
+        self._plan = lru_cache(_REMEMBERED)(self._planned)
         self._item_keys = tuple(key for key in _ITEM_KEYS if key not in omit)
         self._charged_keys = tuple(key for key in _CHARGED_KEYS if key not in omit)
         profile = settings.profile
-        self._profile_names = {
-            key: profile.rename.get(key, key) for key in PROFILE_PROPERTIES if key not in profile.omit
-        }
+        names = {key: profile.rename.get(key, key) for key in PROFILE_PROPERTIES if key not in profile.omit}
+        self._profile_names = tuple(names.values())
+        self._profile_renamed = [(name, key) for key, name in names.items() if name != key]
         self._late_ms = settings.late_events.after_minutes * 60_000
         self._evt_names: dict[str, str | None] = {}
 
@@ -109,8 +135,9 @@ class Mapper:
         identity = self.identity(event)
         if not isinstance(identity, Identity):
             return identity
-        late = now_ms - event.created_ms > self._late_ms
-        if late and settings.late_events.action is LateAction.SKIP:
+        created_ms = event.created_ms
+        late = settings.late_events.action if now_ms - created_ms > self._late_ms else LateAction.SEND
+        if late is LateAction.SKIP:
             return Skipped(SkipReason.LATE)
         name = self._event_name(event.event_name)
         if name is None:
@@ -119,20 +146,20 @@ class Mapper:
                 f"event name {event.event_name[:100]!r} {name_problem(settings.event_name(event.event_name))}; give it "
                 f"another with the setting events.NAME.name, or switch it off, then redrive",
             )
-        if late and settings.late_events.action is LateAction.PROFILE_ONLY:
-            return Mapped(account, identity, None, None, profile=settings.profile.send)
+        if late is LateAction.PROFILE_ONLY:
+            return Mapped(account, identity, None, None, settings.profile.send)
         clipped: list[str] = []
         properties = self._properties(event, clipped)
-        if late and settings.late_events.action is LateAction.FLAG:
+        if late is LateAction.FLAG:
             properties[LATE_PROPERTY] = True
-        seconds = event.created_ms // 1000
+        seconds = created_ms // 1000
         return Mapped(
             account,
             identity,
             event_record(identity, name, seconds, properties),
-            self._charged(event, identity, seconds),
-            profile=settings.profile.send,
-            clipped=tuple(clipped),
+            self._charged(event, identity, seconds) if event.event_name == TRANSACTION else None,
+            settings.profile.send,
+            tuple(clipped),
         )
 
     def profile_update(
@@ -143,29 +170,38 @@ class Mapper:
         A property of ours that no longer holds (the plan of a subscription that was transferred) is deleted. With
         `whole` nothing is taken for known: every property is told, and every other one of ours deleted.
         """
-        names = self._profile_names
-        properties = {names[key]: value for key, value in subscriber.profile().items() if key in names}
-        sent = subscriber.sent
-        changes: dict[str, Any] = {
-            name: value
-            for name, value in properties.items()
-            if whole or name not in sent or not _same(sent[name], value)
-        }
-        if whole or sent:
-            gone = (name for name in names.values() if (whole or name in sent) and name not in properties)
-            changes |= {name: {"$delete": 1} for name in gone}
+        sent, properties = subscriber.sent, subscriber.profile()
+        for key in self.settings.profile.omit:
+            properties.pop(key, None)
+        if self._profile_renamed:
+            properties |= {name: properties.pop(key) for name, key in self._profile_renamed if key in properties}
+        changes: dict[str, Any] = properties
+        if whole:
+            changes = properties | {name: _DELETE for name in self._profile_names if name not in properties}
+        elif sent:
+            changes = {
+                name: value
+                for name, value in properties.items()
+                # JSON and Python agree that 1 == 1.0, but Python also that 1 == True.
+                if (known := sent.get(name)) != value or (type(known) is bool) is not (type(value) is bool)
+            }
+            if gone := sent.keys() - properties.keys():
+                changes |= {name: _DELETE for name in self._profile_names if name in gone}
         link = None
         if None not in (identity.object_id, identity.user_id) and identity.object_id not in subscriber.linked:
             link = identity.object_id
-            changes["identity"] = identity.user_id
+            changes = changes | {"identity": identity.user_id}
         if not changes:
             return None
         return ProfileUpdate(profile_record(identity, changes), properties, link)
 
     def identity(self, event: Event) -> Identity | Skipped | Parked:
         """The person `event` is about."""
-        user_id, anonymous = _given(event.user_id), _given(event.anonymous_user_id)
-        object_id = event.clevertap_id if event.clevertap_id and OBJECT_ID.fullmatch(event.clevertap_id) else None
+        payload = event.payload
+        user_id, anonymous = _given(payload.get("user_id")), _given(payload.get("anonymous_user_id"))
+        object_id = payload.get("clevertap_id")
+        if object_id is not None and OBJECT_ID.fullmatch(object_id) is None:
+            object_id = None
         if user_id is not None:
             # Only a profile record ties the two together, so without profiles the user id alone must do.
             return _too_long("user_id", user_id) or Identity(user_id, object_id if self.settings.profile.send else None)
@@ -187,7 +223,7 @@ class Mapper:
                 return Identity(object_id=_sdk_prefix(event, anonymous) + anonymous)
 
     def _account(self, event: Event, *, has_sandbox_account: bool) -> Account | Skipped:
-        if event.environment == "PRODUCTION":
+        if event.payload["environment"] == "PRODUCTION":
             return Account.PRODUCTION
         match self.settings.sandbox:
             case Sandbox.MIX:
@@ -201,84 +237,95 @@ class Mapper:
         """The name CleverTap gets, None if it would refuse it."""
         if name not in self._evt_names:
             given = self.settings.event_name(name)
-            if len(self._evt_names) >= _NAMES_REMEMBERED:
+            if len(self._evt_names) >= _REMEMBERED:
                 self._evt_names.clear()
             self._evt_names[name] = None if name_problem(given) else given
         return self._evt_names[name]
 
     def _properties(self, event: Event, clipped: list[str]) -> dict[str, Any]:
-        values = event.__dict__
-        properties: dict[str, Any] = {
-            name: value if type(value) is not str or len(value) <= SAFE_CHARACTERS else _clipped(key, value, clipped)
-            for key, name in self._plain
-            if (value := values[key]) is not None
-        }
-        for key, twin, name in self._dates:
-            milliseconds = values[twin]
-            if milliseconds is not None:
+        values, plan = event.values, self._plan(event.shape)
+        # Most values keep their keys: to copy them all, and to drop some, takes a third of picking them one by one.
+        properties = dict(values)
+        for key in plan.dropped:
+            del properties[key]
+        for name, key in plan.renamed:
+            properties[name] = values[key]
+        for name, key, twin in plan.moments:
+            if EARLIEST_MS <= (milliseconds := values[twin]) < LATEST_MS:
                 properties[name] = f"$D_{milliseconds // 1000}"
-            elif values[key] is not None:
-                properties[name] = f"$D_{int(values[key].timestamp())}"
-        for key, value in event.extra.items():
-            self._add_extra(properties, key, value, event.extra, clipped)
+            elif type(text := values.get(key)) is str:
+                properties[name] = _date_or_amount(key, text, clipped)
+        for name, key in plan.odd:
+            properties[name] = _date_or_amount(key, values[key], clipped)
+        for name, key in plan.integers:
+            if (value := values[key]).bit_length() > _INTEGER_BITS:
+                properties[name] = float(value)
+        if event.longest > SAFE_CHARACTERS:
+            for name, key in plan.texts:
+                properties[name] = _clipped(key, values[key], clipped)
+        clipped += plan.clipped
         return properties
 
-    def _add_extra(
-        self, properties: dict[str, Any], key: str, value: object, extra: Mapping[str, object], clipped: list[str]
-    ) -> None:
-        if value is None:
-            return
-        if key.endswith("_ms"):
-            twin = key[:-3]
-            if twin in DATES or extra.get(twin) is not None:
-                return
-        name = self._extra_name(key)
-        if name is None:
-            return
-        if isinstance(value, str):
-            if is_in_currency(key) and (amount := number(value)) is not None:
-                value = amount
-            elif key.endswith("_at") and (seconds := _epoch_seconds(value)) is not None:
-                value = f"$D_{seconds}"
-            elif len(value) > SAFE_CHARACTERS:
-                value = _clipped(key, value, clipped)
-        elif number(value) is None and not isinstance(value, bool):
-            clipped.append(key)
-            return
-        elif isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
-            value = float(value)
-        if name in properties or len(properties) >= MAX_EVENT_PROPERTIES - 1:  # one is left for `is_late`
-            clipped.append(key)
-            return
-        if name != self._names.get(key, key):
-            clipped.append(key)
-        properties[name] = value
+    def _planned(self, shape: Shape) -> _Plan:
+        plan = _Plan([], [], [], [], [], [], [])
+        types = {key: kind for key, kind in shape.types.items() if kind is not NoneType}
+        plan.dropped.extend(shape.types.keys() - types.keys())
+        names: set[str] = set()
+        # The documented keys have the first claim to their names.
+        for given in sorted(types, key=lambda key: key not in KEYS):
+            key = date if given.endswith("_ms") and ((date := given[:-3]) in DATES or date in types) else given
+            if key != given:
+                plan.dropped.append(given)
+                if key in types or types[given] is not int:
+                    continue
+            name, twin, kind = self._property_name(key), f"{key}_ms", types[given]
+            is_moment = key in DATES and types.get(twin) is int
+            goes = key not in self._omit
+            if goes and (
+                not (kind in _KINDS or is_moment) or name in names or len(names) >= MAX_EVENT_PROPERTIES - 1
+            ):  # one is left for `is_late`
+                goes = False
+                plan.clipped.append(key)
+            if key in types and (not goes or name != key or kind not in _KINDS):
+                plan.dropped.append(key)
+            if not goes:
+                continue
+            names.add(name)
+            if name != self._names.get(key, key):
+                plan.clipped.append(key)
+            if is_moment:
+                plan.moments.append((name, key, twin))
+            elif kind is str and (key.endswith("_at") or money_key(key)):
+                plan.odd.append((name, key))
+            else:
+                if name != key:
+                    plan.renamed.append((name, key))
+                if kind is str:
+                    plan.texts.append((name, key))
+                elif kind is int:
+                    plan.integers.append((name, key))
+        return plan
 
-    def _extra_name(self, key: str) -> str | None:
-        if key not in self._extra_names:
-            if len(self._extra_names) >= _NAMES_REMEMBERED:
-                self._extra_names = dict.fromkeys(self.settings.event_properties.omit)
-            name = self._names.get(key, key)
-            if property_key_problem(name):
-                name = clip_key(name.translate(_PROHIBITED)).strip()
-            self._extra_names[key] = name or "_"
-        return self._extra_names[key]
+    def _property_name(self, key: str) -> str:
+        name = self._names.get(key, key)
+        if property_key_problem(name):
+            name = clip_key(name.translate(_PROHIBITED)).strip()
+        return name or "_"
 
     def _charged(self, event: Event, identity: Identity, seconds: int) -> bytes | None:
-        if event.event_name != TRANSACTION or not self.settings.revenue.charged:
+        if not self.settings.revenue.charged:
             return None
         money = self._paid(event)
         if money is None or money.amount <= 0:
             return None
-        values = event.__dict__
         properties: dict[str, Any] = {
             "Amount": money.amount,
             "Currency": money.currency,
-            "Charged ID": clip_text(event.store_transaction_id or event.event_id),
+            "Charged ID": clip_text(event.payload.get("store_transaction_id") or event.event_id),
         }
-        if item := {key: clip_text(values[key]) for key in self._item_keys if values[key]}:
+        if item := _texts(event, self._item_keys):
             properties["Items"] = [item]
-        properties.update((key, clip_text(values[key])) for key in self._charged_keys if values[key])
+        properties |= _texts(event, self._charged_keys)
         return event_record(identity, CHARGED, seconds, properties)
 
     def _paid(self, event: Event) -> Money | None:
@@ -301,9 +348,9 @@ def _too_long(key: str, identity: str) -> Parked | None:
     return Parked(ParkReason.UNUSABLE_IDENTITY, detail)
 
 
-def _same(known: Value, new: Value) -> bool:
-    # JSON and Python agree that 1 == 1.0, but Python also that 1 == True.
-    return known == new and isinstance(known, bool) == isinstance(new, bool)
+def _texts(event: Event, keys: Iterable[str]) -> dict[str, str]:
+    values = event.values
+    return {key: clip_text(text) for key in keys if type(text := values.get(key)) is str and text}
 
 
 def _clipped(key: str, value: str, clipped: list[str]) -> str:
@@ -313,19 +360,22 @@ def _clipped(key: str, value: str, clipped: list[str]) -> str:
     return cut
 
 
-def _epoch_seconds(text: str) -> int | None:
-    try:
-        date = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    # Out of reach it stays text: `$D_` with a negative number, say, is not documented.
-    return int(date.timestamp()) if date.tzinfo is not None and _EARLIEST <= date < _LATEST else None
+def _date_or_amount(key: str, text: str, clipped: list[str]) -> str | float:
+    """What `text` says, as CleverTap has it; what it does not say stays text."""
+    found = number(text) if money_key(key) else _date(text)
+    return _clipped(key, text, clipped) if found is None else found
+
+
+def _date(text: str) -> str | None:
+    milliseconds = epoch_ms(text)
+    return None if milliseconds is None else f"$D_{milliseconds // 1000}"
 
 
 def _sdk_prefix(event: Event, anonymous_user_id: str) -> str:
     """The prefix of the SDK that made the id: by the store; else by its case, as iOS writes a UUID in upper case."""
-    if event.store == "APPLE_APP_STORE":
+    store = event.payload.get("store")
+    if store == "APPLE_APP_STORE":
         return IOS_ID_PREFIX
-    if event.store in ("GOOGLE_PLAY_STORE", "AMAZON_APPSTORE", "HUAWEI_APPGALLERY"):
+    if store in ("GOOGLE_PLAY_STORE", "AMAZON_APPSTORE", "HUAWEI_APPGALLERY"):
         return ANDROID_ID_PREFIX
     return IOS_ID_PREFIX if anonymous_user_id.isupper() else ANDROID_ID_PREFIX

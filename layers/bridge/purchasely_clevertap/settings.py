@@ -25,7 +25,7 @@ from .clevertap.limits import (
 )
 from .clevertap.region import Region
 from .purchasely.catalogue import CATALOGUE
-from .purchasely.event import MILLISECONDS, Event, is_in_currency
+from .purchasely.event import KEYS, money_key
 from .subscriber import PROFILE_PROPERTIES
 
 EVERY_EVENT: Final = "*"
@@ -152,7 +152,7 @@ def _rename_problems(
             continue
         elif form in taken:
             yield ("rename", key), f"{_shown(name)} is the name of {_dotted((taken[form],))} too"
-        elif in_currency and is_in_currency(form) and form not in rename and form not in omit:
+        elif in_currency and money_key(form) and form not in rename and form not in omit:
             yield ("rename", key), f"{_shown(name)} is the name that Purchasely gives to money in that currency"
         else:
             taken[form] = key
@@ -198,7 +198,7 @@ class EventProperties(_Part):
 
     @model_validator(mode="after")
     def _has_usable_names(self) -> Self:
-        names = {key: OWN_NAMES.get(key, key) for key in Event.model_fields if key not in MILLISECONDS}
+        names = {key: OWN_NAMES.get(key, key) for key in KEYS if not key.endswith("_ms")}
         _refuse(_rename_problems(self.rename, self.omit, names, in_currency=True))
         return self
 

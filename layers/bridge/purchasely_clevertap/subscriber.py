@@ -8,7 +8,7 @@ they are kept together, one `Told` for each event of which something still holds
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -19,16 +19,11 @@ from .purchasely.event import TRANSACTION, Event
 Value = str | bool | int | float
 
 
-class Told(NamedTuple):
-    """What still holds of one event: its time (epoch ms), its rank among those of the same millisecond, its facts."""
-
-    at: int
-    rank: int
-    facts: Mapping[str, Value]
-
+# What still holds of one event: its time (epoch ms), its rank among those of the same millisecond, its facts.
+type Told = tuple[int, int, Mapping[str, Value]]
 
 # The newest first; no fact stands in two of them.
-Tellings = tuple[Told, ...]
+type Tellings = tuple[Told, ...]
 
 ACTIVE_STATUSES = frozenset({"AUTO_RENEWING", "AUTO_RENEWING_CANCELED", "IN_GRACE_PERIOD"})
 _DEACTIVATE = "DEACTIVATE"
@@ -53,6 +48,7 @@ _ENDING = frozenset(
 _ONE_TIME = frozenset({"CONSUMABLE", "NON_CONSUMABLE"})
 _TRANSFERRED_AWAY = frozenset({"SUBSCRIPTION_TRANSFERRED", "ONE_TIME_PURCHASE_TRANSFERRED"})
 _GIVEN_UP = _TRANSFERRED_AWAY | {_DEACTIVATE}
+_REPLACED: Mapping[str, Value] = {"held": False, "active": False}
 # After a transfer or a plan change these may still come for the former owner or the former plan: the access lost,
 # the money given back. They do not say that the subscription is held again.
 _SILENT_ON_HOLDING = frozenset({_DEACTIVATE, TRANSACTION})
@@ -64,8 +60,9 @@ _GROUP_RANK = {Group.ENTITLEMENT: 0, Group.TRANSACTIONAL: 1, Group.OFFER: 2, Gro
 _OVER_ALL = 4
 _RANK = {name: _GROUP_RANK[kind.group] for name, kind in CATALOGUE.items()}
 _RANK |= dict.fromkeys(_TRANSFERRED_AWAY, _OVER_ALL)
+_UNKNOWN = _GROUP_RANK[Group.LIFECYCLE]
 
-_SUBSCRIPTION_TEXTS = (
+_SUBSCRIPTION_FACTS = (
     "product",
     "plan",
     "previous_plan",
@@ -80,13 +77,13 @@ _SUBSCRIPTION_DATES = {
     "subscription_started_at": "original_purchased_at",
     "effective_next_renewal_at": "effective_next_renewal_at",
 }
-_PERSON_TEXTS = ("user_id", "anonymous_user_id", "environment")
+_PERSON_FACTS = ("user_id", "anonymous_user_id", "environment")
 
 # Every property that a profile may have, under its own name.
 PROFILE_PROPERTIES = (
-    *_PERSON_TEXTS,
+    *_PERSON_FACTS,
     "has_active_subscription",
-    *_SUBSCRIPTION_TEXTS,
+    *_SUBSCRIPTION_FACTS,
     *_SUBSCRIPTION_DATES,
     "lifetime_revenue",
     "lifetime_revenue_currency",
@@ -116,17 +113,17 @@ class Subscriber(NamedTuple):
         """The state once `events`, in any order, are known too."""
         person, subscriptions = self.person, dict(self.subscriptions)
         for event in events:
-            at, rank, _ = chronology(event)
-            person = _merged(person, Told(at, rank, _told_of_person(event, at)))
+            at, rank = event.created_ms, _RANK.get(event.event_name, _UNKNOWN)
+            person = _merged(person, at, rank, _told_of_person(event))
             key = _subscription_key(event)
             if key is None:
                 continue
             if facts := _told_of_subscription(event):
-                subscriptions[key] = _merged(subscriptions.get(key, ()), Told(at, rank, facts))
-            if (replaced := event.from_purchasely_subscription_id) and clip_text(replaced) != key:
-                ended = Told(at, _OVER_ALL, {"held": False, "active": False})
-                subscriptions[clip_text(replaced)] = _merged(subscriptions.get(clip_text(replaced), ()), ended)
-        return self._replace(person=person, subscriptions=_newest(subscriptions))
+                subscriptions[key] = _merged(subscriptions.get(key, ()), at, rank, facts)
+            replaced = clip_text(event.payload.get("from_purchasely_subscription_id") or key)
+            if replaced != key:
+                subscriptions[replaced] = _merged(subscriptions.get(replaced, ()), at, _OVER_ALL, _REPLACED)
+        return type(self)(person, _newest(subscriptions), self.sent, self.linked)
 
     def profile(self) -> dict[str, Value]:
         """The profile properties, each under its own name; dates as CleverTap's `$D_<epoch seconds>`.
@@ -141,7 +138,7 @@ class Subscriber(NamedTuple):
             facts = facts_of(tellings)
             if facts.pop("held", True):
                 active = facts.pop("active", False) is True
-                prominence = (active, tellings[0].at, key)
+                prominence = (active, tellings[0][0], key)
                 if shown is None or prominence > shown:
                     shown, described = prominence, facts
         if shown is not None:
@@ -156,8 +153,8 @@ class Subscriber(NamedTuple):
     def encoded(self) -> str:
         """The state as JSON, to be kept."""
         state = {
-            "person": _plain(self.person),
-            "subscriptions": {key: _plain(tellings) for key, tellings in self.subscriptions.items()},
+            "person": self.person,
+            "subscriptions": dict(self.subscriptions),
             "sent": dict(self.sent),
             "linked": sorted(self.linked),
         }
@@ -177,42 +174,47 @@ class Subscriber(NamedTuple):
 
 def chronology(event: Event) -> tuple[int, int, str]:
     """What events are ordered by: their time, then how much they say of the fact they share it with, then their id."""
-    return event.created_ms, _RANK.get(event.event_name, 3), event.event_id
+    return event.created_ms, _RANK.get(event.event_name, _UNKNOWN), event.event_id
 
 
 def facts_of(tellings: Tellings) -> dict[str, Value]:
     """All facts that hold."""
     facts: dict[str, Value] = {}
-    for told in tellings:
-        facts |= told.facts
+    for _, _, told in tellings:
+        facts |= told
     return facts
 
 
 def _tellings(stored: Iterable[tuple[int, int, dict[str, Value]]]) -> Tellings:
-    return tuple(Told(at, rank, facts) for at, rank, facts in stored)
+    return tuple((at, rank, facts) for at, rank, facts in stored)
 
 
-def _plain(tellings: Tellings) -> list[tuple[int, int, Mapping[str, Value]]]:
-    return [(told.at, told.rank, told.facts) for told in tellings]
-
-
-def _merged(tellings: Tellings, new: Told) -> Tellings:
-    """`tellings` once the `new` one is known too: a fact of a later event, or of a higher rank, holds."""
+def _merged(tellings: Tellings, at: int, rank: int, facts: Mapping[str, Value]) -> Tellings:
+    """`tellings` once `facts` are known too: those of a later event, or of a higher rank, hold."""
     if not tellings:
-        return (new,)
-    stamp = (new.at, new.rank)
-    later = [told for told in tellings if (told.at, told.rank) > stamp]
-    holds = dict(new.facts)
+        return ((at, rank, facts),)
+    stamp = (at, rank)
+    if stamp > tellings[0][:2]:  # the usual case
+        return ((at, rank, facts), *_without(facts, tellings))
+    later = [told for told in tellings if told[:2] > stamp]
     for told in later:
-        holds = {name: value for name, value in holds.items() if name not in told.facts}
-    earlier: list[Told] = []
-    for told in tellings[len(later) :]:
-        if (told.at, told.rank) == stamp:
-            # The value itself settles what time and rank leave open, so that no order of arrival matters.
-            holds |= {name: max(value, holds.get(name, value), key=str) for name, value in told.facts.items()}
-        elif left := {name: value for name, value in told.facts.items() if name not in new.facts}:
-            earlier.append(Told(told.at, told.rank, left))
-    return (*later, Told(*stamp, holds), *earlier) if holds else (*later, *earlier)
+        facts = {name: value for name, value in facts.items() if name not in told[2]}
+    earlier = tellings[len(later) :]
+    if earlier and earlier[0][:2] == stamp:
+        same = earlier[0][2]
+        # The value itself settles what time and rank leave open, so that no order of arrival matters.
+        facts = {**facts, **{name: max(value, facts.get(name, value), key=str) for name, value in same.items()}}
+        earlier = earlier[1:]
+    return (*later, (at, rank, facts), *_without(facts, earlier)) if facts else (*later, *earlier)
+
+
+def _without(facts: Mapping[str, Value], tellings: Tellings) -> list[Told]:
+    """What `tellings` say beside `facts`."""
+    return [
+        (at, rank, {name: value for name, value in told.items() if name not in facts})
+        for at, rank, told in tellings
+        if not told.keys() <= facts.keys()
+    ]
 
 
 def _newest(subscriptions: dict[str, Tellings]) -> dict[str, Tellings]:
@@ -221,56 +223,61 @@ def _newest(subscriptions: dict[str, Tellings]) -> dict[str, Tellings]:
 
     def prominence(item: tuple[str, Tellings]) -> tuple[bool, int, str]:
         key, tellings = item
-        return facts_of(tellings).get("active") is True, tellings[0].at, key
+        return facts_of(tellings).get("active") is True, tellings[0][0], key
 
     return dict(sorted(subscriptions.items(), key=prominence)[-_MOST_SUBSCRIPTIONS:])
 
 
 def _is_one_time(event: Event) -> bool:
-    return event.purchase_type in _ONE_TIME or bool(event.purchasely_one_time_purchase_id)
+    payload = event.payload
+    return payload.get("purchase_type") in _ONE_TIME or bool(payload.get("purchasely_one_time_purchase_id"))
 
 
 def _subscription_key(event: Event) -> str | None:
     if _is_one_time(event):
         return None
-    key = event.purchasely_subscription_id or event.store_original_transaction_id
+    payload = event.payload
+    key = payload.get("purchasely_subscription_id") or payload.get("store_original_transaction_id")
     return clip_text(key) if key else None
 
 
 def _told_of_subscription(event: Event) -> dict[str, Value]:
-    values, name = event.__dict__, event.event_name
-    told: dict[str, Value] = {key: value for key in _SUBSCRIPTION_TEXTS if (value := values[key]) is not None}
+    payload, name = event.payload, event.event_name
+    told = _told(event, _SUBSCRIPTION_FACTS)
     if name not in _SILENT_ON_HOLDING:
         told["held"] = name not in _TRANSFERRED_AWAY
     if name == _DEACTIVATE:  # in a transfer the status is that of the subscription, which goes on elsewhere
         told["active"] = False
-    elif (status := event.subscription_status) is not None:
+    elif (status := payload.get("subscription_status")) is not None:
         told["active"] = status in ACTIVE_STATUSES
     elif event.is_known and name != TRANSACTION:
         told["active"] = name not in _ENDING
     for key, date in _SUBSCRIPTION_DATES.items():
         if (moment := event.moment(date)) is not None:
             told[key] = f"$D_{moment // 1000}"
-    return _short(told)
+    return told
 
 
-def _told_of_person(event: Event, at: int) -> dict[str, Value]:
-    values = event.__dict__
-    told: dict[str, Value] = {name: value for name in _PERSON_TEXTS if (value := values[name])}
-    told["last_event"] = event.event_name
-    told["last_event_at"] = f"$D_{at // 1000}"
+def _told_of_person(event: Event) -> dict[str, Value]:
+    told = _told(event, _PERSON_FACTS)
+    told["last_event"] = clip_text(event.event_name)
+    told["last_event_at"] = f"$D_{event.created_ms // 1000}"
     # Purchasely cumulates per user, not per subscription: the latest is the whole.
     if revenue := event.money("cumulated_revenues"):
-        told["lifetime_revenue"] = revenue.amount
-        told["lifetime_revenue_currency"] = revenue.currency
-    if _is_one_time(event) and event.event_name not in _GIVEN_UP and (bought := event.plan or event.product):
-        told["last_one_time_purchase"] = bought
-    return _short(told)
+        told["lifetime_revenue"], told["lifetime_revenue_currency"] = revenue
+    if (
+        event.event_name not in _GIVEN_UP
+        and _is_one_time(event)
+        and (bought := event.payload.get("plan") or event.payload.get("product"))
+    ):
+        told["last_one_time_purchase"] = clip_text(bought)
+    return told
 
 
-def _short(told: dict[str, Value]) -> dict[str, Value]:
-    """`told` with its texts cut to what CleverTap takes, which hardly ever changes them."""
-    for name, value in told.items():
-        if type(value) is str and len(value) > SAFE_CHARACTERS:
-            told[name] = clip_text(value)
+def _told(event: Event, keys: Iterable[str]) -> dict[str, Value]:
+    """The facts that the event names itself, with texts cut to what CleverTap takes."""
+    given: Mapping[str, Any] = event.payload
+    told = {key: value for key in keys if (value := given.get(key)) is not None and value != ""}
+    if event.longest > SAFE_CHARACTERS:
+        told = {key: clip_text(value) if isinstance(value, str) else value for key, value in told.items()}
     return told
