@@ -15,7 +15,7 @@ STAGE ?= dev
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## the whole way on this machine: build, deploy, send, see what CleverTap got
@@ -41,6 +41,14 @@ test: setup ## the gate: format, lint, types, template, every test
 .PHONY: chaos
 chaos: setup ## some minutes of faults and kills: counts what is lost, doubled, stale
 	$(DEV)/python -m conformance
+
+.PHONY: bench
+bench: setup ## measure cold starts, rates, calls, memory and costs as ratios; writes docs/performance.md
+	$(DEV)/python -m benchmark
+
+.PHONY: bench-quick
+bench-quick: setup ## the same in a fifth of the time, without the deployed stack and the page
+	$(DEV)/python -m benchmark --quick
 
 .PHONY: scan
 scan: .venv/scan/.made ## look for weaknesses in the template

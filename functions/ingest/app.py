@@ -53,7 +53,13 @@ def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
         return {"statusCode": answer.status, "body": ""}
     noted = _receipts.note(request.app, answer.body, answer.message_id, now_ms=int(now * 1000))
     _journal.tell(
-        Level.INFO, "accepted", app=request.app, message_id=answer.message_id, bytes=len(answer.body), noted=noted
+        Level.INFO,
+        "accepted",
+        app=request.app,
+        message_id=answer.message_id,
+        bytes=len(answer.body),
+        noted=noted,
+        signed_with="former" if answer.former_secret else None,
     )
     _journal.measure({Metric.ACCEPTED: 1})
     if not noted:

@@ -17,8 +17,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local_stack.template import Template
 from purchasely_clevertap.message import body_of
-from tests.template.template import Template
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -4,9 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from bridge_desk import question
 from bridge_desk.__main__ import bridge
 from bridge_desk.account import Account
 from purchasely_clevertap.fate import Parked, ParkReason
@@ -29,6 +31,7 @@ class Desk:
     """Runs commands on a stack whose outputs name what is in the cloud: moto can't describe stacks."""
 
     def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
         queues = {
             "EventsQueueUrl": cloud.events_url,
             "ParkedQueueUrl": cloud.parked_url,
@@ -38,6 +41,10 @@ class Desk:
         monkeypatch.setattr(Account, "user_key", USER_KEY)
         # An empty queue need not be waited for.
         monkeypatch.setattr("bridge_desk.parked_messages.WAIT_SECONDS", 0)
+
+    def answer_questions(self) -> None:
+        """From now on a person sits at the terminal."""
+        self._monkeypatch.setattr(question, "at_terminal", lambda: True)
 
     def run(self, *arguments: str, typed: str | None = None) -> Result:
         """Runs `bridge` with these arguments; `typed` is what the person answers. Whatever it raises, the test sees."""
@@ -98,3 +105,18 @@ def count(cloud: Cloud, queue_url: str) -> tuple[int, int]:
     """Visible and hidden messages."""
     counts = cloud.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
     return int(counts["ApproximateNumberOfMessages"]), int(counts["ApproximateNumberOfMessagesNotVisible"])
+
+
+def log(output: str, at: int, lines: Sequence[Any]) -> None:
+    """Puts lines into a log group of the stack."""
+    logs, group = boto3.client("logs"), OUTPUTS[output]
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="stream")
+    logs.put_log_events(
+        logGroupName=group,
+        logStreamName="stream",
+        logEvents=[
+            {"timestamp": at + number, "message": line if isinstance(line, str) else json.dumps(line)}
+            for number, line in enumerate(lines)
+        ],
+    )

@@ -13,7 +13,6 @@ import boto3
 import pytest
 import requests
 
-from bridge_desk import question
 from bridge_desk.account import Account
 from bridge_desk.probe import Clock
 from clevertap_emulator import Emulator
@@ -42,12 +41,13 @@ class Deployed:
 
     endpoint: str
     key: str = ""
+    log_level: str = "INFO"
     status: str = "UPDATE_COMPLETE"
     alarms: list[str] = field(default_factory=list)
     mappings: list[str] = field(default_factory=lambda: ["Enabled"])
 
     def describe_stacks(self, **_: str) -> dict[str, Any]:
-        parameters = {"CleverTapEndpoint": self.endpoint, "KmsKeyArn": self.key}
+        parameters = {"CleverTapEndpoint": self.endpoint, "KmsKeyArn": self.key, "LogLevel": self.log_level}
         shown = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         return {"Stacks": [{"StackStatus": self.status, "Parameters": shown}]}
 
@@ -74,7 +74,6 @@ class Installation(Desk):
         self.url = url
         self.seconds = 1000.0
         self.forwards = True
-        self._monkeypatch = monkeypatch
         self.deployed = Deployed(clevertap.url)
         self.sns, self.cloudwatch = boto3.client("sns"), boto3.client("cloudwatch")
         self._clients: dict[str, object] = {
@@ -83,6 +82,7 @@ class Installation(Desk):
             "cloudwatch": cloud.calls.watch(self.cloudwatch),
             "sns": cloud.calls.watch(self.sns),
             "dynamodb": cloud.dynamodb,
+            "logs": boto3.client("logs"),
             "secretsmanager": cloud.secretsmanager,
             "sqs": cloud.sqs,
             "ssm": cloud.ssm,
@@ -114,10 +114,6 @@ class Installation(Desk):
     def wait(self, seconds: float) -> None:
         self.seconds += seconds
         self.cloud.clock.advance(seconds)
-
-    def answer_questions(self) -> None:
-        """From now on a person sits at the terminal."""
-        self._monkeypatch.setattr(question, "at_terminal", lambda: True)
 
     def set_up(self, app: str = "default", *, sandbox: bool = True, shared_secret: str = SECRET) -> None:
         """Gives an app what it needs."""

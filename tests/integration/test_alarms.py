@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from local_stack.template import Template
 from purchasely_clevertap.clevertap.answer import Refused, Retry, SetupFault
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.message import attributes, carried
@@ -19,7 +20,6 @@ from tests.integration.cloud import DELIVERIES, STAGE, Cloud
 from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
 from tests.integration.metric_format import Point
 from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed
-from tests.template.template import Template
 
 TEMPLATE = Template.load(Stage=STAGE)
 ALARMS: Final[Mapping[str, Alarm]] = {
@@ -182,6 +182,13 @@ def parked(world: World) -> None:
     world.look_at_queues()
 
 
+def parked_and_looked_at(world: World) -> None:
+    parked(world)
+    world.ago(2 * MINUTE)
+    world.cloud.sqs.receive_message(QueueUrl=world.cloud.parked_url, VisibilityTimeout=900)
+    world.look_at_queues()
+
+
 def dead_letter_parked(world: World) -> None:
     world.put(recent(), url=world.cloud.dead_letters_url)
     world.forward_dead_letters()
@@ -293,6 +300,7 @@ type Scenario = Callable[[World], None]
 
 RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("parked", parked),
+    ("parked", parked_and_looked_at),
     ("dead-letters", dead_letter_parked),
     ("dead-letters", dead_letter_waiting),
     ("oldest", nobody_forwards),

@@ -77,6 +77,35 @@ def test_a_stack_may_have_another_name_and_region(cloudformation: Stubber) -> No
     assert "no stack mine in region us-east-1" in one_line(*ANYTHING, "--stack-name", "mine", "--region", "us-east-1")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variable", "meant"),
+    [
+        (["--stage", "prod", "balance"], None, "prod"),
+        (["balance", "--stage", "prod"], None, "prod"),
+        (["--stage", "qa", "balance", "--stage", "prod"], None, "prod"),
+        (["balance"], "prod", "prod"),
+        (["--stage", "prod", "balance"], "qa", "prod"),
+        (["balance", "--stage", "prod"], "qa", "prod"),
+        (["balance"], None, "dev"),
+    ],
+)
+def test_what_names_the_stack_may_stand_before_the_command_or_behind_it_and_prevails_over_the_environment(
+    cloudformation: Stubber, monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str | None, meant: str
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("BRIDGE_STAGE", variable)
+    cloudformation.add_response("describe_stacks", {"Stacks": []}, {"StackName": f"purchasely-clevertap-{meant}"})
+    assert f"no stack purchasely-clevertap-{meant}" in one_line(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--local-folder", "FOLDER", "balance"], ["balance", "--local-folder", "FOLDER"]]
+)
+def test_so_may_what_names_the_local_stack(tmp_path: Path, arguments: list[str]) -> None:
+    named = [str(tmp_path) if each == "FOLDER" else each for each in arguments]
+    assert "the local stack is not running" in one_line(*named)
+
+
 def test_a_stack_of_another_version_is_named_with_what_it_lacks(cloudformation: Stubber) -> None:
     stack = {
         "StackName": "purchasely-clevertap-dev",
@@ -102,7 +131,7 @@ def test_without_credentials_it_says_how_to_get_them(monkeypatch: pytest.MonkeyP
 def test_without_a_region_it_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.delenv("AWS_REGION", raising=False)
-    assert "--region" in one_line(*ANYTHING)
+    assert one_line(*ANYTHING).endswith("region: name --region, or set AWS_REGION\n")
 
 
 def test_a_profile_that_is_not_there_is_named() -> None:

@@ -88,6 +88,13 @@ def test_nothing_received_is_nothing_wrong(desk: Desk) -> None:
     assert balance(desk)["received"] == 0
 
 
+def test_a_balance_of_an_app_that_is_not_known_says_so(desk: Desk) -> None:
+    result = desk.run("balance", "misspelt")
+    assert result.exit_code == 0
+    assert "No webhook of app misspelt is known" in result.stderr
+    assert "adds up" in result.stdout
+
+
 def test_an_event_that_vanished_from_its_queue_is_named(cloud: Cloud, desk: Desk) -> None:
     receive(cloud, event(event_id="e-1"))
     receive(cloud, event(event_id="e-2"), minutes_ago=1)

@@ -138,7 +138,7 @@ def _rolled_back(bridge: Installation) -> None:
         (_without_secret, "default: Purchasely secret", "is not there: webhooks are answered 404"),
         (_with_placeholder, "default: CleverTap secret", "is the placeholder: events wait in the queue"),
         (_with_wrong_settings, "default: settings", "regoin: unknown key"),
-        (_with_wrong_passcode, "default: CleverTap production", "refuses them (401)"),
+        (_with_wrong_passcode, "default: CleverTap production", "refuses the credentials (401)"),
         (_with_a_parked_event, "parked queue", "1 events wait for a person"),
         (_with_a_dead_letter, "dead-letter queue", "1 events that the forwarder died of"),
         (_with_an_old_event, "events queue", "the oldest for 1 h"),

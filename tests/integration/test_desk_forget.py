@@ -82,6 +82,7 @@ def test_nothing_goes_before_the_person_at_the_desk_has_seen_what_and_agreed(
 ) -> None:
     forward(worker, cloud, event(event_id="e-1"))
     before = tables(cloud)
+    desk.answer_questions()
     refused = desk.run("forget", "user-1", typed="n\n")
     assert refused.exit_code == 0
     assert "production, user user-1" in refused.stdout
@@ -91,6 +92,14 @@ def test_nothing_goes_before_the_person_at_the_desk_has_seen_what_and_agreed(
     assert "Removed: 1 states, the person from 1 events, 0 parked events." in agreed.stdout
     assert "point-in-time recovery" in agreed.stdout
     assert "user-1" not in tables(cloud)
+
+
+def test_with_nobody_to_ask_nothing_is_forgotten(cloud: Cloud, desk: Desk, worker: Worker) -> None:
+    forward(worker, cloud, event(event_id="e-1"))
+    before = tables(cloud)
+    result = desk.run("forget", "user-1")
+    assert (result.exit_code, "give --yes" in result.stderr) == (1, True)
+    assert tables(cloud) == before
 
 
 def test_somebody_of_whom_nothing_is_kept_is_said(desk: Desk) -> None:

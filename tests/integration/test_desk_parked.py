@@ -159,6 +159,7 @@ def test_an_event_that_still_fails_is_parked_again_and_can_be_redriven_again(
 
 def test_nothing_moves_before_the_person_has_seen_what_and_agreed(cloud: Cloud, desk: Desk) -> None:
     park(cloud, message(b"no", id="1"))
+    desk.answer_questions()
     refused = desk.run("parked", "redrive", typed="n\n")
     assert refused.exit_code == 0
     assert "e-1" in refused.stdout
@@ -167,6 +168,24 @@ def test_nothing_moves_before_the_person_has_seen_what_and_agreed(cloud: Cloud, 
     assert count(cloud, cloud.events_url) == (0, 0)
     assert "Sent back: 1 event." in desk.run("parked", "redrive", typed="y\n").stdout
     assert count(cloud, cloud.events_url) == (1, 0)
+
+
+@pytest.mark.parametrize("command", [("redrive",), ("parked", "discard", "--all")])
+def test_with_nobody_to_ask_it_says_what_to_do_instead(cloud: Cloud, desk: Desk, command: tuple[str, ...]) -> None:
+    park(cloud, message(b"no", id="1"))
+    result = desk.run(*command)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "bridge: nothing is done: give --yes, as there is no terminal to ask at\n",
+    )
+    assert count(cloud, cloud.parked_url) == (1, 0)
+
+
+@pytest.mark.parametrize("command", [("parked", "list"), ("redrive", "--yes"), ("parked", "discard", "--yes")])
+def test_a_misspelt_reason_is_not_taken_for_one_that_no_event_has(desk: Desk, command: tuple[str, ...]) -> None:
+    result = desk.run(*command, "--reason", "unreadible")
+    assert result.exit_code == 2
+    assert "'unreadable'" in result.stderr
 
 
 def test_a_script_that_does_not_say_yes_only_hears_what_would_happen(cloud: Cloud, desk: Desk) -> None:
@@ -352,6 +371,7 @@ def test_discarding_everything_must_be_said(cloud: Cloud, desk: Desk) -> None:
 
 def test_a_discard_that_is_not_agreed_to_changes_nothing(cloud: Cloud, desk: Desk) -> None:
     park(cloud, message(b"no", id="1"))
+    desk.answer_questions()
     assert desk.run("parked", "discard", "--all", typed="n\n").exit_code == 0
     assert desk.json("parked", "discard", "--all")["done"] is False
     assert cloud.entry("e-1") == {}

@@ -4,13 +4,16 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
+from bridge_desk.moment import iso, readable
 from bridge_desk.sample import renewed, samples
 from purchasely_clevertap.door import Request
 from purchasely_sender import encode, signed
 from tests.integration.cloud import Cloud
+from tests.integration.desk import log
 from tests.integration.installation import ACCOUNTS, SECRET, Installation, installed
 
 MINUTES = 60.0
@@ -123,8 +126,62 @@ def test_nothing_is_retired_without_an_answer(bridge: Installation, new: str) ->
         "accepted": 2,
         "written": False,
         "proofs": [],
+        "former_use": {"known": False, "last_at": None, "words": ANY},
     }
     assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+
+
+@pytest.fixture
+def later(bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """An hour after a new secret was accepted beside the old one; epoch milliseconds."""
+    bridge.run("rotate", "purchasely", "--secret-file", new)
+    moment = time.time_ns() // 1_000_000 + 3_600_000
+    monkeypatch.setattr("bridge_desk.rotate.now_ms", lambda: moment)
+    return moment
+
+
+def accepted(app: str = "default", signed_with: str | None = "former") -> dict[str, str]:
+    """A line of the door's log."""
+    return {"message": "accepted", "app": app} | ({} if signed_with is None else {"signed_with": signed_with})
+
+
+def test_a_secret_that_is_still_in_use_is_retired_by_nobody_unknowingly(bridge: Installation, later: int) -> None:
+    last = later - 60_000
+    log("IngestLogGroup", last - 2, [accepted(), accepted(), accepted(), accepted("other"), accepted(signed_with=None)])
+    use = bridge.json("rotate", "purchasely", "--retire")["former_use"]
+    assert (use["known"], use["last_at"]) == (True, iso(last))
+    bridge.answer_questions()
+    result = bridge.run("rotate", "purchasely", "--retire", typed="n\n")
+    assert result.exit_code == 1
+    assert f"still signed with a former secret, the last at {readable(last)}" in result.stdout
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
+
+
+def test_a_secret_that_nobody_signs_with_any_more_is_known_for_it(bridge: Installation, later: int) -> None:
+    # Other apps have former secrets, too; and what proved this one was signed with it on purpose.
+    log("IngestLogGroup", later - 3_590_000, [accepted()])
+    log("ForwarderLogGroup", later - 60_000, [accepted()])
+    bridge.answer_questions()
+    result = bridge.run("rotate", "purchasely", "--retire", typed="y\n")
+    assert result.exit_code == 0, result.output
+    assert "No webhook of the last 5" in result.stdout
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret"]}
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_a_door_that_logs_too_little_is_no_proof(bridge: Installation, later: int, level: str) -> None:
+    log("IngestLogGroup", later - 60_000, [accepted()])
+    bridge.deployed.log_level = level
+    use = bridge.json("rotate", "purchasely", "--retire")["former_use"]
+    assert (use["known"], use["last_at"]) == (False, None)
+    assert f"LogLevel={level}" in use["words"]
+
+
+def test_a_log_that_can_not_be_read_is_no_proof(bridge: Installation, later: int) -> None:
+    assert later
+    use = bridge.json("rotate", "purchasely", "--retire", "--yes")["former_use"]
+    assert (use["known"], "ResourceNotFoundException" in use["words"]) == (False, True)
+    assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret"]}
 
 
 def test_the_only_secret_is_not_retired(bridge: Installation) -> None:
@@ -186,7 +243,7 @@ def test_the_passcode_for_test_purchases_is_another_one(passcode: str, bridge: I
 def test_a_passcode_that_clevertap_refuses_is_not_written(bridge: Installation, new: str) -> None:
     result = bridge.run("rotate", "clevertap", "--passcode-file", new)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert "refuses them (401)" in result.stderr
+    assert "refuses the credentials (401)" in result.stderr
     assert "new-secret" not in result.output
     assert bridge.secret("clevertap")["production"]["passcode"] == "passcode-1"
 

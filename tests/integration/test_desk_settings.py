@@ -138,7 +138,7 @@ def test_a_region_in_which_clevertap_refuses_the_credentials_is_not_written(brid
     file.write_text('{"region": "in1"}')
     result = bridge.run("settings", "put", str(file), "--yes")
     assert result.exit_code == 1
-    assert "production project PROJECT-1 in region in1: CleverTap refuses them (401)" in result.stderr
+    assert "production project PROJECT-1 in region in1: CleverTap refuses the credentials (401)" in result.stderr
     assert "mistyped" not in result.output
     assert bridge.settings() == '{"region": "eu1"}'
     # In the region where it was, nothing new has to be proven.

@@ -87,7 +87,7 @@ def test_credentials_that_clevertap_refuses_are_not_written(
     result = bridge.run("setup", *options)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert "CleverTap refuses them (401)" in result.stderr
+    assert "CleverTap refuses the credentials (401)" in result.stderr
     assert "mistyped" not in result.output
     assert {name: bridge.secret(name) for name in PLACEHOLDERS} == PLACEHOLDERS
     assert bridge.settings() == "{}"

@@ -59,8 +59,14 @@ def test_the_last_hours_are_told_by_app(cloud: Cloud, desk: Desk, worker: Worker
 
 def test_only_the_named_app_is_told_of(cloud: Cloud, desk: Desk, worker: Worker) -> None:
     forward(worker, cloud)
-    assert desk.json("status", "second")["apps"] == []
-    assert len(desk.json("status", "default")["apps"]) == 1
+    for app, received in (("second", 0), ("default", 1)):
+        assert [(each["app"], each["received"]) for each in desk.json("status", app)["apps"]] == [(app, received)]
+
+
+def test_an_app_of_which_nothing_came_is_told_of_all_the_same(desk: Desk) -> None:
+    (told,) = desk.json("status", "quiet")["apps"]
+    assert (told["app"], told["received"], told["error_rate"]) == ("quiet", 0, None)
+    assert "App quiet, the last 24 hours" in desk.run("status", "quiet").stdout
 
 
 def test_the_door_s_answers_are_those_that_the_gateway_counts(desk: Desk) -> None:

@@ -1,10 +1,5 @@
 """`bridge trace`: the whole story of an event, and of a subscriber."""
 
-import json
-from collections.abc import Sequence
-from typing import Any
-
-import boto3
 import pytest
 
 from bridge_desk.moment import iso, now_ms
@@ -12,7 +7,7 @@ from purchasely_clevertap.clevertap.answer import Refused, Retry
 from purchasely_clevertap.pseudonym import pseudonym
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import Clock, Cloud, Worker
-from tests.integration.desk import OUTPUTS, Desk
+from tests.integration.desk import Desk, log
 from tests.integration.function import USER_KEY
 from tests.integration.webhook import event, message, transaction
 
@@ -30,21 +25,6 @@ def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
 @pytest.fixture
 def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
     return cloud.worker(clevertap)
-
-
-def log(output: str, at: int, lines: Sequence[Any]) -> None:
-    """Puts lines into a log group of the stack."""
-    logs, group = boto3.client("logs"), OUTPUTS[output]
-    logs.create_log_group(logGroupName=group)
-    logs.create_log_stream(logGroupName=group, logStreamName="stream")
-    logs.put_log_events(
-        logGroupName=group,
-        logStreamName="stream",
-        logEvents=[
-            {"timestamp": at + number, "message": line if isinstance(line, str) else json.dumps(line)}
-            for number, line in enumerate(lines)
-        ],
-    )
 
 
 # An event

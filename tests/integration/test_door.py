@@ -386,7 +386,80 @@ def test_a_secret_once_read_serves_while_secrets_manager_is_down(cloud: Cloud, d
     for _ in range(10):
         cloud.clock.advance(600)
         assert status(door, request()) == 200
+        assert status(door, request(secret="guess")) == 503
+
+
+@pytest.mark.parametrize("fault", ["ThrottlingException", "InternalServiceError", unreachable()])
+def test_a_new_secret_that_can_not_be_read_yet_is_not_called_a_wrong_signature(
+    cloud: Cloud, door: Door, fault: str
+) -> None:
+    assert status(door, request()) == 200
+    cloud.put_secret("purchasely", {"shared_secrets": ["new", SECRET]})
+    cloud.clock.advance(15)
+    cloud.calls.next("GetSecretValue", fault)
+    for _ in range(9):
+        answer = door.receive(request(secret="new"), now=NOW)
+        assert isinstance(answer, Refused)
+        assert (answer.reason, answer.status) == (Fault.SECRET_UNAVAILABLE, 503)
+        assert status(door, request()) == 200
+        cloud.clock.advance(1)
+    assert reads(cloud) == 2
+    cloud.clock.advance(1)
+    assert status(door, request(secret="new")) == 200
+
+
+def test_a_slow_read_that_began_before_the_new_secret_was_written_does_not_have_it_refused_later(
+    cloud: Cloud, door: Door
+) -> None:
+    # The wait of `bridge rotate` counts from the writing, so the door's has to count from before it.
+    cloud.calls.next("GetSecretValue", lambda: cloud.clock.advance(6))
+    assert status(door, request()) == 200
+    cloud.put_secret("purchasely", {"shared_secrets": ["new", SECRET]})
+    cloud.clock.advance(4)
+    assert status(door, request(secret="new")) == 200
+
+
+def test_somebody_who_has_the_secret_read_all_the_time_does_not_have_the_new_one_refused_for_longer_than_10_seconds(
+    cloud: Cloud, door: Door
+) -> None:
+    for second in range(45):
+        if second == 21:
+            cloud.put_secret("purchasely", {"shared_secrets": ["new", SECRET]})
         assert status(door, request(secret="guess")) == 401
+        assert status(door, request()) == 200
+        if second >= 31:
+            assert status(door, request(secret="new")) == 200
+        cloud.clock.advance(1)
+    assert reads(cloud) == 5
+
+
+@pytest.mark.parametrize(
+    ("becomes", "reason", "answered"),
+    [
+        ({"shared_secrets": ["REPLACE_ME"]}, Fault.SECRET_IS_PLACEHOLDER, 503),
+        ("no json", Fault.SECRET_UNAVAILABLE, 503),
+        ({"shared_secrets": "new"}, Fault.SECRET_UNAVAILABLE, 503),
+        (None, Fault.UNKNOWN_APP, 404),
+    ],
+)
+def test_a_signature_is_not_called_wrong_by_a_secret_that_is_no_longer_there(
+    cloud: Cloud, door: Door, becomes: object, reason: Fault, answered: int
+) -> None:
+    assert status(door, request()) == 200
+    if becomes is None:
+        cloud.delete_secret("purchasely")
+    else:
+        cloud.put_secret("purchasely", becomes)
+    cloud.clock.advance(10)
+    answer = door.receive(request(secret="new"), now=NOW)
+    assert isinstance(answer, Refused)
+    assert (answer.reason, answer.status) == (reason, answered)
+
+
+def test_the_door_tells_which_webhooks_a_former_secret_has_signed(cloud: Cloud, door: Door) -> None:
+    cloud.put_secret("purchasely", {"shared_secrets": ["current", "previous", "the-one-before"]})
+    answers = [door.receive(request(secret=secret), now=NOW) for secret in ("current", "previous", "the-one-before")]
+    assert [isinstance(answer, Taken) and answer.former_secret for answer in answers] == [False, True, True]
 
 
 def test_each_app_has_secrets_of_its_own(cloud: Cloud, door: Door) -> None:

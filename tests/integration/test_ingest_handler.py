@@ -67,6 +67,16 @@ def test_an_accepted_webhook_is_a_line_and_a_count(cloud: Cloud, start: Start) -
     assert metrics.dimensions == {frozenset({("stage", "test"), ("service", "ingest")})}
 
 
+def test_a_webhook_that_a_former_secret_has_signed_says_so_in_its_line(cloud: Cloud, start: Start) -> None:
+    cloud.put_secret("purchasely", {"shared_secrets": ["current-one", SECRET]})
+    ingest = start()
+    ingest(webhook())
+    ingest(webhook(secret="current-one"))
+    lines, _ = ingest.told()
+    assert [line.get("signed_with") for line in lines] == ["former", None]
+    assert SECRET not in json.dumps(lines)
+
+
 def test_a_note_that_fails_does_not_change_the_200(cloud: Cloud, start: Start) -> None:
     cloud.dynamodb.delete_table(TableName=DELIVERIES)
     ingest = start()

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pytest
 
+from local_stack.template import Template
 from purchasely_clevertap.clevertap.answer import Refused, SetupFault
 from purchasely_clevertap.pseudonym import pseudonym
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import Cloud
 from tests.integration.function import USER_KEY, Function, queue_event, received
 from tests.integration.webhook import encoded, event, gateway_event, signed
-from tests.template.template import Template
 
 type Line = Mapping[str, Any]
 

@@ -84,11 +84,32 @@ def test_what_was_read_goes_on_serving_while_secrets_manager_fails_which_is_aske
     cloud.clock.advance(300)
     for _ in range(30):
         assert secrets.get("default") == {"value": 1}
-        assert secrets.get("default", reread=True) == {"value": 1}
+        assert isinstance(secrets.get("default", reread=True), Unusable)
         cloud.clock.advance(1)
     assert reads(cloud) == 1 + 3
     cloud.calls.mend()
     assert secrets.get("default") == {"value": 2}
+
+
+def test_a_reread_that_fails_leaves_what_is_kept_in_force_for_all_who_need_nothing_newer(
+    cloud: Cloud, secrets: Secrets
+) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.clock.advance(10)
+    cloud.calls.next("GetSecretValue", "ThrottlingException")
+    assert isinstance(secrets.get("default", reread=True), Unusable)
+    assert secrets.get("default") == {"value": 1}
+    assert reads(cloud) == 2
+
+
+def test_a_read_is_as_old_as_its_beginning(cloud: Cloud, secrets: Secrets) -> None:
+    cloud.calls.next("GetSecretValue", lambda: cloud.clock.advance(6))
+    assert secrets.get("default") == {"value": 1}
+    cloud.put_secret("thing", {"value": 2})
+    cloud.clock.advance(3.9)
+    assert secrets.get("default", reread=True) == {"value": 1}
+    cloud.clock.advance(0.1)
+    assert secrets.get("default", reread=True) == {"value": 2}
 
 
 def test_a_secret_that_becomes_rubbish_leaves_the_last_good_one_in_force(cloud: Cloud, secrets: Secrets) -> None:
@@ -139,3 +160,12 @@ def test_a_guesser_of_app_names_does_not_fill_the_memory_and_known_apps_are_serv
     assert reads(cloud) == 1002  # forgotten with all the others when there were too many
     cloud.calls.mend()
     assert secrets.get("default") == {"value": 1}
+
+
+def test_a_guesser_of_app_names_does_not_fill_the_memory_with_failures(cloud: Cloud, secrets: Secrets) -> None:
+    cloud.calls.always("GetSecretValue", "ThrottlingException")
+    for number in range(1001):
+        assert isinstance(secrets.get(f"guess-{number}"), Unusable)
+    assert reads(cloud) == 1001
+    assert isinstance(secrets.get("guess-0"), Unusable)
+    assert reads(cloud) == 1002

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 
 from local_stack import sam
+from local_stack.template import Template
 from purchasely_clevertap.message import body_of
 from purchasely_sender.samples import SAMPLE_SECRET
-from tests.template.template import Template
 
 STAGE = "runtime"
 DEAD_LETTERS = "arn:aws:sqs:eu-west-1:123456789012:purchasely-clevertap-dev-DeadLetterQueue"

@@ -12,9 +12,9 @@ import pytest
 from clevertap_emulator import Emulator
 from local_stack import sam
 from local_stack.background import free_port
+from local_stack.lambda_function import EMULATOR, RUNTIME, LambdaFunction, Package, running
 from local_stack.stack import start_aws
 from tests.runtime.account import ACCOUNTS, Account
-from tests.runtime.lambda_function import EMULATOR, RUNTIME, LambdaFunction, Package, running
 
 type Starting = Callable[..., AbstractContextManager[LambdaFunction]]
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from clevertap_emulator import Emulator, Status
+from local_stack.lambda_function import LambdaFunction
 from purchasely_clevertap.message import body_of
 from tests.runtime.account import PRODUCTION, SANDBOX, SECOND, Account
 from tests.runtime.conftest import Starting
-from tests.runtime.lambda_function import LambdaFunction
 
 type Batch = dict[str, list[dict[str, Any]]]
 

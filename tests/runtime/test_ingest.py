@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from local_stack.background import free_port
+from local_stack.lambda_function import LambdaFunction
 from purchasely_clevertap.purchasely.event_id import event_id
 from purchasely_sender import SPECIALS, Webhook, signed
 from purchasely_sender.samples import SAMPLE_SECRET
 from tests.runtime.account import Account, silent
 from tests.runtime.conftest import Starting
-from tests.runtime.lambda_function import LambdaFunction
 
 type Request = dict[str, Any]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.lambda_function import RUNTIME, Package, running
 from tests.runtime.account import Account
-from tests.runtime.lambda_function import RUNTIME, Package, running
 
 HANDLERS = Path(__file__).parent / "handlers"
 FUNCTIONS = ("IngestFunction", "ForwarderFunction")

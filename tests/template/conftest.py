@@ -1,6 +1,6 @@
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 
 @pytest.fixture(scope="session")

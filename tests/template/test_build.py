@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.template import ROOT
+from local_stack.sam import ROOT
 
 LAYER_REQUIREMENTS = ROOT / "layers" / "bridge" / "requirements.txt"
 TOOLS = sorted((ROOT / "tools" / "requirements").glob("*.txt"))

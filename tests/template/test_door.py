@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 SENDER_TIMEOUT_SECONDS = 10  # Purchasely's read timeout
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0fd9e1c2-95a8-4c1f-8de9-0242ac120002"
 QUEUES = ("EventsQueue", "DeadLetterQueue", "ParkedQueue")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 CLEVERTAP_CONCURRENCY = 15  # requests at once of an account
 

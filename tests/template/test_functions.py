@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.template.template import PSEUDO, ROOT, Template
+from local_stack.sam import ROOT
+from local_stack.template import PSEUDO, Template
 
 FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 KEYS = {"DeliveriesTable": "event", "SubscribersTable": "subscriber"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 FOURTEEN_DAYS = 14 * 24 * 3600  # the most SQS has
 QUEUES = ["EventsQueue", "DeadLetterQueue", "ParkedQueue"]

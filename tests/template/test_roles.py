@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 HERE = "eu-west-1:123456789012"
 SECRET = f"arn:aws:secretsmanager:{HERE}:secret:purchasely-clevertap/dev"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.template import Template
+from local_stack.template import Template
 
 FUNCTIONS = ("IngestFunction", "ForwarderFunction")
 GRADUAL = [name for name in Template.load().document["Parameters"]["Rollout"]["AllowedValues"] if name != "AtOnce"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_stack import sam
-from tests.template.template import ROOT
+from local_stack.sam import ROOT
 
 CHECKOV = sam.VENV / "scan" / "bin" / "checkov"
 TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")

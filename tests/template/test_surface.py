@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.template import ROOT, Template
+from local_stack.sam import ROOT
+from local_stack.template import Template
 
 DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard"
 

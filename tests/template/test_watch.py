@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from local_stack.template import Template
 from purchasely_clevertap.metric import NAMESPACE, Metric
 from tests.template.aws_metrics import is_published
-from tests.template.template import Template
 
 LOGS = {
     "AccessLog": "/aws/vendedlogs/purchasely-clevertap/dev/door",
@@ -133,7 +133,7 @@ def test_what_cannot_be_emulated_is_there_in_every_real_account(template: Templa
 
     emulated = Template.load(**EMULATED)
 
-    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm"}
+    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm", "ParkedAlarm"}
     assert several(emulated) == set()
     assert set(emulated.of_type(ALARM)) == set(template.of_type(ALARM)) - several(template)
     assert template.of_type("AWS::Logs::QueryDefinition")

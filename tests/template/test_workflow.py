@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.template.template import ROOT
+from local_stack.sam import ROOT
 
 TEXT = (ROOT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8")
 WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)

@@ -14,7 +14,7 @@ from bridge_desk.deployment import Deployment
 from bridge_desk.finding import MOST_SANE, OLDEST_SANE_MS, Alarm, Finding
 from bridge_desk.queues import Count, Queues
 from bridge_desk.secret_document import Document
-from purchasely_clevertap.clevertap.answer import Accepted, SetupFault
+from purchasely_clevertap.clevertap.answer import Accepted, Receipt, Retry, SetupFault, Unanswered
 from purchasely_clevertap.clevertap.region import Region
 from purchasely_clevertap.mapping import Account as Project
 from purchasely_clevertap.secret import Absent, Unusable
@@ -117,7 +117,14 @@ def test_a_project_that_clevertap_accepts_or_not() -> None:
     wrong = finding.of_project("app", Project.SANDBOX, "TEST-2", Region.US1, SetupFault(401, ""))
     assert good == Finding("app: CleverTap production", True, "accepts project PROJECT-1 in region in1")
     assert (wrong.good, wrong.todo) == (False, "bridge setup app")
-    assert "refuses them (401)" in wrong.found
+    assert "refuses the credentials (401)" in wrong.found
+
+
+@pytest.mark.parametrize("receipt", [Retry("server_error", 503), Retry("throttled", 429), Unanswered("timeout")])
+def test_a_clevertap_that_does_not_answer_is_no_reason_to_set_the_app_up_anew(receipt: Receipt) -> None:
+    found = finding.of_project("app", Project.PRODUCTION, "PROJECT-1", Region.IN1, receipt)
+    assert found.good is False
+    assert "bridge status" in (found.todo or "")
 
 
 def test_test_purchases_without_a_project_are_mentioned_only_if_they_are_skipped_for_it() -> None:

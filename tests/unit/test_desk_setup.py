@@ -284,7 +284,7 @@ def test_credentials_that_no_region_accepts_are_refused_without_being_shown() ->
     ("receipt", "said"),
     [
         (SetupFault(0, "no request"), "no request can be made"),
-        (SetupFault(403, ""), "refuses them \\(403\\)"),
+        (SetupFault(403, ""), "refuses the credentials \\(403\\)"),
         (Refused(513, "restricted"), "refuses the test record \\(513\\)"),
         (Retry("connect"), "cannot be reached"),
         (Retry("throttled", 429), "429"),

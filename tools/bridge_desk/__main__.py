@@ -3,7 +3,7 @@
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .account import in_words
+from .account import in_words, stack_options
 from .balance import command as balance
 from .check import command as check
 from .fault import Fault
@@ -53,12 +53,13 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="purchasely-clevertap")
-def bridge() -> None:
+@stack_options(from_environment=True)
+def bridge(**_stack: object) -> None:
     """The desk of the people who run the bridge from Purchasely to CleverTap.
 
     Every command works on the stack purchasely-clevertap-dev of the AWS account that you are signed in to; --stage,
-    --stack-name, --region and --profile name another one, --local the stack of `make up` on this machine
-    (BRIDGE_STAGE, BRIDGE_STACK_NAME and BRIDGE_LOCAL=1 do the same for a whole session).
+    --stack-name, --region and --profile name another one, --local the stack of `make up` on this machine. They stand
+    before the command or behind it; BRIDGE_STAGE, BRIDGE_STACK_NAME and BRIDGE_LOCAL=1 do the same for a session.
 
     With --json a command writes one JSON document for scripts. The exit code is 0 when all is well, 1 when
     something is wrong, 2 when the command line is.

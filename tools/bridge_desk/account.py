@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, cast, overload
 
 import boto3
 import click
@@ -132,8 +132,44 @@ def in_words(error: ClientError | BotoCoreError) -> str:
         "NoCredentialsError": "sign in to AWS, or name --profile, or use --local",
         "NoRegionError": "name --region, or set AWS_REGION",
     }.get(type(error).__name__)
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).removesuffix(".")
     return f"{text}: {what_to_do}" if what_to_do else text
+
+
+def stack_options[Result](*, from_environment: bool) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """The options that name a stack. They can stand before a command and behind it, and the latter prevail; only those
+    before it are looked for in the environment, lest that prevail over what was typed."""
+
+    def named(variable: str) -> str | None:
+        return variable if from_environment else None
+
+    options = (
+        click.option("--stage", envvar=named("BRIDGE_STAGE"), help="The stack's stage.  [default: dev]"),
+        click.option(
+            "--stack-name",
+            envvar=named("BRIDGE_STACK_NAME"),
+            help="Its name, if it is not purchasely-clevertap-STAGE.",
+        ),
+        click.option("--region", help="Its AWS region, if not that of the profile."),
+        click.option("--profile", help="The AWS profile to sign in with."),
+        click.option(
+            "--local", is_flag=True, envvar=named("BRIDGE_LOCAL"), help="The local stack of `make up` instead."
+        ),
+        click.option(
+            "--local-folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar=named("BRIDGE_LOCAL_FOLDER"),
+            hidden=True,
+            help="A local stack of another folder instead.",
+        ),
+    )
+
+    def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_options
 
 
 def on_account[**Parameters, Result](
@@ -144,40 +180,32 @@ def on_account[**Parameters, Result](
     Written below `@click.command()`. Nothing is asked of AWS before the command asks its Account.
     """
 
-    @click.option("--stage", default="dev", show_default=True, envvar="BRIDGE_STAGE", help="The stack's stage.")
-    @click.option(
-        "--stack-name",
-        envvar="BRIDGE_STACK_NAME",
-        help="Its name, if it is not purchasely-clevertap-STAGE.",
-    )
-    @click.option("--region", help="Its AWS region, if not that of the profile.")
-    @click.option("--profile", help="The AWS profile to sign in with.")
-    @click.option("--local", is_flag=True, envvar="BRIDGE_LOCAL", help="The local stack of `make up` instead.")
-    @click.option(
-        "--local-folder",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="BRIDGE_LOCAL_FOLDER",
-        hidden=True,
-        help="A local stack of another folder instead.",
-    )
     @wraps(command)
-    def with_account(
-        *arguments: Any,
-        stage: str,
-        stack_name: str | None,
-        region: str | None,
-        profile: str | None,
-        local: bool,
-        local_folder: Path | None,
-        **named: Any,
-    ) -> Result:
-        if local or local_folder:
-            account = _local(local_folder)
-        else:
-            account = Account(stage, stack_name or f"purchasely-clevertap-{stage}", region, profile)
+    def with_account(*arguments: Any, **named: Any) -> Result:
+        before = click.get_current_context().find_root().params
+        behind = {option: named.pop(option) for option in _STACK}
+        account = _account(**{option: behind[option] or before.get(option) for option in _STACK})
         return cast("Callable[..., Result]", command)(account, *arguments, **named)
 
-    return cast("Callable[Parameters, Result]", with_account)
+    return stack_options(from_environment=False)(with_account)
+
+
+_STACK: Final = ("stage", "stack_name", "region", "profile", "local", "local_folder")
+
+
+def _account(
+    *,
+    stage: str | None,
+    stack_name: str | None,
+    region: str | None,
+    profile: str | None,
+    local: bool | None,
+    local_folder: Path | None,
+) -> Account:
+    if local or local_folder:
+        return _local(local_folder)
+    stage = stage or "dev"
+    return Account(stage, stack_name or f"purchasely-clevertap-{stage}", region, profile)
 
 
 def _local(folder: Path | None) -> Account:

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from .account import Account, on_account
+from .configuration import any_app_argument
 from .deliveries import Delivery, EventKey, all_deliveries, deliveries
 from .moment import now_ms
 from .output import json_option, plain, remark, show, table, working
@@ -150,7 +151,7 @@ def balances(
 
 
 @click.command("balance")
-@click.argument("app", required=False)
+@any_app_argument
 @click.option(
     "--after",
     "after_minutes",
@@ -173,6 +174,8 @@ def command(account: Account, app: str | None, after_minutes: int, as_json: bool
     with working("Reading the deliveries …"):
         queues, found = _drawn(account, after_minutes * 60_000)
     if app is not None:
+        if app not in found:
+            remark(f"No webhook of app {app} is known. `bridge check {app}` tells whether it is set up.")
         found = {app: found.get(app, Balance(app))}
     adds_up = all(each.adds_up for each in found.values())
     document = {

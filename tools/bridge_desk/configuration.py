@@ -76,6 +76,11 @@ class Configuration:
             raise Fault(found.detail)
         return {} if isinstance(found, Absent) else found
 
+    def written_at(self, name: str) -> int:
+        """When what the secret holds was written, in epoch milliseconds. Raises ClientError."""
+        found = self._account.client("secretsmanager").get_secret_value(SecretId=self.secret_name(name))
+        return int(found["CreatedDate"].timestamp() * 1000)
+
     def put_secret(self, name: str, document: Document) -> None:
         """Writes the secret; makes it if the app is a new one, encrypted with the stack's own key if it has one."""
         client = self._account.client("secretsmanager")

@@ -25,8 +25,8 @@ def problem(receipt: Receipt) -> str | None:
             return f"no request can be made of these credentials: {message}"
         case SetupFault(status):
             return (
-                f"CleverTap refuses them ({status}): project id, passcode and region do not fit together; they stand "
-                "in its dashboard under Settings > Project"
+                f"CleverTap refuses the credentials ({status}): project id, passcode and region do not fit together; "
+                "they stand in its dashboard under Settings > Project"
             )
         case Refused(code, message):
             return f"CleverTap refuses the test record ({code}): {message}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from purchasely_clevertap.clevertap.answer import Receipt
+from purchasely_clevertap.clevertap.answer import Receipt, SetupFault
 from purchasely_clevertap.clevertap.region import Region
 from purchasely_clevertap.mapping import Account as Project
 from purchasely_clevertap.secret import PLACEHOLDER, Absent, Unusable
@@ -127,7 +127,12 @@ def of_project(app: str, project: Project, project_id: str, region: Region, rece
     wrong = problem(receipt)
     if wrong is None:
         return Finding(subject, True, f"accepts project {project_id} in region {region}")
-    return Finding(subject, False, f"project {project_id} in region {region}: {wrong}", f"bridge setup {app}")
+    todo = (
+        f"bridge setup {app}"
+        if isinstance(receipt, SetupFault)
+        else "bridge status shows whether events wait for it; they are tried again by themselves"
+    )
+    return Finding(subject, False, f"project {project_id} in region {region}: {wrong}", todo)
 
 
 def of_no_sandbox(app: str, settings: Settings) -> Finding | None:

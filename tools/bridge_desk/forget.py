@@ -17,6 +17,7 @@ from .discarding import discard, memory_of
 from .moment import now_ms, readable
 from .output import console, json_option, plain, remark, table, working, write_json
 from .parked_messages import Choice, ParkedEvent, held
+from .question import agreed
 from .subscribers import Remembered, keys_of, person, remembered
 
 _ABOUT: Final = ("user_id", "anonymous_user_id", "clevertap_id")
@@ -159,7 +160,8 @@ def _agreed(kept: Kept, user_id: str, app: str, *, yes: bool, as_json: bool) -> 
         about = f"{event.newest.event_id}, {event.newest.reason}, since {readable(event.newest.parked_at)}"
         listed.add_row(plain("parked event"), plain(about))
     to.print(listed)
-    return yes or click.confirm(f"Forget {user_id} for good?", err=True)
+    otherwise = "nothing is forgotten: give --yes, as there is no terminal to ask at"
+    return agreed(f"Forget {user_id} for good?", yes=yes, otherwise=otherwise)
 
 
 def _report(to: Console, kept: Kept) -> None:

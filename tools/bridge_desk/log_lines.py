@@ -1,4 +1,4 @@
-"""The log lines of one event, from both functions."""
+"""Log lines: those of one event, from both functions, and those that tell of a former secret."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -39,6 +39,14 @@ def lines_of(
     if messages:
         found += _matching(logs, account.output("IngestLogGroup"), "ingest", "message_id", sorted(messages), span)
     return sorted((line for line in found if line.facts.get("app") == app), key=lambda line: line.at)
+
+
+def last_with_former_secret(account: Account, app: str, *, since: int) -> int | None:
+    """When the door has last taken a webhook of `app` that was signed with a former secret; None if never since
+    `since`. Both are epoch milliseconds. Raises ClientError."""
+    group = account.output("IngestLogGroup")
+    lines = _matching(account.client("logs"), group, "ingest", "signed_with", ["former"], (since, None))
+    return max((line.at for line in lines if line.facts.get("app") == app and line.at >= since), default=None)
 
 
 def _matching(

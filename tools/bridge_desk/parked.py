@@ -10,6 +10,8 @@ from typing import Any, Final, NoReturn
 import click
 from rich.console import Console
 
+from purchasely_clevertap.fate import ParkReason
+
 from .account import Account, on_account
 from .deliveries import EventKey
 from .discarding import discard, memory_of, parked_without_message
@@ -17,6 +19,7 @@ from .fault import Fault
 from .moment import Moment, iso, now_ms, readable
 from .output import console, json_option, plain, remark, show, table, working, write_json
 from .parked_messages import Choice, Held, ParkedEvent, ParkedMessage, held
+from .question import agreed
 
 _LISTED: Final = 50
 _PREVIEWED: Final = 10
@@ -32,7 +35,12 @@ def _choosing[Result](command_: Callable[..., Result]) -> Callable[..., Result]:
     """Gives a command the options that choose among parked events, and what they choose as its parameter `choice`."""
 
     @click.option("--app", help="Only those of this app.")
-    @click.option("--reason", help="Only those parked for this reason, such as refused_by_clevertap.")
+    @click.option(
+        "--reason",
+        type=click.Choice([reason.value for reason in ParkReason]),
+        metavar="REASON",
+        help="Only those parked for this reason, such as refused_by_clevertap.",
+    )
     @click.option("--event-name", help="Only those of this name, such as SUBSCRIPTION_RENEWED.")
     @click.option("--since", type=Moment(), help="Only those parked since: 2026-11-21, 2026-11-21T10:00 (UTC), 2h, 3d.")
     @click.option("--until", type=Moment(), help="Only those parked before.")
@@ -223,10 +231,11 @@ def _agreed(
     if as_json:
         return yes
     if not events and not more:
-        click.echo(f"No parked event is meant{_elsewhere(messages.elsewhere)}.")
+        click.echo(f"No parked event is chosen{_elsewhere(messages.elsewhere)}.")
         return False
     _preview(console(), events, more)
-    return yes or click.confirm(question.format(_events(len(events) + more)), err=True)
+    asked = question.format(_events(len(events) + more))
+    return agreed(asked, yes=yes, otherwise="nothing is done: give --yes, as there is no terminal to ask at")
 
 
 def _preview(to: Console, events: Sequence[ParkedEvent], more: int) -> None:

@@ -1,5 +1,6 @@
 """`bridge rotate`: replaces a secret with no webhook refused and no event lost in between."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,10 +14,11 @@ from .configuration import Configuration, app_argument
 from .deployment import deployment
 from .dry_run import new_client
 from .fault import Fault
+from .moment import iso, now_ms
 from .output import console, json_option, plain, write_json
 from .probe import Clock
 from .question import agreed, ask_secret, secret_option
-from .rotation import Proof, prove_shared_secrets, with_passcode
+from .rotation import Proof, former_use, prove_shared_secrets, with_passcode
 from .secret_document import Document, account_keys, shared_secrets, with_current_only, with_shared_secret
 
 
@@ -40,7 +42,7 @@ def rotate_purchasely(
     \b
     1. bridge rotate purchasely            accepts the new secret beside the old one, and proves both
     2. change it in Purchasely's console   webhooks are accepted, whichever of them they are signed with
-    3. bridge rotate purchasely --retire   accepts the new one only
+    3. bridge rotate purchasely --retire   tells whether the old one is still in use; accepts the new one only
 
     For up to 20 days Purchasely repeats what was not acknowledged, and may do so under its first signature: retire the
     old secret after three weeks, or at once if somebody else has it. With --json nothing is retired without --yes.
@@ -83,9 +85,14 @@ def _retire(account: Account, configuration: Configuration, document: Document, 
     former = len(shared_secrets(document)) - 1
     if not former:
         raise Fault("only one secret is accepted: there is none to retire")
+    use = former_use(account, configuration, now_ms=now_ms())
+    told = {"former_use": {"known": use.known, "last_at": iso(use.at), "words": use.words}}
     if as_json and not yes:
-        write_json({"app": configuration.app, "accepted": former + 1, "written": False, "proofs": []})
+        write_json({"app": configuration.app, "accepted": former + 1, "written": False, "proofs": []} | told)
         return
+    if not as_json:
+        unused = use.known and use.at is None
+        console().print(plain("✓", "green") if unused else plain("!", "yellow"), plain(use.words), soft_wrap=True)
     what = f"{former} former secret{'s' if former > 1 else ''}"
     if not agreed(
         f"Retire {what}? What Purchasely still signs with one of them will be refused, which silences its users.",
@@ -95,13 +102,19 @@ def _retire(account: Account, configuration: Configuration, document: Document, 
         raise Fault("nothing is retired")
     configuration.put_secret("purchasely", current)
     proofs = prove_shared_secrets(account, configuration, current, clock=Clock())
-    _show(configuration, current, proofs, as_json=as_json, written=True)
+    _show(configuration, current, proofs, as_json=as_json, written=True, more=told)
     if not as_json:
         console().print("A door may accept a former secret for five minutes more.")
 
 
 def _show(
-    configuration: Configuration, document: Document, proofs: list[Proof] | None, *, as_json: bool, written: bool
+    configuration: Configuration,
+    document: Document,
+    proofs: list[Proof] | None,
+    *,
+    as_json: bool,
+    written: bool,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Tells what is accepted now and how that was proven. Ends the command when a proof failed."""
     accepted = len(shared_secrets(document))
@@ -112,6 +125,7 @@ def _show(
                 "accepted": accepted,
                 "written": written,
                 "proofs": None if proofs is None else [asdict(proof) for proof in proofs],
+                **(more or {}),
             }
         )
     else:

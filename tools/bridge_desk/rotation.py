@@ -3,24 +3,43 @@
 from dataclasses import dataclass
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.mapping import Account as Project
 from purchasely_clevertap.settings import Settings
 
-from .account import Account
+from .account import Account, in_words
 from .app_setup import region_by
 from .configuration import Configuration
-from .deployment import Deployment
+from .deployment import Deployment, deployment
 from .dry_run import problem
 from .fault import Fault
+from .log_lines import last_with_former_secret
+from .moment import readable, span
 from .output import working
 from .probe import Clock, Send, harmless, pass_door, refusal
 from .secret_document import Document, account_keys, shared_secrets, with_account
 
-ALL_DOORS_SECONDS: Final = 11.0
-"""After so long every door takes a new shared secret: upon a wrong signature it reads the secret anew, but not more
-often than every ten seconds (`purchasely_clevertap.secret`)."""
+ALL_DOORS_SECONDS: Final = 15.0
+"""After so long every door takes a new shared secret: a signature is wrong only by what the door began to read in the
+last ten seconds (`purchasely_clevertap.secret`); five more until Secrets Manager hands out everywhere what was written.
+"""
+
+# A door may hold what it has read for five minutes, and so not know until then that a secret has become a former one.
+_ALL_KNOW_MS: Final = 5 * 60_000
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class FormerUse:
+    """Whether webhooks are still signed with a former secret, in `words`; `at` is when the door took the last one, in
+    epoch milliseconds. `known` is false when nobody can tell."""
+
+    words: str
+    at: int | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,28 @@ def prove_shared_secrets(
             answer = pass_door(url, probe.body, secret, clock=clock, send=send)
         proofs.append(Proof(position, answer.status, None if answer.acknowledged else refusal(answer)))
     return proofs
+
+
+def former_use(account: Account, configuration: Configuration, *, now_ms: int) -> FormerUse:
+    """What the door's log of the last day tells of the former secrets."""
+    written_at = configuration.written_at("purchasely")
+    since = max(written_at + _ALL_KNOW_MS, now_ms - _DAY_MS)
+    if now_ms <= since:
+        return _unknown(f"the current one was written {span(now_ms - written_at)} ago, and doors know it after 5 min")
+    if (level := deployment(account).parameters.get("LogLevel", "INFO")) not in ("DEBUG", "INFO"):
+        return _unknown(f"with the parameter LogLevel={level} the door does not log it")
+    try:
+        with working("The door's log is searched …"):
+            at = last_with_former_secret(account, configuration.app, since=since)
+    except (ClientError, BotoCoreError) as error:
+        return _unknown(in_words(error))
+    if at is None:
+        return FormerUse(f"No webhook of the last {span(now_ms - since)} was signed with a former secret.")
+    return FormerUse(f"Webhooks are still signed with a former secret, the last at {readable(at)} UTC.", at)
+
+
+def _unknown(why: str) -> FormerUse:
+    return FormerUse(f"Whether webhooks are still signed with a former secret can't be told: {why}.", known=False)
 
 
 def with_passcode(

@@ -28,6 +28,10 @@ def valid(text: str, file: Path) -> Settings:
     try:
         return parse(text)
     except SettingsError as error:
-        more = f"; and {len(error.problems) - 1} more: see `bridge settings check`" if len(error.problems) > 1 else ""
+        more = (
+            f"; and {len(error.problems) - 1} more: see `bridge settings check {file}`"
+            if len(error.problems) > 1
+            else ""
+        )
         name = "stdin" if str(file) == "-" else file
         raise Fault(f"{name} is not valid: {error.problems[0]}{more}") from error

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from .account import Account, on_account
 from .balance import Balance, Ledger
+from .configuration import any_app_argument
 from .deliveries import Delivery, all_deliveries
 from .moment import iso, now_ms, span
 from .output import json_option, plain, show, table, working
@@ -115,7 +116,7 @@ class _Sums:
 
 
 @click.command("status")
-@click.argument("app", required=False)
+@any_app_argument
 @click.option(
     "--hours", type=click.FloatRange(min=0, min_open=True), default=24, show_default=True, help="How far back."
 )
@@ -139,7 +140,7 @@ def command(account: Account, app: str | None, hours: float, as_json: bool) -> N
         )
         door = _door(account, since, now)
     if app is not None:
-        found = {app: found[app]} if app in found else {}
+        found = {app: found.get(app) or _Sums(app, since).status()}
     document = {
         "since": iso(since),
         "door": door,

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,19 @@ class Background:
             return child.poll() is None
         return _started(self.pid) == self.started
 
+    @property
+    def processor_seconds(self) -> float:
+        """The processor's time that the process and all that it has started have taken, but for those that ended."""
+        ticks = sum(int(status[10]) + int(status[11]) for status in _statuses() if status[2] == str(self.pid))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def most_memory(self) -> int:
+        """The most bytes that the largest of the process and all that it has started has held at once."""
+        pids = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+        mine = (pid for pid in pids if (status := _status(pid)) and status[2] == str(self.pid))
+        return max(map(_most_memory, mine), default=0)
+
     def stop(self) -> None:
         """Ends the process and all that it has started; nothing happens when it is gone."""
         if self.alive:
@@ -104,8 +117,13 @@ def _started(pid: int) -> str | None:
 
 def _group(leader: int) -> bool:
     """Whether any process of the group is left."""
+    return any(status[1] == str(leader) for status in _statuses())
+
+
+def _statuses() -> Iterator[list[str]]:
+    """Those of all processes there are."""
     pids = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
-    return any(status[1] == str(leader) for status in map(_status, pids) if status)
+    return (status for status in map(_status, pids) if status)
 
 
 def _status(pid: int) -> list[str] | None:
@@ -116,6 +134,15 @@ def _status(pid: int) -> list[str] | None:
     except OSError:
         return None
     return None if state == "Z" else fields
+
+
+def _most_memory(pid: int) -> int:
+    """The bytes of VmHWM (proc_pid_status(5)); 0 for a process that ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _answers(port: int) -> bool:

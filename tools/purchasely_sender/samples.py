@@ -64,14 +64,14 @@ def _ingest() -> Mapping[str, Payload]:
     good = signed(event, SAMPLE_SECRET, SAMPLE_TIMESTAMP)
     accented = next(event for event in events().values() if not encode(event).isascii())
     return {
-        "text_body": _request("default", good),
-        "base64_body": _request("default", signed(accented, SAMPLE_SECRET, SAMPLE_TIMESTAMP), base64=True),
-        "bad_signature": _request("default", signed(event, "another-secret", SAMPLE_TIMESTAMP)),
-        "unknown_app": _request("no-such-app", good),
+        "text_body": gateway_request("default", good),
+        "base64_body": gateway_request("default", signed(accented, SAMPLE_SECRET, SAMPLE_TIMESTAMP), base64=True),
+        "bad_signature": gateway_request("default", signed(event, "another-secret", SAMPLE_TIMESTAMP)),
+        "unknown_app": gateway_request("no-such-app", good),
     }
 
 
-def _request(app: str, webhook: Webhook, *, base64: bool = False) -> Payload:
+def gateway_request(app: str, webhook: Webhook, *, base64: bool = False) -> Payload:
     """What API Gateway makes of `webhook`: an HTTP API event of payload format 2.0."""
     host, path, route = f"{_API}.execute-api.{_REGION}.amazonaws.com", f"/webhooks/{app}", "POST /webhooks/{app}"
     sent = {name.lower(): value for name, value in webhook.headers.items()}
@@ -118,27 +118,29 @@ def _forwarder() -> Mapping[str, Payload]:
     sandbox = encode(_recent(LIFECYCLES["sandbox"](1, _MOMENT).events[1])).decode()
     binary = b"\xff\xfe" + event["ACTIVATE"].encode()
     return {
-        "one_message": _batch(_message(event["SUBSCRIPTION_STARTED"])),
-        "apps_and_environments": _batch(
-            _message(event["SUBSCRIPTION_RENEWED"]),
-            _message(event["TRANSACTION_PROCESSED"]),
-            _message(sandbox),
-            _message(event["RENEWAL_DISABLED"], app="second-app"),
+        "one_message": batch(queue_message(event["SUBSCRIPTION_STARTED"])),
+        "apps_and_environments": batch(
+            queue_message(event["SUBSCRIPTION_RENEWED"]),
+            queue_message(event["TRANSACTION_PROCESSED"]),
+            queue_message(sandbox),
+            queue_message(event["RENEWAL_DISABLED"], app="second-app"),
         ),
-        "malformed_body": _batch(_message(event["TRIAL_STARTED"][:-1])),
-        "binary_body": _batch(_message(f"data:;base64,{b64encode(binary).decode()}")),
-        "dead_letter": _batch(_message(event["TRIAL_CONVERTED"], queue="DeadLetterQueue")),
+        "malformed_body": batch(queue_message(event["TRIAL_STARTED"][:-1])),
+        "binary_body": batch(queue_message(f"data:;base64,{b64encode(binary).decode()}")),
+        "dead_letter": batch(queue_message(event["TRIAL_CONVERTED"], queue="DeadLetterQueue")),
     }
 
 
-def _batch(*messages: Payload) -> Payload:
+def batch(*messages: Payload) -> Payload:
+    """What Lambda hands the forwarder: messages of `queue_message`."""
     return {"Records": list(messages)}
 
 
-def _message(body: str, app: str = "default", queue: str = "EventsQueue") -> Payload:
-    """A message as Lambda gets it from SQS, with the attributes that ingest puts on it."""
+def queue_message(
+    body: str, app: str = "default", queue: str = "EventsQueue", sent: int = SAMPLE_TIMESTAMP * 1000
+) -> Payload:
+    """A message as Lambda gets it from SQS, with the attributes that ingest puts on it; `sent` in epoch ms."""
     random = Random(f"{app} {queue} {body}")  # noqa: S311 - an id, not a secret
-    sent = SAMPLE_TIMESTAMP * 1000
     queues = f"arn:aws:sqs:{_REGION}:{_AWS_ACCOUNT}:purchasely-clevertap-dev"
     dead = {"DeadLetterQueueSourceArn": f"{queues}-EventsQueue"} if queue == "DeadLetterQueue" else {}
     return {

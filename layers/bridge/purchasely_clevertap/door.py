@@ -36,10 +36,12 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The queue has the body, as message `message_id`. Answered 200."""
+    """The queue has the body, as message `message_id`. Answered 200. `former_secret`: it was signed with another secret
+    than the first that is listed, one that is to be retired."""
 
     message_id: str
     body: bytes
+    former_secret: bool = False
     status: int = 200
 
 
@@ -95,10 +97,11 @@ class Door:
             return shared
         refusal = verify(request.headers, request.body, shared, now=now, tolerance=self._tolerance)
         if refusal is Refusal.WRONG_SIGNATURE:
-            # Perhaps the secret was rotated after it was read.
-            newer = self._shared_secrets(request.app, reread=True)
-            if not isinstance(newer, Refused) and newer != shared:
-                refusal = verify(request.headers, request.body, newer, now=now, tolerance=self._tolerance)
+            # Perhaps the secret was rotated after it was read: only what was read just now can tell a wrong signature.
+            shared = self._shared_secrets(request.app, reread=True)
+            if isinstance(shared, Refused):
+                return shared
+            refusal = verify(request.headers, request.body, shared, now=now, tolerance=self._tolerance)
         if refusal is not None:
             return Refused(refusal, 401)
         text = carried(request.body)
@@ -114,7 +117,9 @@ class Door:
             return Refused(Fault.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"])
         except BotoCoreError as error:
             return Refused(Fault.QUEUE_UNAVAILABLE, 503, type(error).__name__)
-        return Taken(sent["MessageId"], request.body)
+        current = shared[:1]
+        former = len(shared) > 1 and verify(request.headers, request.body, current, now=now, tolerance=self._tolerance)
+        return Taken(sent["MessageId"], request.body, bool(former))
 
     def _shared_secrets(self, app: str, *, reread: bool = False) -> Sequence[str] | Refused:
         if not _APP.fullmatch(app):

@@ -17,7 +17,8 @@ PLACEHOLDER: Final = "REPLACE_ME"
 
 _KEPT_SECONDS: Final = 300.0
 _ABSENCE_KEPT_SECONDS: Final = 30.0  # a new app is served soon; a guesser of app names costs no call each time
-_LEAST_SECONDS_BETWEEN_READS: Final = 10.0
+_FRESH_SECONDS: Final = 10.0
+_SECONDS_AFTER_FAILURE: Final = 10.0
 _MOST_KEPT: Final = 1000
 
 
@@ -33,21 +34,24 @@ class Unusable:
     detail: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    value: Mapping[str, Any] | Absent | Unusable
+    """What was read; `read_at` is when the reading began, so nothing that was written before is missing in it."""
+
+    value: Mapping[str, Any] | Absent
     read_at: float
-    asked_at: float
 
     @property
     def lasts(self) -> float:
-        match self.value:
-            case Unusable():
-                return 0.0
-            case Absent():
-                return _ABSENCE_KEPT_SECONDS
-            case _:
-                return _KEPT_SECONDS
+        return _ABSENCE_KEPT_SECONDS if isinstance(self.value, Absent) else _KEPT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why it could not be read; `ended_at` is when that was known, as a failure may take seconds."""
+
+    found: Unusable
+    ended_at: float
 
 
 class Secrets:
@@ -61,29 +65,29 @@ class Secrets:
         self._name = name
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
+        self._failures: dict[str, _Failure] = {}
 
     def get(self, app: str, *, reread: bool = False) -> Mapping[str, Any] | Absent | Unusable:
         """The JSON object in the secret of `app`.
 
-        Kept for five minutes; `reread` asks for it anew. When Secrets Manager does not answer, what is kept goes on
-        serving. It is never asked more than once in ten seconds for the same secret: a failure may take seconds, and a
-        batch wants its secret a thousand times.
+        Kept for five minutes, and for longer while Secrets Manager does not answer. With `reread` it is as it was at
+        most ten seconds ago, or Unusable when nobody can tell. A batch may want a secret a thousand times, and a
+        stranger have it read anew: Secrets Manager is asked at most once in ten seconds for the same one.
         """
         now = self._clock()
         kept = self._kept.get(app)
-        if kept is not None and (
-            (not reread and now - kept.read_at < kept.lasts) or now - kept.asked_at < _LEAST_SECONDS_BETWEEN_READS
-        ):
+        if kept is not None and now - kept.read_at < (_FRESH_SECONDS if reread else kept.lasts):
             return kept.value
-        found = self._read(app)
-        asked_at = self._clock()
-        if isinstance(found, Unusable) and kept is not None and not isinstance(kept.value, Absent | Unusable):
-            kept.asked_at = asked_at
-            return kept.value
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[app] = _Kept(found, now, asked_at)
-        return found
+        failure = self._failures.get(app)
+        if failure is None or now - failure.ended_at >= _SECONDS_AFTER_FAILURE:
+            found = self._read(app)
+            if not isinstance(found, Unusable):
+                _put(self._kept, app, _Kept(found, now))
+                self._failures.pop(app, None)
+                return found
+            failure = _Failure(found, self._clock())
+            _put(self._failures, app, failure)
+        return failure.found if reread or kept is None or isinstance(kept.value, Absent) else kept.value
 
     def _read(self, app: str) -> Mapping[str, Any] | Absent | Unusable:
         name = f"purchasely-clevertap/{self._stage}/{app}/{self._name}"
@@ -102,6 +106,12 @@ class Secrets:
         except (ValueError, RecursionError):
             return Unusable(f"secret {name} is not JSON")
         return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object")
+
+
+def _put[T](kept: dict[str, T], app: str, value: T) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[app] = value
 
 
 def _is_no_right_to_read(error: ClientError) -> bool:

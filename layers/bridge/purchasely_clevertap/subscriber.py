@@ -7,14 +7,15 @@ they are kept together, one `Told` for each event of which something still holds
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import orjson
 
 from .clevertap.limits import SAFE_CHARACTERS, clip_text
 from .purchasely.catalogue import CATALOGUE, Group
-from .purchasely.event import TRANSACTION, Event
+from .purchasely.event import KEYS, TRANSACTION, Event, Shape
 
 Value = str | bool | int | float
 
@@ -73,10 +74,10 @@ _SUBSCRIPTION_FACTS = (
     "promotional_offer_id",
     "is_family_shared",
 )
-_SUBSCRIPTION_DATES = {
-    "subscription_started_at": "original_purchased_at",
-    "effective_next_renewal_at": "effective_next_renewal_at",
-}
+_SUBSCRIPTION_DATES = (
+    ("subscription_started_at", "original_purchased_at"),
+    ("effective_next_renewal_at", "effective_next_renewal_at"),
+)
 _PERSON_FACTS = ("user_id", "anonymous_user_id", "environment")
 
 # Every property that a profile may have, under its own name.
@@ -84,7 +85,7 @@ PROFILE_PROPERTIES = (
     *_PERSON_FACTS,
     "has_active_subscription",
     *_SUBSCRIPTION_FACTS,
-    *_SUBSCRIPTION_DATES,
+    *(fact for fact, _ in _SUBSCRIPTION_DATES),
     "lifetime_revenue",
     "lifetime_revenue_currency",
     "last_one_time_purchase",
@@ -114,14 +115,15 @@ class Subscriber(NamedTuple):
         person, subscriptions = self.person, dict(self.subscriptions)
         for event in events:
             at, rank = event.created_ms, _RANK.get(event.event_name, _UNKNOWN)
-            person = _merged(person, at, rank, _told_of_person(event))
-            key = _subscription_key(event)
+            is_one_time = _is_one_time(event)
+            person = _merged(person, at, rank, _told_of_person(event, is_one_time=is_one_time))
+            key = None if is_one_time else _subscription_key(event)
             if key is None:
                 continue
             if facts := _told_of_subscription(event):
                 subscriptions[key] = _merged(subscriptions.get(key, ()), at, rank, facts)
-            replaced = clip_text(event.payload.get("from_purchasely_subscription_id") or key)
-            if replaced != key:
+            replaced = event.payload.get("from_purchasely_subscription_id")
+            if replaced and (replaced := clip_text(replaced)) != key:
                 subscriptions[replaced] = _merged(subscriptions.get(replaced, ()), at, _OVER_ALL, _REPLACED)
         return type(self)(person, _newest(subscriptions), self.sent, self.linked)
 
@@ -194,7 +196,10 @@ def _merged(tellings: Tellings, at: int, rank: int, facts: Mapping[str, Value]) 
     if not tellings:
         return ((at, rank, facts),)
     stamp = (at, rank)
-    if stamp > tellings[0][:2]:  # the usual case
+    newest_at, newest_rank, known = tellings[0]
+    if at > newest_at or (at == newest_at and rank > newest_rank):  # the usual case
+        if len(tellings) == 1 and known.keys() <= facts.keys():
+            return ((at, rank, facts),)
         return ((at, rank, facts), *_without(facts, tellings))
     later = [told for told in tellings if told[:2] > stamp]
     for told in later:
@@ -234,50 +239,52 @@ def _is_one_time(event: Event) -> bool:
 
 
 def _subscription_key(event: Event) -> str | None:
-    if _is_one_time(event):
-        return None
     payload = event.payload
     key = payload.get("purchasely_subscription_id") or payload.get("store_original_transaction_id")
     return clip_text(key) if key else None
 
 
 def _told_of_subscription(event: Event) -> dict[str, Value]:
-    payload, name = event.payload, event.event_name
-    told = _told(event, _SUBSCRIPTION_FACTS)
+    values, name = event.values, event.event_name
+    told: dict[str, Value] = {key: values[key] for key in _facts(event.shape)[1]}
+    if event.longest > SAFE_CHARACTERS:
+        told = _clipped(told)
     if name not in _SILENT_ON_HOLDING:
         told["held"] = name not in _TRANSFERRED_AWAY
     if name == _DEACTIVATE:  # in a transfer the status is that of the subscription, which goes on elsewhere
         told["active"] = False
-    elif (status := payload.get("subscription_status")) is not None:
+    elif (status := told.get("subscription_status")) is not None:
         told["active"] = status in ACTIVE_STATUSES
-    elif event.is_known and name != TRANSACTION:
+    elif name != TRANSACTION and event.is_known:
         told["active"] = name not in _ENDING
-    for key, date in _SUBSCRIPTION_DATES.items():
+    for fact, date in _SUBSCRIPTION_DATES:
         if (moment := event.moment(date)) is not None:
-            told[key] = f"$D_{moment // 1000}"
+            told[fact] = f"$D_{moment // 1000}"
     return told
 
 
-def _told_of_person(event: Event) -> dict[str, Value]:
-    told = _told(event, _PERSON_FACTS)
-    told["last_event"] = clip_text(event.event_name)
+def _told_of_person(event: Event, *, is_one_time: bool) -> dict[str, Value]:
+    values, name = event.values, event.event_name
+    told: dict[str, Value] = {key: value for key in _facts(event.shape)[0] if (value := values[key])}
+    told["last_event"] = name
     told["last_event_at"] = f"$D_{event.created_ms // 1000}"
     # Purchasely cumulates per user, not per subscription: the latest is the whole.
     if revenue := event.money("cumulated_revenues"):
         told["lifetime_revenue"], told["lifetime_revenue_currency"] = revenue
-    if (
-        event.event_name not in _GIVEN_UP
-        and _is_one_time(event)
-        and (bought := event.payload.get("plan") or event.payload.get("product"))
-    ):
-        told["last_one_time_purchase"] = clip_text(bought)
-    return told
+    if is_one_time and name not in _GIVEN_UP:
+        bought = event.payload.get("plan") or event.payload.get("product")
+        if bought:
+            told["last_one_time_purchase"] = bought
+    return told if event.longest <= SAFE_CHARACTERS else _clipped(told)
 
 
-def _told(event: Event, keys: Iterable[str]) -> dict[str, Value]:
-    """The facts that the event names itself, with texts cut to what CleverTap takes."""
-    given: Mapping[str, Any] = event.payload
-    told = {key: value for key in keys if (value := given.get(key)) is not None and value != ""}
-    if event.longest > SAFE_CHARACTERS:
-        told = {key: clip_text(value) if isinstance(value, str) else value for key, value in told.items()}
-    return told
+@lru_cache(1000)
+def _facts(shape: Shape) -> tuple[list[str], list[str]]:
+    """The facts of the person, and those of the subscription, that an event of this shape names itself."""
+    given = {key for key, kind in shape.types.items() if kind is KEYS.get(key)}
+    return [key for key in _PERSON_FACTS if key in given], [key for key in _SUBSCRIPTION_FACTS if key in given]
+
+
+def _clipped(told: Mapping[str, Value]) -> dict[str, Value]:
+    """The facts with texts cut to what CleverTap takes."""
+    return {key: clip_text(value) if isinstance(value, str) else value for key, value in told.items()}

@@ -1,15 +1,14 @@
-"""`template.yaml` as CloudFormation would see it, as far as a test needs it."""
+"""`template.yaml` as CloudFormation would see it, as far as tests and tools need it."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from .sam import ROOT
 
 NO_VALUE = object()  # what AWS::NoValue stands for: the property is not there
 
@@ -34,8 +33,9 @@ def _intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, 
         return {name: value.split(".", 1) if tag == "GetAtt" else value}
     if isinstance(node, yaml.SequenceNode):
         return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {name: loader.construct_mapping(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    raise TypeError(f"neither text nor list nor mapping: {node}")
 
 
 _Loader.add_multi_constructor("!", _intrinsic)

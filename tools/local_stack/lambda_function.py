@@ -16,8 +16,8 @@ from typing import Any
 
 import requests
 
-from local_stack import sam
-from local_stack.background import Background, free_port
+from . import sam
+from .background import Background, LocalStackError, free_port
 
 EMULATOR = sam.VENV / f"sam/lib/python3.13/site-packages/samcli/local/rapid/aws-lambda-rie-{sam.architecture()}"
 RUNTIME = sam.VENV / "runtime" / "bin" / "python"
@@ -44,6 +44,7 @@ class LambdaFunction:
 
     url: str
     log: Path
+    process: Background
 
     def invoke(self, event: object) -> Any:
         """The answer to `event`: what the handler returned, an error's description, or the text of a timeout."""
@@ -62,7 +63,8 @@ class LambdaFunction:
             lines = [line for line in self.log.read_text().splitlines() if not _OF_THE_EMULATOR.match(line)]
             if any(map(wanted, lines)):
                 return lines
-            assert time.monotonic() < end, f"no such line within {_PATIENCE_SECONDS:g} s in {lines}"
+            if time.monotonic() > end:
+                raise LocalStackError(f"no such line within {_PATIENCE_SECONDS:g} s in {lines}")
             time.sleep(0.02)
 
     def entries(self, message: str) -> list[dict[str, Any]]:
@@ -109,6 +111,6 @@ def running(
     )
     try:
         process.require(port, _PATIENCE_SECONDS)
-        yield LambdaFunction(f"http://127.0.0.1:{port}", Path(process.log))
+        yield LambdaFunction(f"http://127.0.0.1:{port}", Path(process.log), process)
     finally:
         process.stop()

@@ -1,0 +1,41 @@
+"""The benchmark measures what is there, with few repetitions: its numbers are nobody's concern here."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark import __main__ as command
+from benchmark import door, forwarding
+
+
+def test_the_command_measures_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    assert command.main(["--quick", "--only", "mapping"]) == 0
+    first, *_ = json.loads((tmp_path / "bench.json").read_text())
+
+    assert (first["name"], first["unit"], first["target"]) == ("mapping: rate", "events/s", 0.75)
+    assert first["ratio"] == first["value"] / first["baseline"] > 0
+    assert "mapping: rate" in capsys.readouterr().out
+
+
+def test_the_door_is_measured() -> None:
+    first, logged = door.rows(quick=True)
+
+    assert first.ratio is not None
+    assert first.ratio > 1  # it does what it is compared with, and more
+    assert logged.value > 100
+
+
+def test_the_forwarder_is_measured(tmp_path: Path) -> None:
+    extent = forwarding.Extent(350, (5, 20, 50), rounds=1)
+    rows = {row.name: row for row in forwarding.rows(tmp_path, extent)}
+
+    assert rows["forwarder: calls of SQS"].holds
+    assert rows["forwarder: calls of DynamoDB, by event"].value >= 350 / 100 * 4
+    assert rows["forwarder: requests to CleverTap, of 350 events"].value == 2  # production and sandbox
+    assert 1 < rows["forwarder: records of an event"].value < 3
+    assert rows["forwarder, defaults: records of an event"].value < rows["forwarder: records of an event"].value
+    assert rows["forwarder: memory with 50 messages"].value > 1

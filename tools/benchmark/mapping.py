@@ -1,0 +1,68 @@
+"""From the bytes of an event to those of its CleverTap records, against reading and writing the same bytes as JSON."""
+
+import json
+import time
+from collections.abc import Sequence
+
+from purchasely_clevertap.mapping import Mapped, Mapper
+from purchasely_clevertap.purchasely.event import Event, read
+from purchasely_clevertap.subscriber import Subscriber
+
+from . import traffic
+from .rounds import bests, processor_seconds
+from .row import Row, compared, told
+from .traffic import Told
+
+_ROUNDS, _QUICK_ROUNDS = 25, 9
+_PASSES = 4
+_TARGET = 0.75
+
+
+def rows(*, quick: bool = False) -> list[Row]:
+    """The rate of the mapping, one core, over every event of every lifecycle."""
+    mapper = traffic.everything()
+    events = traffic.whole(mapper)
+    found = bests(
+        {
+            "mapping": lambda: processor_seconds(lambda: _map(mapper, events)),
+            "json": lambda: processor_seconds(lambda: _json(events)),
+        },
+        _QUICK_ROUNDS if quick else _ROUNDS,
+    )
+    seconds = {name: value / (_PASSES * len(events)) for name, value in found.items()}
+    return [
+        compared("mapping: rate", 1 / seconds["mapping"], "events/s", 1 / seconds["json"], _TARGET, at_least=True),
+        compared("mapping: processor", seconds["mapping"] * 1e6, "µs/event", seconds["json"] * 1e6),
+        told("mapping: an event's body", sum(len(each.body) for each in events) / len(events), "bytes"),
+    ]
+
+
+def records(mapper: Mapper, body: bytes, before: Subscriber, now_ms: int) -> tuple[bytes, ...]:
+    """What CleverTap gets of the event in `body`, about a person of whom `before` is known."""
+    event = read(body)
+    if not isinstance(event, Event):
+        return ()
+    mapped = mapper.map(event, now_ms=now_ms, has_sandbox_account=True)
+    if not isinstance(mapped, Mapped):
+        return ()
+    update = mapper.profile_update(mapped.identity, before.after([event]))
+    all_three = (update.record if update else None, mapped.event, mapped.charged)
+    return tuple(record for record in all_three if record is not None)
+
+
+def pass_over(mapper: Mapper, events: Sequence[Told]) -> None:
+    """Maps each event once."""
+    now_ms = int(time.time() * 1000)
+    for each in events:
+        records(mapper, each.body, each.before, now_ms)
+
+
+def _map(mapper: Mapper, events: Sequence[Told]) -> None:
+    for _ in range(_PASSES):
+        pass_over(mapper, events)
+
+
+def _json(events: Sequence[Told]) -> None:
+    for _ in range(_PASSES):
+        for each in events:
+            json.dumps(json.loads(each.body))

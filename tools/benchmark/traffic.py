@@ -1,0 +1,126 @@
+"""The events that are measured: those of all lifecycles, each with what was known of its subscriber before it."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count, islice
+from typing import Any
+
+from purchasely_clevertap.mapping import Mapped, Mapper
+from purchasely_clevertap.memory import delivery_key
+from purchasely_clevertap.purchasely.event import Event, read
+from purchasely_clevertap.settings import parse
+from purchasely_clevertap.subscriber import Subscriber
+from purchasely_sender import LIFECYCLES, Scenario, encode
+from purchasely_sender.samples import batch, queue_message
+
+APP = "default"
+EVERYTHING = json.dumps(
+    {
+        "events": {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}},
+        "event_properties": {"omit": []},
+        "identity": {"anonymous": "identity"},
+    }
+)
+"""Settings with which CleverTap gets every event of everybody: the dearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as it comes: its body, whose it is, and what is known of them before it."""
+
+    body: bytes
+    event_id: str
+    event_name: str
+    subscriber: str
+    before: Subscriber
+
+
+def events(number: int, mapper: Mapper, *, at: datetime | None = None) -> list[Told]:
+    """So many events, no two of them of one person: every event of every lifecycle, then again with other people.
+
+    They happened within the lifecycles that end `at`, now if not given.
+    """
+    return list(islice(_events(mapper, at or datetime.now(UTC)), number))
+
+
+def whole(mapper: Mapper) -> list[Told]:
+    """Every event of every lifecycle, once."""
+    at = datetime.now(UTC)
+    return [told for scenario in LIFECYCLES.values() for told in _lifecycle(scenario, 1, at, mapper)]
+
+
+def sends(mapper: Mapper, told: Told) -> bool:
+    """Whether CleverTap gets the event by the settings of `mapper`."""
+    event = read(told.body)
+    return isinstance(event, Event) and isinstance(
+        mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True), Mapped
+    )
+
+
+def queued(told: Sequence[Told]) -> Mapping[str, Any]:
+    """The events as Lambda hands them to the forwarder."""
+    sent = int(time.time() * 1000)
+    return batch(*(queue_message(each.body.decode(), APP, sent=sent) for each in told))
+
+
+def remembered(told: Sequence[Told], messages: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The items of both tables when the forwarder gets the events: noted at the door, and the subscribers' states."""
+    now = int(time.time() * 1000)
+    deliveries: dict[str, Any] = {}
+    subscribers: dict[str, Any] = {}
+    for each, message in zip(told, messages["Records"], strict=True):
+        key = delivery_key(APP, each.event_id)
+        deliveries[key] = {
+            "event": {"S": key},
+            "messages": {"SS": [message["messageId"]]},
+            "received_at": {"N": str(now)},
+            "expires_at": {"N": str(now // 1000 + 30 * 86_400)},
+        }
+        if each.before != Subscriber():
+            subscribers[each.subscriber] = {
+                "subscriber": {"S": each.subscriber},
+                "facts": {"S": each.before.encoded()},
+                "version": {"N": "2"},
+                "lease_until": {"N": "0"},
+            }
+    return {"DeliveriesTable": deliveries, "SubscribersTable": subscribers}
+
+
+def everything() -> Mapper:
+    """The mapper of `EVERYTHING`."""
+    return Mapper(parse(EVERYTHING))
+
+
+def _events(mapper: Mapper, at: datetime) -> Iterator[Told]:
+    scenarios = list(LIFECYCLES.values())
+    lengths = [len(scenario(1, at).events) for scenario in scenarios]
+    for seed in count(1):
+        for scenario, length in zip(scenarios, lengths, strict=True):
+            for index in range(length):
+                # Each event from a lifecycle of its own, so that no two are about one person.
+                lifecycle = _lifecycle(scenario, seed * 1000 + index, at, mapper)
+                yield lifecycle[min(index, len(lifecycle) - 1)]
+
+
+def _lifecycle(scenario: Scenario, seed: int, at: datetime, mapper: Mapper) -> list[Told]:
+    known: dict[str, Subscriber] = {}
+    told: list[Told] = []
+    for payload in scenario.ending(seed, at).events:
+        body = encode(payload)
+        event = read(body)
+        if not isinstance(event, Event):
+            raise TypeError(f"a lifecycle's event is unreadable: {event.detail}")
+        mapped = mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True)
+        if not isinstance(mapped, Mapped):
+            raise TypeError(f"a lifecycle's event is not sent: {mapped}")
+        kind = "user" if mapped.identity.user_id is not None else "object"
+        subscriber = f"{APP}#{mapped.account}#{kind}#{mapped.identity.user_id or mapped.identity.object_id}"
+        before = known.get(subscriber, Subscriber())
+        told.append(Told(body, event.event_id, event.event_name, subscriber, before))
+        after = before.after([event])
+        update = mapper.profile_update(mapped.identity, after)
+        known[subscriber] = after if update is None else after.accepted(update.properties, update.link)
+    return told
