@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import Any
 
+from purchasely_clevertap import start
 from purchasely_clevertap.breaker import Breaker
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clients import Clients
@@ -65,6 +66,7 @@ _forwarder = Forwarder(
     clock=_now_ms,
     owner=uuid.uuid4().hex,
 )
+start.ended()
 
 
 def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:

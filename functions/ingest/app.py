@@ -4,6 +4,7 @@ import os
 import time
 from typing import Any
 
+from purchasely_clevertap import start
 from purchasely_clevertap.clients import Clients
 from purchasely_clevertap.door import Door, Refused, Request
 from purchasely_clevertap.invocation import Invocation
@@ -30,6 +31,7 @@ _door = Door(
     tolerance=float(os.environ["SIGNATURE_TOLERANCE_SECONDS"]),
 )
 _receipts = Receipts(_clients.dynamodb(), table=os.environ["DELIVERIES_TABLE"])
+start.ended()
 
 
 def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import replace
+from copy import replace
 from itertools import pairwise
 
 import pytest

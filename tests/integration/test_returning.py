@@ -1,6 +1,6 @@
 """Messages that come again: which are named to Lambda, and how long each is hidden."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -107,7 +107,7 @@ def _full(
         Row(f"{name}: calls of DynamoDB, by event", calls, "calls", None, calls / number, _CALLS_TARGET),
         Row(f"{name}: calls of SQS", asked.of("AmazonSQS"), "calls", None, asked.of("AmazonSQS"), 0.0),
         compared(
-            f"{name}: processor, by the mapping's",
+            f"{name}: processor, by the mapping's with profiles",
             micros["forwarder"],
             "µs/event",
             micros["mapping"],

@@ -237,7 +237,7 @@ class Connections:
         return client
 
     def _given(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context["given"] = params
+        context["given"] = dict(params)
 
     def _call(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
         if self.aws is None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, cast
 import botocore.session
 from botocore.config import Config
 
+from . import dynamodb_json
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -23,6 +25,8 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": attempts},
             # AWS checks what it is asked; to check every value here too took a third of a full batch's time.
             parameter_validation=False,
+            # Else it is put together anew for every call, from a dozen parts that never change.
+            user_agent="purchasely-clevertap",
         )
 
     def sqs(self) -> "SQSClient":
@@ -31,7 +35,9 @@ class Clients:
 
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB."""
-        return cast("DynamoDBClient", self._session.create_client("dynamodb", config=self._config))
+        client = self._session.create_client("dynamodb", config=self._config)
+        dynamodb_json.pass_on(client)
+        return cast("DynamoDBClient", client)
 
     def secretsmanager(self) -> "SecretsManagerClient":
         """Secrets Manager."""

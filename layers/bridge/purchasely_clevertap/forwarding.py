@@ -7,7 +7,7 @@ worker that dies leaves at most one request in doubt.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from .breaker import Breaker
 from .clevertap.answer import Accepted, Receipt, Refused, Retry, SetupFault, Unanswered
@@ -57,8 +57,7 @@ class Handled:
     unsettled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
+class Uploaded(NamedTuple):
     """One upload: to whom, how much, how long in seconds, how many records got which receipt, and how many of those
     that were accepted are profiles."""
 
@@ -71,8 +70,7 @@ class Uploaded:
     profiles: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(NamedTuple):
     """What became of a batch."""
 
     handled: tuple[Handled, ...]

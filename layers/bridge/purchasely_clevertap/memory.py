@@ -9,8 +9,7 @@ workers must never both believe that an event is theirs.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,8 +32,7 @@ class MemoryUnavailable(Exception):
     """DynamoDB does not answer, or not in the time that is left. Nothing of the failed call is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What is remembered of an event. Times are epoch milliseconds.
 
     `in_doubt` counts how often CleverTap may have taken records of it without the answer having been remembered.
@@ -53,8 +51,7 @@ class Delivery:
         return self.fate is None and self.lease_until > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A subscriber as remembered. `version` counts the writes."""
 
     state: Subscriber = Subscriber()
@@ -71,8 +68,7 @@ class Known:
         return self.lease_until > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One conditional update of one item."""
 
     table: str

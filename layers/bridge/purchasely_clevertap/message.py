@@ -8,8 +8,8 @@ RFC 2397 data URL.
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
@@ -17,21 +17,18 @@ if TYPE_CHECKING:
 # SQS counts the body and its attributes; what parking adds to a message must still fit.
 MAX_BODY_BYTES: Final = 1024 * 1024 - 16 * 1024
 _DATA_URL: Final = "data:;base64,"
-_NOT_CARRIED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WHOLE: Final = re.compile("[0-9]{1,15}").fullmatch  # a message may also be put on the queue by hand
 _MAX_DETAIL: Final = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Parking:
+class Parking(NamedTuple):
     """What a message from the parked queue tells of its parking: it is redriven."""
 
     message_id: str | None
     accepted: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message of the events queue or the dead-letter queue.
 
     `received_at` and `sent_at` are epoch milliseconds; `receives` counts this receipt too. `parking` is set when
@@ -46,7 +43,7 @@ class Message:
     receives: int = 1
     receipt_handle: str = ""
     dead_letter: bool = False
-    parking: Parking | None = field(default=None)
+    parking: Parking | None = None
 
 
 def carried(body: bytes) -> str:
@@ -55,7 +52,7 @@ def carried(body: bytes) -> str:
         text = body.decode()
     except UnicodeDecodeError:
         text = ""
-    if not text or text.startswith("data:") or _NOT_CARRIED.search(text):
+    if not text or text.startswith("data:") or not _is_carried(text):
         return _DATA_URL + base64.b64encode(body).decode()
     return text
 
@@ -102,7 +99,7 @@ def parked_attributes(
         "received_at": _number(message.received_at),
         "parked_at": _number(parked_at),
         # SQS refuses an attribute of no characters.
-        **{name: _text(_NOT_CARRIED.sub("?", value)) for name, value in texts.items() if value},
+        **{name: _text(_carriable(value)) for name, value in texts.items() if value},
     }
 
 
@@ -125,6 +122,19 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
         if "parked_at" in given
         else None,
     )
+
+
+def _is_carried(text: str) -> bool:
+    return text.isprintable() or not _not_carried().search(text)
+
+
+def _carriable(text: str) -> str:
+    return text if text.isprintable() else _not_carried().sub("?", text)
+
+
+@cache  # to compile it takes 8 ms of a cold start, and what is printable is carried anyway
+def _not_carried() -> re.Pattern[str]:
+    return re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _text(value: str) -> "MessageAttributeValueTypeDef":
