@@ -857,3 +857,18 @@ def test_nothing_is_dropped_that_fits(new: dict[str, str]) -> None:
     found = mapped(event_of(payload() | {f"new_{number}": text for number, text in enumerate(new.values())}))
     assert [record(found.event)["evtData"][f"new_{number}"] for number in range(len(new))] == list(new.values())
     assert found.clipped == ()
+
+
+def test_a_long_text_leaves_the_dates_beside_it_dates() -> None:
+    found = properties(event(audience="x" * 600, loyal_since_at="2026-02-02T02:40:00Z"))
+    assert found["audience"] == "x" * 512
+    assert found["loyal_since_at"] == "$D_1770000000"
+    assert found["purchased_at"].startswith("$D_")
+
+
+def test_null_values_and_the_twins_of_dates_are_no_properties() -> None:
+    found = properties(event(store_country=None, purchased_at=None, loyal_since_at=None, loyal_since_at_ms=MOMENT))
+    assert "store_country" not in found
+    assert found["purchased_at"].startswith("$D_")
+    assert found["loyal_since_at_ms"] == MOMENT
+    assert [name for name in found if name.endswith("_ms")] == ["loyal_since_at_ms"]

@@ -111,8 +111,8 @@ time, the best of 15.
 **Mapping**: the bytes of an event to those of its event record and its Charged record, every limit kept; every event
 of every lifecycle. *With a profile for each* also folds the event into what was known of its subscriber at that point
 of the story, and makes the profile record of what is new: the dearest case, as the forwarder does so once for all
-events of a subscriber that are in a batch. The baseline reads and writes the same bytes with Python's own `json`.
-Best of 25, one core.
+events of a subscriber that are in a batch. The target is for the event's own records, not for these. The baseline
+reads and writes the same bytes with Python's own `json`. Best of 25, one core.
 
 **Forwarder**: the real handler with its real clients, a batch of 1000 events of 1000 people, everything sent on.
 Processor time of the forwarder's process alone: writing DynamoDB's requests and reading its answers counts, what

@@ -269,30 +269,24 @@ class Mapper:
     def _planned(self, shape: Shape) -> _Plan:
         plan = _Plan([], [], [], [], [], [], [])
         types = {key: kind for key, kind in shape.types.items() if kind is not NoneType}
-        plan.dropped.extend(shape.types.keys() - types.keys())
         names: set[str] = set()
+        kept: set[str] = set()
         # The documented keys have the first claim to their names.
-        for given in sorted(types, key=lambda key: key not in KEYS):
-            key = date if given.endswith("_ms") and ((date := given[:-3]) in DATES or date in types) else given
-            if key != given:
-                plan.dropped.append(given)
-                if key in types or types[given] is not int:
-                    continue
-            name, twin, kind = self._property_name(key), f"{key}_ms", types[given]
+        for key in sorted(dict.fromkeys(_of_date(key, types) for key in types), key=lambda key: key not in KEYS):
+            kind, twin = types.get(key), f"{key}_ms"
             is_moment = key in DATES and types.get(twin) is int
-            goes = key not in self._omit
-            if goes and (
-                not (kind in _KINDS or is_moment) or name in names or len(names) >= MAX_EVENT_PROPERTIES - 1
-            ):  # one is left for `is_late`
-                goes = False
+            if key in self._omit or (kind is None and not is_moment):
+                continue
+            name = self._property_name(key)
+            has_value = kind in _KINDS or is_moment
+            if not has_value or name in names or len(names) >= MAX_EVENT_PROPERTIES - 1:  # one is left for `is_late`
                 plan.clipped.append(key)
-            if key in types and (not goes or name != key or kind not in _KINDS):
-                plan.dropped.append(key)
-            if not goes:
                 continue
             names.add(name)
             if name != self._names.get(key, key):
                 plan.clipped.append(key)
+            if name == key and kind in _KINDS:
+                kept.add(key)
             if is_moment:
                 plan.moments.append((name, key, twin))
             elif kind is str and (key.endswith("_at") or money_key(key)):
@@ -304,6 +298,7 @@ class Mapper:
                     plan.texts.append((name, key))
                 elif kind is int:
                     plan.integers.append((name, key))
+        plan.dropped.extend(shape.types.keys() - kept)
         return plan
 
     def _property_name(self, key: str) -> str:
@@ -334,6 +329,12 @@ class Mapper:
         if self.settings.revenue.currency is RevenueCurrency.CUSTOMER:
             return in_customer_currency or in_integration_currency
         return in_integration_currency or in_customer_currency
+
+
+def _of_date(key: str, types: Mapping[str, type]) -> str:
+    """The key itself, or that of the date whose milliseconds it holds."""
+    date = key.removesuffix("_ms")
+    return date if date in DATES or date in types else key
 
 
 def _given(user_id: str | None) -> str | None:

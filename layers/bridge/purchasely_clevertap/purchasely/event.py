@@ -182,7 +182,7 @@ class Event(NamedTuple):
 
     event_id: str
     event_name: str
-    created_ms: Integer
+    created_ms: int
     payload: Payload
     values: Mapping[str, Any]
     shape: Shape
