@@ -38,7 +38,7 @@ _returns = Returns(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"], patience=_pat
 
 _forwarder = Forwarder(
     memory=Memory(
-        _clients.dynamodb(),
+        _clients.dynamodb_for_batches(),
         deliveries=os.environ["DELIVERIES_TABLE"],
         subscribers=os.environ["SUBSCRIBERS_TABLE"],
         pause=time.sleep,

@@ -24,7 +24,7 @@ KEYS = {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}
 def moto() -> Iterator["DynamoDBClient"]:
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        yield Clients(connect_timeout=1, read_timeout=1, attempts=1).dynamodb()
+        yield Clients(connect_timeout=1, read_timeout=1, attempts=1).dynamodb_for_batches()
 
 
 def created(moto: "DynamoDBClient") -> None:

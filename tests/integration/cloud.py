@@ -154,7 +154,7 @@ class Cloud:
         self.calls = Calls()
         self._clients = _clients()
         self.sqs = self.calls.watch(self._clients.sqs())
-        self.dynamodb = self.calls.watch(self._clients.dynamodb())
+        self.dynamodb = self.calls.watch(self._clients.dynamodb_for_batches())
         self.secretsmanager = self.calls.watch(self._clients.secretsmanager())
         self.ssm = self.calls.watch(self._clients.ssm())
         self.events_url, self.parked_url, self.dead_letters_url = (
@@ -223,7 +223,7 @@ class Cloud:
 
     def memory(self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None) -> Memory:
         """A worker's view of the two tables, through `calls` if they are given. It never waits."""
-        dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb())
+        dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb_for_batches())
         return Memory(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=pause)
 
     def worker(self, client: Client, *, name: str = "worker-1", endpoint: str = "") -> "Worker":
@@ -242,7 +242,7 @@ class Worker:
         seconds = cloud.clock.seconds
         self._forwarder = Forwarder(
             memory=Memory(
-                self.calls.watch(clients.dynamodb()),
+                self.calls.watch(clients.dynamodb_for_batches()),
                 deliveries=DELIVERIES,
                 subscribers=SUBSCRIBERS,
                 pause=self.pauses.append,

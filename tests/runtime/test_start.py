@@ -94,7 +94,7 @@ def test_the_door_knows_nothing_of_what_it_does_not_do(inside: Callable[[str], T
     assert ours == {
         f"purchasely_clevertap.{name}"
         for name in (
-            *("clients", "door", "invocation", "journal", "message", "metric", "receipt", "secret"),
+            *("clients", "door", "invocation", "journal", "message", "metric", "receipt", "secret", "start"),
             *("purchasely", "purchasely.event_id", "purchasely.signature"),
         )
     }

@@ -227,7 +227,7 @@ class Connections:
         clients = Clients(connect_timeout=1, read_timeout=1, attempts=1)
         self.aws: Aws | None = None
         self.sqs: SQSClient = self._connected(clients.sqs())
-        self.dynamodb: DynamoDBClient = self._connected(clients.dynamodb())
+        self.dynamodb: DynamoDBClient = self._connected(clients.dynamodb_for_batches())
         self.secretsmanager: SecretsManagerClient = self._connected(clients.secretsmanager())
         self.ssm: SSMClient = self._connected(clients.ssm())
 

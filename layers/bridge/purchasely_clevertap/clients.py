@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, cast
 import botocore.session
 from botocore.config import Config
 
-from . import dynamodb_json
-
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -35,6 +33,12 @@ class Clients:
 
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB."""
+        return cast("DynamoDBClient", self._session.create_client("dynamodb", config=self._config))
+
+    def dynamodb_for_batches(self) -> "DynamoDBClient":
+        """DynamoDB, with calls of a hundred items that take little processor time."""
+        from . import dynamodb_json  # the door has no batches
+
         client = self._session.create_client("dynamodb", config=self._config)
         dynamodb_json.pass_on(client)
         return cast("DynamoDBClient", client)
