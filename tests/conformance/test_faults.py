@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from conformance.faults import FAULTS
+from clevertap_emulator import Delay
+from conformance.faults import FAULTS, Fault
 from conformance.rig import run
 from purchasely_clevertap.mapping import Mapper, ProfileUpdate
 from purchasely_clevertap.memory import Change, Memory
@@ -27,9 +28,16 @@ def test_nothing_is_lost_doubled_or_stale(fault: str) -> None:
 
 
 def test_the_same_seed_makes_the_same_run() -> None:
-    one, again = (run(FAULTS["everything together"], seed=3, events=EVENTS) for _ in range(2))
+    one, again = (run(FAULTS["killed until dead-lettered"], seed=3, events=EVENTS) for _ in range(2))
     assert one == again
-    assert one != run(FAULTS["everything together"], seed=4, events=EVENTS)
+    assert one != run(FAULTS["killed until dead-lettered"], seed=4, events=EVENTS)
+
+
+def test_an_answer_that_a_busy_machine_brings_too_late_is_a_lost_one() -> None:
+    late = Fault("late answers", lambda _random, _number, _records: Delay(0.5), share=0.3, read_timeout=0.3)
+    verdict = run(late, seed=7, events=20)
+    assert verdict.findings == []
+    assert verdict.doubled_lost_answer > 0
 
 
 # What follows breaks the bridge in one place each, and the kit must see it

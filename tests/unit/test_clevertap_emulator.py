@@ -217,12 +217,14 @@ def test_more_than_15_concurrent_requests_of_an_account_are_429(clevertap: Emula
     with ThreadPoolExecutor(15) as pool:
         slow = pool.map(upload, range(15))
         until(lambda: len(clevertap.requests()) == 15)
+        assert clevertap.under_way == 15
         assert sender.upload(EVENT) == (429, {"status": "fail", "error": "Too many requests", "code": 429})
         with Sender(clevertap, "OTHER", "other") as other:
             assert other.upload(EVENT)[0] == 200
         clevertap.faults.clear()
         assert set(slow) == {200}
     assert clevertap.max_concurrency == 16
+    assert clevertap.under_way == 0
     assert len(clevertap.records(ACCOUNT)) == 15
     assert sender.upload(EVENT)[0] == 200
 

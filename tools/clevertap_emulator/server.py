@@ -56,6 +56,11 @@ class Emulator:
         """The most requests of one account that were under way at the same time."""
         return self._service.max_concurrency
 
+    @property
+    def under_way(self) -> int:
+        """How many requests have arrived and are not done with."""
+        return self._service.under_way
+
     def records(self, account: str) -> list[Stored]:
         """What the account has taken, in order. KeyError for an unknown account."""
         return self._service.records(account)

@@ -90,6 +90,12 @@ class Service:
         """The most requests of one account that were under way at the same time."""
         return max((request.concurrency for request in self.requests()), default=0)
 
+    @property
+    def under_way(self) -> int:
+        """How many requests have arrived and are not done with."""
+        with self._lock:
+            return sum(self._under_way.values())
+
     def records(self, account_id: str) -> list[Stored]:
         """What the account has taken, in order. KeyError for an unknown account."""
         with self._lock:

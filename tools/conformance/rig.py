@@ -245,7 +245,7 @@ class _Run:
             {account: emulator.records(account) for account in ACCOUNTS},
             {account: emulator.profiles(account) for account in ACCOUNTS},
             emulator.violations(),
-            self._excused,
+            self._excused | self._client.timed_out,
         )
         verdict = judge(
             self._traffic.expected,

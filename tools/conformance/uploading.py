@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,7 +66,8 @@ class WatchedClient(Client):
     """Makes the real requests. `fault` is asked for each of them, by the number of its records, what happens to it.
 
     `made` holds the requests of each worker's invocation; who sees it end takes them out. `requests` counts what has
-    reached CleverTap, `late` what it has yet to get to.
+    reached CleverTap, `late` what it has yet to get to. `timed_out` are the records whose answer came too late, for
+    the script or a busy machine: by number of their request and position in it.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class WatchedClient(Client):
         super().__init__(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=read_timeout)
         self.requests = 0
         self.late = 0
-        self.timeouts: set[int] = set()
+        self.timed_out: set[tuple[int, int]] = set()
         self.made: dict[Task | None, list[Request]] = {}
         self._simulation = simulation
         self._emulator = emulator
@@ -118,7 +120,10 @@ class WatchedClient(Client):
         if isinstance(fault, Kill):
             simulation.die()
         if not isinstance(answer, Malformed) and answer[0] == Unanswered("timeout"):
-            self.timeouts.add(self.requests)
+            self.timed_out |= {(self.requests, position) for position in range(1, len(records) + 1)}
+            # Virtual time must not run ahead of what CleverTap is at in real time.
+            while len(self._emulator.requests()) < self.requests or self._emulator.under_way:
+                time.sleep(0.01)
             simulation.sleep(READ_TIMEOUT_SECONDS)
         simulation.sleep(simulation.random.uniform(0.01, 0.5))
         return answer
