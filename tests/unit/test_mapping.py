@@ -872,3 +872,18 @@ def test_null_values_and_the_twins_of_dates_are_no_properties() -> None:
     assert found["purchased_at"].startswith("$D_")
     assert found["loyal_since_at_ms"] == MOMENT
     assert [name for name in found if name.endswith("_ms")] == ["loyal_since_at_ms"]
+
+
+@pytest.mark.parametrize("given", [["an", "id"], True, {"id": 1}, 7, "no id!", None, ...])
+def test_every_record_of_an_event_without_a_usable_id_has_the_one_made_for_it(given: Any) -> None:
+    of = event_of(paid(9.99, event_id=given))
+    assert of.event_id.startswith("sha256-")
+    assert properties(of)["event_id"] == of.event_id
+    assert (charged(of) or {})["event_id"] == of.event_id
+
+
+def test_money_has_its_place_among_too_many_new_keys() -> None:
+    new = {f"new_{number}": number for number in range(120)}
+    found = properties(event_of(new | paid(9.99, 10.79)))
+    assert found["amount_in_usd"] == 10.79
+    assert len(found) == 99

@@ -271,8 +271,7 @@ class Mapper:
         types = {key: kind for key, kind in shape.types.items() if kind is not NoneType}
         names: set[str] = set()
         kept: set[str] = set()
-        # The documented keys have the first claim to their names.
-        for key in sorted(dict.fromkeys(_of_date(key, types) for key in types), key=lambda key: key not in KEYS):
+        for key in sorted(dict.fromkeys(_of_date(key, types) for key in types), key=_is_new):
             kind, twin = types.get(key), f"{key}_ms"
             is_moment = key in DATES and types.get(twin) is int
             if key in self._omit or (kind is None and not is_moment):
@@ -329,6 +328,11 @@ class Mapper:
         if self.settings.revenue.currency is RevenueCurrency.CUSTOMER:
             return in_customer_currency or in_integration_currency
         return in_integration_currency or in_customer_currency
+
+
+def _is_new(key: str) -> bool:
+    """Whether the key is not documented: those that are have the first claim to their names, and to a place."""
+    return key not in KEYS and money_key(key) is None
 
 
 def _of_date(key: str, types: Mapping[str, type]) -> str:

@@ -277,7 +277,7 @@ def read(body: bytes) -> Event | Unreadable:
         event_id = event_ids.of(payload.get("event_id"), body)
         payload, aside = _mended(payload)
         payload["event_id"] = event_id
-        values = payload | aside
+        values = aside | payload
         shape = _shape_of(values)
     if payload["event_id"] != event_id:
         payload["event_id"] = event_id
