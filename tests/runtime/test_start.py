@@ -59,6 +59,11 @@ def test_a_start_compiles_nothing_but_the_handler(
     ] == [shipped.function / "app.py"]
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_garbage_is_collected_once_the_function_has_started(inside: Callable[[str], Told], function: str) -> None:
+    assert inside(function)["garbage"] == ["collected"]
+
+
 def test_the_function_at_the_door_loads_no_more_than_it_needs(
     inside: Callable[[str], Told], package: Callable[[str], Package]
 ) -> None:
