@@ -62,7 +62,7 @@ def believes_the_last_arrival(patch: pytest.MonkeyPatch) -> None:
     after = Subscriber.after
 
     def afresh(self: Subscriber, events: Iterable[Event]) -> Subscriber:
-        return after(Subscriber(sent=self.sent, linked=self.linked), events)
+        return after(Subscriber(sent=self.sent, linked=self.linked, account_id=self.account_id), events)
 
     patch.setattr(Subscriber, "after", afresh)
 

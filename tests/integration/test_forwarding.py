@@ -1270,6 +1270,18 @@ def test_values_that_have_not_changed_are_not_sent_again(clevertap: ScriptedClev
     }
 
 
+def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
+    cloud.worker(clevertap).forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
+    cloud.put_secret("clevertap", {"production": {"account_id": "SECOND-ID", "passcode": "p"}})
+    after = cloud.worker(clevertap, name="worker-2")
+    after.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
+    after.forward(message(event("RENEWAL_DISABLED", at=NOW_MS + 120_000)))
+    first, second, third = clevertap.profiles
+    assert first.keys() == second.keys()
+    assert second["last_event"] == "SUBSCRIPTION_RENEWED"
+    assert third.keys() == {"last_event", "last_event_at"}
+
+
 def test_values_that_clevertap_did_not_take_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.script.append(answer(Retry("record_error"), of="profile"))
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))

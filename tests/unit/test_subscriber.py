@@ -688,3 +688,12 @@ def test_after_the_last_accepted_update_clevertap_has_the_profile_whatever_was_r
         clevertap = {key: value for key, value in clevertap.items() if value != {"$delete": 1}}
         state = state.accepted(found.properties, found.link)
     assert clevertap == state.profile()
+
+
+def test_a_project_that_is_new_for_the_app_is_told_the_whole_profile() -> None:
+    known = synced(Subscriber(account_id="FIRST").after([event()]), Identity("customer-7", OBJECT_ID))
+    assert update(known.towards("FIRST"), Identity("customer-7", OBJECT_ID)) is None
+    moved = Subscriber.decoded(known.encoded()).towards("SECOND")
+    assert told(moved) == known.profile()
+    assert moved.linked == frozenset()
+    assert update(synced(moved).towards("SECOND")) is None

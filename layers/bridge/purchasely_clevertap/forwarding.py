@@ -90,6 +90,7 @@ class _Work:
     accepted: set[str] = field(default_factory=set)
     mapper: Mapper | None = None
     mapped: Mapped | None = None
+    account_id: str = ""
     outcome: Outcome | None = None
     claimed: bool = False
     copies_noted: bool = False
@@ -232,8 +233,10 @@ class Forwarder:
             return Retried("credentials_unusable", patient=False, detail=credentials.detail)
         work.mapper = mapper
         mapped = mapper.map(event, now_ms=self._clock(), has_sandbox_account=credentials.has_sandbox)
-        if isinstance(mapped, Mapped) and self._breaker.is_open(account_id := credentials.keys[mapped.account][0]):
-            return Retried("circuit_open", patient=self._breaker.fault(account_id) is None)
+        if isinstance(mapped, Mapped):
+            work.account_id = credentials.keys[mapped.account][0]
+            if self._breaker.is_open(work.account_id):
+                return Retried("circuit_open", patient=self._breaker.fault(work.account_id) is None)
         return mapped
 
     def _claim(self, works: Sequence[_Work], time_left: Callable[[], float]) -> list[_Bundle]:
@@ -488,9 +491,9 @@ def _has_settings(work: _Work, event: Event) -> bool:
 
 
 def _learn(bundle: _Bundle, known: Known) -> None:
-    bundle.state = known.state.after(_event(work) for work in bundle.works)
-    bundle.in_doubt = known.in_doubt
     newest = bundle.works[-1]
+    bundle.state = known.state.towards(newest.account_id).after(_event(work) for work in bundle.works)
+    bundle.in_doubt = known.in_doubt
     if newest.mapper is not None and newest.mapped is not None:
         # Only some events may bring a CleverTap id: the newest that is to be tied to the user, whichever brought it.
         people = [work.mapped.identity for work in bundle.works if work.mapped is not None]

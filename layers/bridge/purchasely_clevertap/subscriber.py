@@ -99,16 +99,17 @@ _MOST_SUBSCRIPTIONS = 100
 
 
 class Subscriber(NamedTuple):
-    """The state of one subscriber in one CleverTap account.
+    """The state of one subscriber, in production or in the sandbox.
 
     `sent` is what CleverTap has accepted of the profile, under CleverTap's names; `linked` are the CleverTap ids
-    that were tied to the user id.
+    that were tied to the user id; `account_id` is the CleverTap project of which both hold.
     """
 
     person: Tellings = ()
     subscriptions: Mapping[str, Tellings] = MappingProxyType({})
     sent: Mapping[str, Value] = MappingProxyType({})
     linked: frozenset[str] = frozenset()
+    account_id: str = ""
 
     def after(self, events: Iterable[Event]) -> Self:
         """The state once `events`, in any order, are known too."""
@@ -125,7 +126,7 @@ class Subscriber(NamedTuple):
             replaced = event.payload.get("from_purchasely_subscription_id")
             if replaced and (replaced := clip_text(replaced)) != key:
                 subscriptions[replaced] = _merged(subscriptions.get(replaced, ()), at, _OVER_ALL, _REPLACED)
-        return type(self)(person, _newest(subscriptions), self.sent, self.linked)
+        return type(self)(person, _newest(subscriptions), self.sent, self.linked, self.account_id)
 
     def profile(self) -> dict[str, Value]:
         """The profile properties, each under its own name; dates as CleverTap's `$D_<epoch seconds>`.
@@ -148,6 +149,12 @@ class Subscriber(NamedTuple):
             properties |= described
         return properties
 
+    def towards(self, account_id: str) -> Self:
+        """The state as this CleverTap project must learn it: one that the app has only now has nothing of it yet."""
+        if account_id == self.account_id:
+            return self
+        return type(self)(self.person, self.subscriptions, account_id=account_id)
+
     def accepted(self, properties: Mapping[str, Value], link: str | None) -> Self:
         """The state once CleverTap has taken the profile `properties` and tied the CleverTap id `link`."""
         return self._replace(sent=dict(properties), linked=self.linked | {link} if link else self.linked)
@@ -159,6 +166,7 @@ class Subscriber(NamedTuple):
             "subscriptions": dict(self.subscriptions),
             "sent": dict(self.sent),
             "linked": sorted(self.linked),
+            "account_id": self.account_id,
         }
         return orjson.dumps(state).decode()
 
@@ -171,6 +179,7 @@ class Subscriber(NamedTuple):
             subscriptions={key: _tellings(told) for key, told in state["subscriptions"].items()},
             sent=state["sent"],
             linked=frozenset(state["linked"]),
+            account_id=state["account_id"],
         )
 
 
