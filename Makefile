@@ -43,11 +43,11 @@ chaos: setup ## some minutes of faults and kills: counts what is lost, doubled, 
 	$(DEV)/python -m conformance
 
 .PHONY: bench
-bench: setup ## measure cold starts, rates, calls, memory and costs as ratios; writes docs/performance.md
+bench: .venv/dev/.project .venv/sam/.made .venv/runtime/.made .venv/stack/.made ## measure cold starts, rates, calls, memory and costs as ratios; writes docs/performance.md
 	$(DEV)/python -m benchmark
 
 .PHONY: bench-quick
-bench-quick: setup ## the same in a fifth of the time, without the deployed stack and the page
+bench-quick: .venv/dev/.project .venv/sam/.made .venv/runtime/.made ## the same in a fifth of the time, without the deployed stack and the page
 	$(DEV)/python -m benchmark --quick
 
 .PHONY: scan
