@@ -10,7 +10,8 @@ from moto import mock_aws
 from requests.adapters import HTTPAdapter
 
 from tests.integration.clevertap import ScriptedClevertap
-from tests.integration.cloud import Clock, Cloud
+from tests.integration.cloud import Clock, Cloud, Worker
+from tests.integration.desk import Desk
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +64,15 @@ def cloud(aws: None, clock: Clock) -> Cloud:  # noqa: ARG001 - it must be there 
 @pytest.fixture
 def clevertap() -> ScriptedClevertap:
     return ScriptedClevertap()
+
+
+@pytest.fixture
+def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
+    """A forwarder that uploads to the CleverTap that follows a script."""
+    return cloud.worker(clevertap)
+
+
+@pytest.fixture
+def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """The operator's commands, on the same stack."""
+    return Desk(cloud, monkeypatch)

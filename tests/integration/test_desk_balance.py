@@ -20,16 +20,6 @@ def clock() -> Clock:
     return Clock(now_ms())
 
 
-@pytest.fixture
-def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(cloud, monkeypatch)
-
-
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
 def receive(cloud: Cloud, payload: Payload, *, app: str = "default", minutes_ago: int = 10) -> None:
     """The door takes a webhook: onto the queue, then noted."""
     sent = cloud.sqs.send_message(

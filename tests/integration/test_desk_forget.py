@@ -19,16 +19,6 @@ def clock() -> Clock:
     return Clock(now_ms())
 
 
-@pytest.fixture
-def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(cloud, monkeypatch)
-
-
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
 def forward(worker: Worker, cloud: Cloud, *payloads: dict[str, Any]) -> None:
     for payload in payloads:
         worker.outcome(message(payload, sent_at=cloud.clock()))

@@ -31,16 +31,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(cloud, monkeypatch)
-
-
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
-@pytest.fixture
 def held(cloud: Cloud, desk: Desk) -> Iterator[Held]:  # noqa: ARG001 - it patches the wait
     messages = Held(cloud.sqs, cloud.parked_url, clock=cloud.clock.seconds)
     yield messages

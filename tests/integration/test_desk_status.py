@@ -19,16 +19,6 @@ def clock() -> Clock:
     return Clock(now_ms())
 
 
-@pytest.fixture
-def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(cloud, monkeypatch)
-
-
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
 def forward(worker: Worker, cloud: Cloud, name: str = "SUBSCRIPTION_RENEWED", **more: Any) -> None:
     worker.outcome(message(event(name, at=cloud.clock(), **more), sent_at=cloud.clock()))
 

@@ -17,16 +17,6 @@ def clock() -> Clock:
     return Clock(now_ms())
 
 
-@pytest.fixture
-def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(cloud, monkeypatch)
-
-
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
 # An event
 
 

@@ -35,11 +35,6 @@ SETTLING_SECONDS = 8
 PERSON = "default#production#user#user-1"
 
 
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
 def why(outcome: Outcome) -> tuple[str, bool]:
     """The reason of a retry, and whether it counts against the event's patience."""
     assert isinstance(outcome, Retried)

@@ -22,11 +22,6 @@ REST_SECONDS = 60  # longer than a subscriber rests after an upload without an a
 NEXT_LEASE_SECONDS = LEASE_MS / 1000
 
 
-@pytest.fixture
-def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
-    return cloud.worker(clevertap)
-
-
 def killed(worker: Worker, *messages: Message) -> None:
     with pytest.raises(Killed):
         worker.forward(*messages)
