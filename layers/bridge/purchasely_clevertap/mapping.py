@@ -244,7 +244,7 @@ class Mapper:
 
     def _properties(self, event: Event, clipped: list[str]) -> dict[str, Any]:
         values, plan = event.values, self._plan(event.shape)
-        # Most values keep their keys: to copy them all, and to drop some, takes a third of picking them one by one.
+        # Most values keep their keys: to copy them all and to drop some is cheaper than to pick them one by one.
         properties = dict(values)
         for key in plan.dropped:
             del properties[key]

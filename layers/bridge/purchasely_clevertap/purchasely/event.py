@@ -137,8 +137,8 @@ type Kind = Literal["amount", "plan_price", "cumulated_revenues"]
 class Shape:
     """What all payloads have in common that have the same keys with values of the same types.
 
-    An app has some dozens of shapes, and what follows from one is worked out once. Reading an event and making its
-    properties take 0.4 of the time that they took with a look at every key and the type of every value.
+    An app has some dozens of shapes, and what follows from one is worked out once. To read and map an event takes two
+    thirds of the time that it took with a look at every key and value (1.02 and 1.5 times the trip through `json`).
 
     `types` are the types of the values; `texts` picks those that are text, of an event that has a name. `is_plain` says
     that the documented keys have values of their documented types, and that those are there which every event needs.
