@@ -4,6 +4,7 @@ A secret is a value or the reason why there is none: the door and the forwarder 
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -36,10 +37,12 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was read; `read_at` is when the reading began, so nothing that was written before is missing in it."""
+    """What was read; `read_at` is when the reading began, so nothing that was written before is missing in it.
+    `reread_at` is the same if it was read anew, before its time."""
 
     value: Mapping[str, Any] | Absent
     read_at: float
+    reread_at: float
 
     @property
     def lasts(self) -> float:
@@ -70,19 +73,19 @@ class Secrets:
     def get(self, app: str, *, reread: bool = False) -> Mapping[str, Any] | Absent | Unusable:
         """The JSON object in the secret of `app`.
 
-        Kept for five minutes, and for longer while Secrets Manager does not answer. With `reread` it is as it was at
-        most ten seconds ago, or Unusable when nobody can tell. A batch may want a secret a thousand times, and a
-        stranger have it read anew: Secrets Manager is asked at most once in ten seconds for the same one.
+        Kept for five minutes, and for longer while Secrets Manager does not answer. With `reread` it is read anew, or
+        Unusable when nobody can tell. A batch may want that a thousand times, and a stranger as often as he likes: what
+        was read anew in the last ten seconds is new enough.
         """
         now = self._clock()
         kept = self._kept.get(app)
-        if kept is not None and now - kept.read_at < (_FRESH_SECONDS if reread else kept.lasts):
+        if kept is not None and (now - kept.reread_at < _FRESH_SECONDS if reread else now - kept.read_at < kept.lasts):
             return kept.value
         failure = self._failures.get(app)
         if failure is None or now - failure.ended_at >= _SECONDS_AFTER_FAILURE:
             found = self._read(app)
             if not isinstance(found, Unusable):
-                _put(self._kept, app, _Kept(found, now))
+                _put(self._kept, app, _Kept(found, now, reread_at=now if reread else -math.inf))
                 self._failures.pop(app, None)
                 return found
             failure = _Failure(found, self._clock())
