@@ -36,7 +36,8 @@ test: setup ## the gate: format, lint, types, template, every test
 	$(DEV)/mypy
 	$(SAM) validate --lint
 	$(SAM) build
-	$(DEV)/pytest
+	$(DEV)/pytest --numprocesses auto --dist loadfile tests/unit tests/template tests/integration tests/conformance
+	$(DEV)/pytest tests/fuzz tests/runtime tests/end_to_end
 
 .PHONY: chaos
 chaos: setup ## some minutes of faults and kills: counts what is lost, doubled, stale
@@ -82,7 +83,8 @@ clean: ## remove what was built, and the environments
 # ── Environments: one for each tool that pins what another pins differently ──────────────────────────────────────────
 
 .PHONY: setup
-setup: .venv/dev/.project .venv/sam/.made .venv/scan/.made .venv/stack/.made .venv/runtime/.made ## make the environments in .venv/
+setup: ## make the environments in .venv/
+	@$(MAKE) --silent --jobs 2 .venv/dev/.project .venv/sam/.made .venv/scan/.made .venv/stack/.made .venv/runtime/.made
 
 .venv/dev/.made: layers/bridge/requirements.txt
 
