@@ -37,6 +37,10 @@ class _Update:
     used: frozenset[str]
 
 
+class Unknown(Exception):
+    """What the bridge does not ask of DynamoDB, so nothing here knows its answer: an error, never a guess."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Condition:
     holds: Callable[[Item, Values], bool]
@@ -53,7 +57,7 @@ class Tables:
         self._tokens: dict[str, float] = {}
 
     def answer(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a call, as botocore gives it. Raises `Refused`."""
+        """The answer to a call, as botocore gives it. Raises `Refused`; `Unknown` for what the bridge never asks."""
         match operation:
             case "UpdateItem":
                 self._put([given], [self._changed(given)])
@@ -65,7 +69,7 @@ class Tables:
                 ((table, asked),) = given["RequestItems"].items()
                 return {"Responses": {table: self._batch(table, asked["Keys"])}, "UnprocessedKeys": {}}
             case _:
-                raise NotImplementedError(operation)
+                raise Unknown(operation)
 
     def _batch(self, table: str, keys: Sequence[Mapping[str, Value]]) -> list[Item]:
         names = [key[self._keys[table]]["S"] for key in keys]
@@ -129,7 +133,7 @@ class _Tokens:
         while end < len(text.rstrip()):
             match = _TOKENS.match(text, end)
             if match is None:
-                raise NotImplementedError(text)
+                raise Unknown(text)
             self._tokens.append(match[1] or match[2])
             end = match.end()
         self._tokens.reverse()
@@ -141,7 +145,7 @@ class _Tokens:
     def take(self, *expected: str) -> str:
         token = self._tokens.pop() if self._tokens else ""
         if expected and token not in expected:
-            raise NotImplementedError(f"{token!r} in an expression, where {expected} was expected")
+            raise Unknown(f"{token!r} in an expression, where {expected} was expected")
         if token.startswith(":"):
             self.used.add(token)
         return token

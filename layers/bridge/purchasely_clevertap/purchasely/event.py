@@ -272,15 +272,14 @@ def read(body: bytes) -> Event | Unreadable:
         return Unreadable(event_ids.event_id(body), f"the body is a JSON {type(payload).__name__}, not an object")
     shape = _shape_of(payload)
     if shape.is_plain and payload["api_version"] == 3 and payload["environment"] in _ENVIRONMENTS:
-        event_id, values = event_ids.of(payload["event_id"], body), payload
+        payload["event_id"] = event_id = event_ids.of(payload["event_id"], body)
+        values = payload
     else:
         event_id = event_ids.of(payload.get("event_id"), body)
         payload, aside = _mended(payload)
         payload["event_id"] = event_id
         values = aside | payload
         shape = _shape_of(values)
-    if payload["event_id"] != event_id:
-        payload["event_id"] = event_id
     if payload.get("store") in _STORES:
         payload["store"] = values["store"] = _STORES[payload["store"]]
     if payload.get("subscription_status") in _STATUSES:
