@@ -36,12 +36,12 @@ test: setup ## the gate: format, lint, types, template, every test
 	$(DEV)/mypy
 	$(SAM) validate --lint
 	$(SAM) build
-	$(DEV)/pytest --numprocesses auto --dist loadfile tests/unit tests/template tests/integration tests/conformance
+	$(DEV)/pytest --numprocesses auto --dist loadfile tests/unit tests/template tests/integration tests/chaos
 	$(DEV)/pytest tests/fuzz tests/runtime tests/end_to_end
 
 .PHONY: chaos
 chaos: setup ## some minutes of faults and kills: counts what is lost, doubled, stale
-	$(DEV)/python -m conformance
+	$(DEV)/python -m chaos
 
 .PHONY: bench
 bench: .venv/dev/.project .venv/sam/.made .venv/runtime/.made .venv/stack/.made ## measure cold starts, rates, calls, memory and costs as ratios; writes docs/performance.md

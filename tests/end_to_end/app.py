@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bridge_desk.balance import Balance, balances
-from bridge_desk.deliveries import Delivery, all_deliveries
+from bridge_cli.balance import Balance, balances
+from bridge_cli.deliveries import Delivery, all_deliveries
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, CleverTapAccount, LocalStack
 from local_stack.stack import STAGE
-from purchasely_clevertap.message import body_of
+from purchasely_clevertap.delivery.message import decode_body
 from purchasely_sender import Payload, Sender, Webhook, signed
 from tests.end_to_end.eventually import eventually
 
@@ -26,7 +26,7 @@ class Parked:
     @property
     def body(self) -> bytes:
         """The webhook's body."""
-        return body_of(self.text)
+        return decode_body(self.text)
 
     def __getitem__(self, name: str) -> str:
         text: str = self.attributes[name]["StringValue"]
@@ -79,22 +79,22 @@ class App:
         return {each.event_id: each for each in found}
 
     def settled(self, events: Iterable[Payload]) -> dict[str, Delivery]:
-        """What became of the events, by their ids, once each has its fate."""
+        """What became of the events, by their ids, once each has its outcome."""
         ids = {event["event_id"] for event in events}
 
         def look() -> dict[str, Delivery]:
             return {event_id: each for event_id, each in self.deliveries().items() if event_id in ids}
 
-        return eventually(look, lambda seen: seen.keys() == ids and all(each.fate for each in seen.values()))
+        return eventually(look, lambda seen: seen.keys() == ids and all(each.outcome for each in seen.values()))
 
-    def becomes(self, fate: str, event: Payload) -> None:
-        """Waits until the event has that fate."""
-        eventually(lambda: self.deliveries()[event["event_id"]].fate, lambda seen: seen == fate)
+    def becomes(self, outcome: str, event: Payload) -> None:
+        """Waits until the event has that outcome."""
+        eventually(lambda: self.deliveries()[event["event_id"]].outcome, lambda seen: seen == outcome)
 
     def only(self) -> Delivery:
         """What became of the app's only event."""
         (delivery,) = eventually(
-            self.deliveries, lambda seen: len(seen) == 1 and all(each.fate for each in seen.values())
+            self.deliveries, lambda seen: len(seen) == 1 and all(each.outcome for each in seen.values())
         ).values()
         return delivery
 

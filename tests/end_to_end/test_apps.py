@@ -16,12 +16,12 @@ def test_a_visitor_is_delivered_under_the_custom_id_that_the_apps_sdk_has(
     events = story("anonymous")
     app.tell(*events)
 
-    fates = app.settled(events)
+    outcomes = app.settled(events)
 
     visitor, store = events[0]["anonymous_user_id"], events[0]["store"]
     object_id = PREFIXES.get(store, "__h") + visitor
     sent = [event for event in events if event["event_name"] != "ACTIVATE"]
-    assert {fates[event["event_id"]].fate for event in sent} == {"delivered"}
+    assert {outcomes[event["event_id"]].outcome for event in sent} == {"delivered"}
     for event in sent:
         records = [taken for taken in clevertap.of(event["event_id"]) if taken.name != "Charged"]
         assert [(taken.account, taken.record["objectId"]) for taken in records] == [(PRODUCTION.account_id, object_id)]
@@ -43,10 +43,10 @@ def test_an_app_has_its_own_names_and_its_own_choice_of_events(app: App, clevert
     events = story("trial_converts")
     app.tell(*events)
 
-    fates = app.settled(events)
+    outcomes = app.settled(events)
 
     chosen = [event for event in events if event["event_name"] in ("TRIAL_STARTED", "ACTIVATE")]
-    assert [event["event_id"] for event in events if fates[event["event_id"]].fate == "delivered"] == [
+    assert [event["event_id"] for event in events if outcomes[event["event_id"]].outcome == "delivered"] == [
         event["event_id"] for event in chosen
     ]
     (trial,) = (event for event in chosen if event["event_name"] == "TRIAL_STARTED")
@@ -61,7 +61,7 @@ def test_the_same_event_of_two_apps_is_two_events(app: App, default: App, clever
     default.tell(*events)
     app.tell(*events)
 
-    assert [each.fate for each in (*default.settled(events).values(), *app.settled(events).values())] == [
+    assert [each.outcome for each in (*default.settled(events).values(), *app.settled(events).values())] == [
         "delivered"
     ] * 2
     assert [taken.name for taken in clevertap.of(events[0]["event_id"])] == ["SUBSCRIPTION_STARTED"] * 2

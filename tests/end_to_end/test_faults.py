@@ -33,10 +33,10 @@ def test_an_outage_ends_by_itself_with_everything_delivered_once(app: App, cleve
     during = app.deliveries()
     clevertap.mend()
 
-    fates = app.settled(events)
+    outcomes = app.settled(events)
 
-    assert {each.fate for each in during.values()} == {None}
-    assert {each.fate for each in fates.values()} == {"delivered"}
+    assert {each.outcome for each in during.values()} == {None}
+    assert {each.outcome for each in outcomes.values()} == {"delivered"}
     assert names_at(clevertap, events) == [names_of(event) for event in events]
 
 
@@ -51,8 +51,8 @@ def test_a_wrong_passcode_parks_nothing_and_is_over_when_the_secret_is_corrected
     during = app.deliveries()
     app.put_clevertap_secret()
 
-    fates = app.settled(events)
+    outcomes = app.settled(events)
 
-    assert {each.fate for each in during.values()} == {None}
-    assert {each.fate for each in fates.values()} == {"delivered"}
+    assert {each.outcome for each in during.values()} == {None}
+    assert {each.outcome for each in outcomes.values()} == {"delivered"}
     assert names_at(clevertap, events) == [names_of(event) for event in events]

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from bridge_desk.deliveries import Delivery
+from bridge_cli.deliveries import Delivery
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET
 from purchasely_sender import Payload
 from tests.end_to_end import expectation
@@ -43,21 +43,21 @@ def events(stories: Stories) -> list[Payload]:
 
 
 @pytest.fixture(scope="module")
-def fates(default: App, events: list[Payload]) -> dict[str, Delivery]:
+def outcomes(default: App, events: list[Payload]) -> dict[str, Delivery]:
     return default.settled(events)
 
 
 @pytest.fixture(scope="module")
-def records(default: App, fates: dict[str, Delivery]) -> dict[str, list[Taken]]:
+def records(default: App, outcomes: dict[str, Delivery]) -> dict[str, list[Taken]]:
     """The event records of each event that CleverTap has, Charged among them."""
     found: dict[str, list[Taken]] = {}
     for taken in CleverTap(default.stack.clevertap_url).taken():
-        if (event_id := taken.record.get("evtData", {}).get("event_id")) in fates:
+        if (event_id := taken.record.get("evtData", {}).get("event_id")) in outcomes:
             found.setdefault(event_id, []).append(taken)
     return found
 
 
-def test_each_event_is_delivered_or_skipped_for_a_reason(events: list[Payload], fates: dict[str, Delivery]) -> None:
+def test_each_event_is_delivered_or_skipped_for_a_reason(events: list[Payload], outcomes: dict[str, Delivery]) -> None:
     expected = {
         event["event_id"]: ("delivered", None)
         if expectation.is_sent(event)
@@ -65,7 +65,7 @@ def test_each_event_is_delivered_or_skipped_for_a_reason(events: list[Payload], 
         for event in events
     }
 
-    assert {event_id: (fate.fate, fate.reason) for event_id, fate in fates.items()} == expected
+    assert {event_id: (outcome.outcome, outcome.reason) for event_id, outcome in outcomes.items()} == expected
 
 
 def test_clevertap_has_each_event_once_and_as_it_was_told(
@@ -110,14 +110,14 @@ def test_a_sandbox_event_is_in_the_sandbox_account_alone(
 
 
 @pytest.mark.parametrize("name", LAST_EVENTS)
-@pytest.mark.usefixtures("fates")
+@pytest.mark.usefixtures("outcomes")
 def test_the_profile_ends_as_the_story_does(stories: Stories, clevertap: CleverTap, name: str) -> None:
     events = stories[name]
 
     assert clevertap.profile(events[0]["user_id"]) == expectation.profile(events, LAST_EVENTS[name])
 
 
-@pytest.mark.usefixtures("fates")
+@pytest.mark.usefixtures("outcomes")
 def test_a_transfer_leaves_the_former_owner_without_and_the_new_one_with_the_subscription(
     stories: Stories, clevertap: CleverTap
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_transfer_leaves_the_former_owner_without_and_the_new_one_with_the_sub
     )
 
 
-@pytest.mark.usefixtures("fates")
+@pytest.mark.usefixtures("outcomes")
 def test_a_visitor_who_logs_in_becomes_a_user_and_was_none_before(stories: Stories, clevertap: CleverTap) -> None:
     events = stories["anonymous_becomes_known"]
     known = [event for event in events if "user_id" in event]
@@ -141,7 +141,7 @@ def test_a_visitor_who_logs_in_becomes_a_user_and_was_none_before(stories: Stori
     assert clevertap.profile(known[0]["user_id"]) == expectation.profile(known, "SUBSCRIPTION_RENEWED")
 
 
-@pytest.mark.usefixtures("fates")
+@pytest.mark.usefixtures("outcomes")
 def test_a_tester_has_a_profile_in_the_sandbox_account_alone(stories: Stories, clevertap: CleverTap) -> None:
     events = stories["sandbox"]
 
@@ -151,13 +151,13 @@ def test_a_tester_has_a_profile_in_the_sandbox_account_alone(stories: Stories, c
     )
 
 
-@pytest.mark.usefixtures("fates")
+@pytest.mark.usefixtures("outcomes")
 def test_clevertap_gets_nothing_that_it_would_drop_or_miscount(clevertap: CleverTap) -> None:
     assert clevertap.violations() == []
 
 
 @pytest.mark.parametrize("group", ["IngestLogGroup", "ForwarderLogGroup"])
-@pytest.mark.usefixtures("fates")
+@pytest.mark.usefixtures("outcomes")
 def test_no_log_line_names_a_person_or_holds_a_secret(
     default: App, events: list[Payload], group: Literal["IngestLogGroup", "ForwarderLogGroup"]
 ) -> None:

@@ -102,8 +102,8 @@ def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
     assert described["Environment"]["Variables"]["RETRY_MAX_SECONDS"] == "6"
     after = App(changed, sender, secret=before.secret)
     after.tell(trial, renewal)
-    fates = after.settled([trial, renewal])
-    assert {each.event_id: (each.fate, each.reason) for each in fates.values()} == {
+    outcomes = after.settled([trial, renewal])
+    assert {each.event_id: (each.outcome, each.reason) for each in outcomes.values()} == {
         trial["event_id"]: ("delivered", None),
         renewal["event_id"]: ("skipped", "event_switched_off"),
     }
@@ -131,7 +131,7 @@ def test_a_removed_stack_leaves_only_what_was_accepted_and_can_be_deployed_again
     again = App(deploy(stack, _quiet), sender)
     events = story("trial_converts")
     again.tell(*events)
-    assert {each.fate for each in again.settled(events).values()} == {"delivered", "skipped"}
+    assert {each.outcome for each in again.settled(events).values()} == {"delivered", "skipped"}
 
 
 def _name(queue_url: str) -> str:

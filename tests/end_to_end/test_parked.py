@@ -35,10 +35,10 @@ def test_what_clevertap_would_never_take_is_parked_with_the_reason(
     webhook = SPECIALS[special](app.secret, int(time.time()))
     assert app.send(webhook) == 200
 
-    fate = app.only()
+    outcome = app.only()
 
-    assert (fate.fate, fate.reason, fate.code) == ("parked", reason, code)
-    parked = app.parked(fate.event_id)
+    assert (outcome.outcome, outcome.reason, outcome.code) == ("parked", reason, code)
+    parked = app.parked(outcome.event_id)
     assert parked.body == webhook.body
     assert parked["reason"] == reason
     assert ("code" in parked.attributes) is (code is not None)
@@ -58,7 +58,7 @@ def test_a_redriven_event_sends_only_what_clevertap_has_not_taken_before(
     parked = app.parked(payment["event_id"])
     app.redrive(parked)
 
-    assert (refused.fate, refused.code, parked["code"], parked["accepted"]) == ("parked", 512, "512", "event")
+    assert (refused.outcome, refused.code, parked["code"], parked["accepted"]) == ("parked", 512, "512", "event")
     assert taken_before == ["TRANSACTION_PROCESSED"]
     app.becomes("delivered", payment)
     assert [taken.name for taken in clevertap.of(payment["event_id"])] == ["TRANSACTION_PROCESSED", "Charged"]
@@ -71,6 +71,6 @@ def test_the_others_of_a_batch_with_a_refused_event_are_delivered(app: App, clev
     clevertap.fail(fault="refuse", code=512, event_name="SUBSCRIPTION_STARTED", identity=events[0]["user_id"])
     app.tell(*events)
 
-    fates = app.settled(events)
+    outcomes = app.settled(events)
 
-    assert [fates[event["event_id"]].fate for event in events] == ["parked", *["delivered"] * (len(events) - 1)]
+    assert [outcomes[event["event_id"]].outcome for event in events] == ["parked", *["delivered"] * (len(events) - 1)]

@@ -1,4 +1,4 @@
-"""The door's API Gateway in this process: an HTTP API on 127.0.0.1 that hands its requests to the ingest function."""
+"""Ingest's API Gateway in this process: an HTTP API on 127.0.0.1 that hands its requests to the ingest function."""
 
 import base64
 import threading

@@ -18,7 +18,7 @@ import pytest
 from moto import mock_aws
 
 from local_stack.template import Template
-from purchasely_clevertap.message import body_of
+from purchasely_clevertap.delivery.message import decode_body
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -99,7 +99,7 @@ class Ingest:
             assert attributes.keys() == {"app", "received_at"}
             assert _SQS_TAKES(message["Body"])  # moto takes any
             self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-            yield Queued(attributes["app"], body_of(message["Body"]), int(attributes["received_at"]))
+            yield Queued(attributes["app"], decode_body(message["Body"]), int(attributes["received_at"]))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 
 from local_stack import LocalStack
 from local_stack.stack import STAGE
-from purchasely_clevertap.message import body_of
+from purchasely_clevertap.delivery.message import decode_body
 from tests.fuzz.page import Request, Signed, cases, check_documented
 
 APP, SECRET = "fuzzed", "the-secret-of-the-fuzzed-app"
@@ -54,7 +54,7 @@ class Fuzzed:
                 handle = message["ReceiptHandle"]
                 if message["MessageAttributes"]["app"]["StringValue"] == APP:
                     sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=handle)
-                    yield body_of(message["Body"])
+                    yield decode_body(message["Body"])
                 else:
                     sqs.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=handle, VisibilityTimeout=0)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from purchasely_clevertap.clevertap.answer import Accepted, Receipt, Retry, Unanswered
 from purchasely_clevertap.clevertap.client import (
     CONNECT_TIMEOUT_SECONDS,
     MARGIN_SECONDS,
@@ -16,6 +15,7 @@ from purchasely_clevertap.clevertap.client import (
     Upload,
 )
 from purchasely_clevertap.clevertap.limits import MAX_RECORDS
+from purchasely_clevertap.clevertap.response import Accepted, Receipt, Retry, Unknown
 
 # What the real client wants to have left before it begins a request.
 NEEDED_SECONDS = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS + MARGIN_SECONDS
@@ -61,7 +61,7 @@ def answer(receipt: Receipt, *, of: str | None = None) -> Step:
 
 def lost_answer() -> Step:
     """CleverTap takes everything and the answer never arrives."""
-    return Step(lambda _: Unanswered("timeout"), taken=True)
+    return Step(lambda _: Unknown("timeout"), taken=True)
 
 
 def while_uploading(action: Callable[[], object]) -> Step:

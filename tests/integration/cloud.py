@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ConnectTimeoutError
 
-from purchasely_clevertap.breaker import Breaker
+from purchasely_clevertap.aws.clients import Clients
+from purchasely_clevertap.aws.credentials import CredentialsStore
+from purchasely_clevertap.aws.ledger import Ledger
+from purchasely_clevertap.aws.parked_queue import ParkedQueue
+from purchasely_clevertap.aws.secrets import Secrets
+from purchasely_clevertap.aws.settings_store import SettingsStore
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.clients import Clients
-from purchasely_clevertap.credentials import CredentialsStore
-from purchasely_clevertap.fate import Outcome
-from purchasely_clevertap.forwarding import Forwarded, Forwarder
-from purchasely_clevertap.memory import Memory
-from purchasely_clevertap.message import Message, body_of
-from purchasely_clevertap.parked_queue import ParkedQueue
-from purchasely_clevertap.retry import Patience
-from purchasely_clevertap.secret import Secrets
-from purchasely_clevertap.settings_store import SettingsStore
+from purchasely_clevertap.delivery.circuit_breaker import CircuitBreaker
+from purchasely_clevertap.delivery.message import Message, decode_body
+from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.forwarder import BatchResult, Forwarder
+from purchasely_clevertap.outcome import Outcome
 from tests.integration.webhook import NOW_MS, SECRET
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Cloud:
         ).get("Messages"):
             for each in received:
                 attributes = {name: value["StringValue"] for name, value in each.get("MessageAttributes", {}).items()}
-                found.append(ParkedMessage(body_of(each["Body"]), attributes))
+                found.append(ParkedMessage(decode_body(each["Body"]), attributes))
                 self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=each["ReceiptHandle"])
         return found
 
@@ -221,10 +221,10 @@ class Cloud:
     def secrets(self, name: str) -> Secrets:
         return Secrets(self.secretsmanager, stage=STAGE, name=name, clock=self.clock.seconds)
 
-    def memory(self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None) -> Memory:
+    def ledger(self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None) -> Ledger:
         """A worker's view of the two tables, through `calls` if they are given. It never waits."""
         dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb_for_batches())
-        return Memory(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=pause)
+        return Ledger(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=pause)
 
     def worker(self, client: Client, *, name: str = "worker-1", endpoint: str = "") -> "Worker":
         """A forwarder with connections of its own, which uploads through `client`."""
@@ -241,7 +241,7 @@ class Worker:
         self._clock = cloud.clock
         seconds = cloud.clock.seconds
         self._forwarder = Forwarder(
-            memory=Memory(
+            ledger=Ledger(
                 self.calls.watch(clients.dynamodb_for_batches()),
                 deliveries=DELIVERIES,
                 subscribers=SUBSCRIBERS,
@@ -265,13 +265,13 @@ class Worker:
             ),
             parked=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.parked_url),
             events=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.events_url),
-            breaker=Breaker(base=30, most=300, clock=seconds),
-            patience=Patience(),
+            breaker=CircuitBreaker(base=30, most=300, clock=seconds),
+            retry_policy=RetryPolicy(),
             clock=cloud.clock,
             owner=name,
         )
 
-    def forward(self, *messages: Message, seconds_left: float = 60) -> Forwarded:
+    def forward(self, *messages: Message, seconds_left: float = 60) -> BatchResult:
         """Forwards a batch; the function is stopped `seconds_left` after its beginning, by the clock."""
         ends = self._clock.seconds() + seconds_left
         return self._forwarder.forward(messages, lambda: ends - self._clock.seconds())

@@ -10,8 +10,8 @@ from moto import mock_aws
 from requests.adapters import HTTPAdapter
 
 from tests.integration.clevertap import ScriptedClevertap
+from tests.integration.cli import Cli
 from tests.integration.cloud import Clock, Cloud, Worker
-from tests.integration.desk import Desk
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,6 @@ def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def cli(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The operator's commands, on the same stack."""
-    return Desk(cloud, monkeypatch)
+    return Cli(cloud, monkeypatch)

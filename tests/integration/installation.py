@@ -1,5 +1,5 @@
-"""The bridge as it is installed, in this process: a door that answers HTTP, behind it a forwarder that is never late,
-and an emulated CleverTap. `bridge` is run on it by a desk of its own."""
+"""The bridge as it is installed, in this process: ingest answers HTTP, and behind it a forwarder that is never late,
+and an emulated CleverTap. `bridge` is run on it by a cli of its own."""
 
 import threading
 import time
@@ -13,16 +13,16 @@ import boto3
 import pytest
 import requests
 
-from bridge_desk.account import Account
-from bridge_desk.probe import Clock
+from bridge_cli.account import Account
+from bridge_cli.probe import Clock
 from clevertap_emulator import Emulator
+from purchasely_clevertap.aws.received import Receipts
+from purchasely_clevertap.aws.secrets import Secrets
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.door import Door, Refused, Request
-from purchasely_clevertap.receipt import Receipts
-from purchasely_clevertap.secret import Secrets
+from purchasely_clevertap.ingest import Refused, Request, WebhookReceiver
 from purchasely_sender import signed
+from tests.integration.cli import Cli
 from tests.integration.cloud import DELIVERIES, STAGE, Cloud
-from tests.integration.desk import Desk
 from tests.integration.webhook import message
 
 STACK: Final = f"purchasely-clevertap-{STAGE}"
@@ -63,8 +63,8 @@ class Deployed:
         return {"EventSourceMappings": [{"State": state} for state in self.mappings]}
 
 
-class Installation(Desk):
-    """A stack that was just deployed: the app named default has placeholders. `seconds` is what time it is at the door
+class Installation(Cli):
+    """A stack that was just deployed: the app named default has placeholders. `seconds` is what time it is at ingest
     and for the waits of a command."""
 
     def __init__(self, cloud: Cloud, clevertap: Emulator, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,17 +94,17 @@ class Installation(Desk):
         monkeypatch.setattr(Account, "outputs", outputs | {"WebhookUrl": f"{url}/default", "AlarmTopicArn": topic})
         clock = Clock(lambda: self.seconds, self.wait)
         for module in ("setup", "rotate"):
-            monkeypatch.setattr(f"bridge_desk.{module}.Clock", lambda: clock)
+            monkeypatch.setattr(f"bridge_cli.{module}.Clock", lambda: clock)
         cloud.clock.ms = time.time_ns() // 1_000_000
         for name, document in PLACEHOLDERS.items():
             cloud.put_secret(name, document)
         cloud.put_settings({})
-        self._door: Door = self.door()
+        self._ingest: WebhookReceiver = self.ingest()
         self._receipts: Receipts = Receipts(cloud.dynamodb, table=DELIVERIES)
 
-    def door(self) -> Door:
-        """A door that has read nothing yet."""
-        return Door(
+    def ingest(self) -> WebhookReceiver:
+        """an ingest function that has read nothing yet."""
+        return WebhookReceiver(
             Secrets(self.cloud.secretsmanager, stage=STAGE, name="purchasely", clock=lambda: self.seconds),
             self.cloud.sqs,
             queue_url=self.cloud.events_url,
@@ -142,8 +142,8 @@ class Installation(Desk):
         ).status_code
 
     def take(self, app: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The way of a webhook: the door, and at once the forwarder. The status of the answer."""
-        answer = self._door.receive(Request(app, headers, body), now=time.time())
+        """The way of a webhook: ingest, and at once the forwarder. The status of the answer."""
+        answer = self._ingest.receive(Request(app, headers, body), now=time.time())
         if isinstance(answer, Refused):
             return answer.status
         self._receipts.note(app, body, answer.message_id, now_ms=self.cloud.clock())

@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 
 from local_stack.template import Template
-from purchasely_clevertap.clevertap.answer import Refused, Retry, SetupFault
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.message import attributes, carried
+from purchasely_clevertap.clevertap.response import Refused, Retry, SetupFault
+from purchasely_clevertap.delivery.message import attributes, encode_body
 from tests.integration.alarm import Alarm, Series
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import DELIVERIES, STAGE, Cloud
@@ -98,7 +98,7 @@ class World:
         """Puts an event on the events queue, or on that of `url`."""
         self.cloud.sqs.send_message(
             QueueUrl=url or self.cloud.events_url,
-            MessageBody=carried(encoded(payload)),
+            MessageBody=encode_body(encoded(payload)),
             MessageAttributes=attributes("default", int((time.time() - age) * 1000)),
         )
 
@@ -310,9 +310,9 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("settings", settings_that_are_not_valid),
     ("storage", dynamodb_fails),
     ("balance", the_queue_was_purged),
-    ("door-failing", placeholders),
-    ("door-refusing", an_app_without_a_secret),
-    ("door-refusing", the_gateway_throttles),
+    ("webhook-5xx", placeholders),
+    ("webhook-4xx", an_app_without_a_secret),
+    ("webhook-4xx", the_gateway_throttles),
     ("signatures", many_wrong_signatures),
     ("silence", a_day_without_webhooks),
     ("new-event", a_name_nobody_has_heard_of),
@@ -361,8 +361,8 @@ def test_before_the_first_webhook_only_the_silence_rings(world: World) -> None:
         (clevertap_refuses_the_credentials, "parked"),
         (settings_that_are_not_valid, "setup"),
         (nobody_forwards, "balance"),
-        (many_wrong_signatures, "door-failing"),
-        (placeholders, "door-refusing"),
+        (many_wrong_signatures, "webhook-5xx"),
+        (placeholders, "webhook-4xx"),
         (placeholders, "ingest-errors"),
         (a_name_nobody_has_heard_of, "parked"),
     ],
@@ -378,7 +378,7 @@ def test_a_single_answer_other_than_200_is_forgiven(world: World) -> None:
     world.gateway(503)
     world.gateway(404)
 
-    assert not world.ringing() & {"door-failing", "door-refusing"}
+    assert not world.ringing() & {"webhook-5xx", "webhook-4xx"}
 
 
 def test_the_balance_counts_in_and_out(world: World) -> None:
@@ -392,10 +392,10 @@ def test_the_balance_counts_in_and_out(world: World) -> None:
 
     while world.forward() and len(received(world.cloud, world.cloud.events_url)):
         pass
-    assert not world.rings("balance")  # every one has a fate
+    assert not world.rings("balance")  # every one has an outcome
 
 
-def test_a_redriven_event_is_no_second_fate_in_the_balance(world: World) -> None:
+def test_a_redriven_event_is_no_second_outcome_in_the_balance(world: World) -> None:
     world.clevertap.script.append(answer(Refused(512, "bad")))
     world.webhook(recent())
     world.forward()

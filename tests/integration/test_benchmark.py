@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import __main__ as command
-from benchmark import door, forwarding
+from benchmark import forwarding, ingest
 
 
 def test_the_command_measures_and_writes(
@@ -21,8 +21,8 @@ def test_the_command_measures_and_writes(
     assert "mapping: rate" in capsys.readouterr().out
 
 
-def test_the_door_is_measured() -> None:
-    first, logged = door.rows(quick=True)
+def test_the_ingest_is_measured() -> None:
+    first, logged = ingest.rows(quick=True)
 
     assert first.ratio is not None
     assert first.ratio > 1  # it does what it is compared with, and more

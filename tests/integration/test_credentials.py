@@ -2,11 +2,11 @@
 
 import pytest
 
+from purchasely_clevertap.aws.credentials import Credentials, CredentialsStore
+from purchasely_clevertap.aws.secrets import Unusable
 from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
-from purchasely_clevertap.credentials import Credentials, CredentialsStore
-from purchasely_clevertap.mapping import Account
-from purchasely_clevertap.secret import Unusable
-from purchasely_clevertap.settings import parse
+from purchasely_clevertap.mapping.mapper import Account
+from purchasely_clevertap.mapping.settings import parse
 from tests.integration.cloud import PRODUCTION, SANDBOX, Cloud
 
 

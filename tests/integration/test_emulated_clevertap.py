@@ -20,8 +20,8 @@ from clevertap_emulator import (
     Truncated,
 )
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.fate import Delivered, Outcome, Parked, Retried
-from purchasely_clevertap.message import Message
+from purchasely_clevertap.delivery.message import Message
+from purchasely_clevertap.outcome import Delivered, Outcome, Parked, Retried
 from purchasely_sender import LIFECYCLES
 from tests.integration.cloud import PRODUCTION, SANDBOX, Clock, Cloud, Worker
 from tests.integration.webhook import NOW_MS, Payload, event, message, transaction
@@ -52,15 +52,15 @@ def reason(outcome: Outcome) -> str:
 
 
 def until_settled(cloud: Cloud, worker: Worker, messages: list[Message]) -> Counter[str]:
-    """Lets everything that is retried come again until nothing is; how many messages met which fate."""
-    fates: dict[str, str] = {}
+    """Lets everything that is retried come again until nothing is; how many messages met which outcome."""
+    outcomes: dict[str, str] = {}
     for _ in range(12):
-        fates |= {each.message.id: each.outcome.fate for each in worker.forward(*messages).handled}
-        messages = [each for each in messages if fates[each.id] == "in_flight"]
+        outcomes |= {each.message.id: each.outcome.outcome for each in worker.forward(*messages).handled}
+        messages = [each for each in messages if outcomes[each.id] == "in_flight"]
         cloud.clock.advance(330)
         if not messages:
             break
-    return Counter(fates.values())
+    return Counter(outcomes.values())
 
 
 @pytest.mark.parametrize("position", [1, 2, 3, 4, 5, 6])

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from purchasely_clevertap.clevertap.answer import Refused, Retry, SetupFault
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.message import attributes, carried
+from purchasely_clevertap.clevertap.response import Refused, Retry, SetupFault
+from purchasely_clevertap.delivery.message import attributes, encode_body
 from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer
 from tests.integration.cloud import DELIVERIES, Cloud
 from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
@@ -47,11 +47,11 @@ def recent(name: str = "SUBSCRIPTION_RENEWED", **more: Any) -> Payload:
 
 
 def queue(cloud: Cloud, *payloads: Payload | bytes, app: str = "default", url: str | None = None) -> dict[str, Any]:
-    """Queues events as the door does and takes them off as Lambda does: the event that the function gets."""
+    """Queues events as ingest does and takes them off as Lambda does: the event that the function gets."""
     for payload in payloads:
         cloud.sqs.send_message(
             QueueUrl=url or cloud.events_url,
-            MessageBody=carried(encoded(payload)),
+            MessageBody=encode_body(encoded(payload)),
             MessageAttributes=attributes(app, now_ms()),
         )
     return queue_event(received(cloud, url or cloud.events_url))
@@ -63,7 +63,7 @@ def again(batch: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
     return {"Records": [each for each in batch["Records"] if each["messageId"] in failed]}
 
 
-def test_a_signed_webhook_ends_at_clevertap_and_door_and_forwarder_agree_on_it(
+def test_a_signed_webhook_ends_at_clevertap_and_ingest_and_forwarder_agree_on_it(
     cloud: Cloud,
     clevertap: ScriptedClevertap,
     start: Start,
@@ -85,7 +85,7 @@ def test_a_signed_webhook_ends_at_clevertap_and_door_and_forwarder_agree_on_it(
     forwarder = start()
     batch = queue_event(received(cloud, cloud.events_url))
     assert forwarder(batch) == {"batchItemFailures": []}
-    assert [cloud.entry(f"e-{n}")["fate"] for n in range(1, 6)] == [
+    assert [cloud.entry(f"e-{n}")["outcome"] for n in range(1, 6)] == [
         "delivered",
         "skipped",
         "delivered",
@@ -95,9 +95,9 @@ def test_a_signed_webhook_ends_at_clevertap_and_door_and_forwarder_agree_on_it(
     (parked,) = cloud.parked()
     assert parked.body == bodies[-1]
     items = cloud.dynamodb.scan(TableName=DELIVERIES)["Items"]
-    # What the door noted is what the forwarder gave a fate: nothing is in flight.
+    # What ingest noted is what the forwarder gave an outcome: nothing is in flight.
     assert len(items) == 6
-    assert all("fate" in item and len(item["messages"]["SS"]) == 1 for item in items)
+    assert all("outcome" in item and len(item["messages"]["SS"]) == 1 for item in items)
     assert {item["messages"]["SS"][0] for item in items} == {each["messageId"] for each in batch["Records"]}
     assert sorted(clevertap.events) == ["Charged", *["SUBSCRIPTION_RENEWED"] * 3, "TRANSACTION_PROCESSED"]
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SANDBOX-ID"}
@@ -175,7 +175,7 @@ def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
     )
     assert forwarder(queue(cloud)) == {"batchItemFailures": []}
     assert sorted(clevertap.events) == ["Charged", "TRANSACTION_PROCESSED"]
-    assert cloud.entry("e-1")["fate"] == "delivered"
+    assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
 def test_a_message_without_attributes_is_parked_and_costs_the_batch_nothing(
@@ -226,7 +226,7 @@ def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
         )
     )
     lines, metrics = forwarder.told()
-    assert sorted(line["fate"] for line in lines if line["message"] == "event") == [
+    assert sorted(line["outcome"] for line in lines if line["message"] == "event") == [
         "delivered",
         "delivered",
         "duplicate",

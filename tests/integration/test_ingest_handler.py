@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purchasely_clevertap.message import MAX_BODY_BYTES
+from purchasely_clevertap.delivery.message import MAX_BODY_BYTES
 from tests.integration.cloud import DELIVERIES, Cloud
 from tests.integration.function import Function, received
 from tests.integration.webhook import SECRET, encoded, event, gateway_event, signed

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from local_stack.template import Template
-from purchasely_clevertap.clevertap.answer import Refused, SetupFault
-from purchasely_clevertap.pseudonym import pseudonym
+from purchasely_clevertap.clevertap.response import Refused, SetupFault
+from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import Cloud
 from tests.integration.function import USER_KEY, Function, queue_event, received
@@ -119,7 +119,7 @@ def test_every_question_asks_for_fields_that_are_written(lines: list[Line]) -> N
 
 def test_every_question_finds_what_it_is_for_and_not_everything(lines: list[Line]) -> None:
     brought = next(line["message_id"] for line in lines if line.get("event_id") == "e-1")
-    sought = {"EVENT_ID": "e-1", "MESSAGE_ID": brought, "PSEUDONYM": pseudonym("user-1", USER_KEY)}
+    sought = {"EVENT_ID": "e-1", "MESSAGE_ID": brought, "PSEUDONYM": user_hash("user-1", USER_KEY)}
     found: dict[str, list[Line]] = {}
     for name, query, services in QUESTIONS:
         (condition,) = (rest for command, rest in commands(query) if command == "filter")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from purchasely_clevertap import message as messages
-from purchasely_clevertap.fate import Parked, ParkReason
-from purchasely_clevertap.message import MAX_BODY_BYTES, Message
-from purchasely_clevertap.parked_queue import ParkedQueue, Parking
+from purchasely_clevertap.aws.parked_queue import ParkedQueue, Parking
+from purchasely_clevertap.delivery import message as messages
+from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, Message
+from purchasely_clevertap.outcome import Parked, ParkReason
 from tests.integration.cloud import Answered, Cloud, unreachable
 from tests.integration.webhook import NOW_MS, encoded, event, message
 

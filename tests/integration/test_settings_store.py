@@ -2,10 +2,10 @@
 
 import pytest
 
-from purchasely_clevertap.clevertap.region import Region
-from purchasely_clevertap.mapping import Mapper
-from purchasely_clevertap.settings import DEFAULT
-from purchasely_clevertap.settings_store import SettingsStore, Unavailable
+from purchasely_clevertap.aws.settings_store import SettingsStore, Unavailable
+from purchasely_clevertap.clevertap.account import Region
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.settings import DEFAULT
 from tests.integration.cloud import STAGE, Cloud, unreachable
 
 US, INDIA, BAD = {"region": "us1"}, {"region": "in1"}, {"region": "mars1"}

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from purchasely_clevertap.message import Message, Parking
+from purchasely_clevertap.delivery.message import Message, Parking
 
 type Payload = dict[str, Any]
 

@@ -11,7 +11,7 @@ import boto3
 
 from local_stack import sam
 from local_stack.template import Template
-from purchasely_clevertap.message import body_of
+from purchasely_clevertap.delivery.message import decode_body
 from purchasely_sender.samples import SAMPLE_SECRET
 
 STAGE = "runtime"
@@ -83,7 +83,7 @@ class Account:
         ).get("Messages"):
             for message in messages:
                 attributes = {name: each["StringValue"] for name, each in message["MessageAttributes"].items()}
-                found.append(Queued(message["MessageId"], body_of(message["Body"]), attributes))
+                found.append(Queued(message["MessageId"], decode_body(message["Body"]), attributes))
                 self._sqs.delete_message(QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"])
         return found
 

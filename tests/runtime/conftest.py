@@ -74,7 +74,7 @@ def starting(package: Callable[[str], Package], folder: Path, aws: Account, clev
 
 @pytest.fixture(scope="session")
 def ingest(starting: Starting) -> Iterator[LambdaFunction]:
-    """The function at the door, warm after its first test."""
+    """The ingest function, warm after its first test."""
     with starting("IngestFunction") as function:
         yield function
 

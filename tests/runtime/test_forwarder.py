@@ -9,7 +9,7 @@ import pytest
 
 from clevertap_emulator import Emulator, Status
 from local_stack.lambda_function import LambdaFunction
-from purchasely_clevertap.message import body_of
+from purchasely_clevertap.delivery.message import decode_body
 from tests.runtime.account import PRODUCTION, SANDBOX, SECOND, Account
 from tests.runtime.conftest import Starting
 
@@ -19,7 +19,7 @@ DONE: Batch = {"batchItemFailures": []}
 
 
 def bodies(batch: Batch) -> list[bytes]:
-    return [body_of(record["body"]) for record in batch["Records"]]
+    return [decode_body(record["body"]) for record in batch["Records"]]
 
 
 def just_came(batch: Batch) -> None:
@@ -49,7 +49,7 @@ def test_an_event_is_delivered_with_its_profile(
     assert (record["type"], record["evtName"]) == ("event", "SUBSCRIPTION_STARTED")
     assert (record["identity"], record["ts"]) == (event["user_id"], event["event_created_at_ms"] // 1000)
     assert clevertap.violations() == []
-    assert aws.delivery(event["event_id"])["fate"] == {"S": "delivered"}
+    assert aws.delivery(event["event_id"])["outcome"] == {"S": "delivered"}
     assert aws.take("ParkedQueue") == []
 
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_delivered_is_parked_byte_by_byte_with_its_reason(
     assert parked.attributes["reason"] == reason
     assert parked.attributes["app"] == "default"
     assert parked.attributes["message_id"] == batch["Records"][0]["messageId"]
-    assert aws.delivery(parked.attributes["event_id"])["fate"] == {"S": "parked"}
+    assert aws.delivery(parked.attributes["event_id"])["outcome"] == {"S": "parked"}
     assert clevertap.requests() == []
 
 
@@ -121,5 +121,5 @@ def test_no_upload_is_begun_that_the_timeout_might_cut_off(
         (entry,) = function.entries("event")
 
     assert failures == [{"itemIdentifier": batch["Records"][0]["messageId"]}]
-    assert (entry["fate"], entry["reason"]) == ("in_flight", "no_time_left")
+    assert (entry["outcome"], entry["reason"]) == ("in_flight", "no_time_left")
     assert clevertap.requests() == []

@@ -1,4 +1,4 @@
-"""The function at the door, as it is packaged: what it answers to API Gateway, and what then stands on the queue."""
+"""The ingest function, as it is packaged: what it answers to API Gateway, and what then stands on the queue."""
 
 import base64
 import time
@@ -18,7 +18,7 @@ from tests.runtime.conftest import Starting
 type Request = dict[str, Any]
 
 
-def body_of(request: Request) -> bytes:
+def decode_body(request: Request) -> bytes:
     text: str = request["body"]
     return base64.b64decode(text) if request["isBase64Encoded"] else text.encode()
 
@@ -32,7 +32,7 @@ def brought(request: Request, webhook: Webhook) -> Request:
 
 def signed_now(request: Request) -> Request:
     """The request, signed at this moment: the samples' own signatures are of a day that has passed."""
-    return brought(request, signed(body_of(request), SAMPLE_SECRET, int(time.time())))
+    return brought(request, signed(decode_body(request), SAMPLE_SECRET, int(time.time())))
 
 
 @pytest.mark.parametrize("name", ["text_body", "base64_body"])
@@ -45,7 +45,7 @@ def test_a_signed_webhook_is_on_the_queue_byte_by_byte(
     assert ingest.invoke(request) == {"statusCode": 200, "body": ""}
 
     (queued,) = aws.take("EventsQueue")
-    assert queued.body == body_of(request)
+    assert queued.body == decode_body(request)
     assert queued.attributes.keys() == {"app", "received_at"}
     assert queued.attributes["app"] == "default"
     assert before <= int(queued.attributes["received_at"]) <= int(time.time() * 1000)
@@ -76,7 +76,7 @@ def test_what_is_not_to_be_believed_is_refused_and_not_queued(
 
     assert ingest.invoke(signed_now(request) if fresh else request) == {"statusCode": status, "body": ""}
     assert aws.take("EventsQueue") == []
-    assert aws.delivery(event_id(body_of(request))) == {}
+    assert aws.delivery(event_id(decode_body(request))) == {}
 
 
 def test_a_secret_that_is_still_the_placeholder_is_answered_503_and_named_in_the_log(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from clevertap_emulator import Emulator, Refuse, Status
-from purchasely_clevertap.message import body_of as carried_body
+from purchasely_clevertap.delivery.message import decode_body as carried_body
 from purchasely_sender.samples import SAMPLE_SECRET
 from tests.runtime.account import ACCOUNTS, Account
 from tests.runtime.conftest import Starting
-from tests.runtime.test_ingest import body_of, signed_now
+from tests.runtime.test_ingest import decode_body, signed_now
 
 # What a line may tell of an event.
 TOLD = {"event_id", "event_name", "source_event_name", "environment"}
@@ -19,7 +19,7 @@ LEVELS = ("INFO", "DEBUG")
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_door_logs_neither_secrets_nor_payloads(
+def test_the_ingest_logs_neither_secrets_nor_payloads(
     starting: Starting, aws: Account, sample: Callable[[str], Any], level: str
 ) -> None:
     good = signed_now(sample("ingest/text_body.json"))
@@ -33,7 +33,7 @@ def test_the_door_logs_neither_secrets_nor_payloads(
     assert told(lines, {queued.id for queued in aws.take("EventsQueue")}), "the lines are of other requests"
     signatures = {request["headers"]["x-purchasely-request-signature"] for request in requests}
     secrets = {SAMPLE_SECRET, *ACCOUNTS.values(), *signatures}
-    assert told(lines, {*secrets, *(text for request in requests for text in payload(body_of(request)))}) == set()
+    assert told(lines, {*secrets, *(text for request in requests for text in payload(decode_body(request)))}) == set()
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -89,7 +89,7 @@ def test_every_rollout_has_its_line_in_the_map(template: Template) -> None:
 
 
 @pytest.mark.parametrize("chosen", ["None", "PublishedVersions"])
-def test_the_door_starts_from_a_snapshot_if_you_like(chosen: str) -> None:
+def test_the_ingest_starts_from_a_snapshot_if_you_like(chosen: str) -> None:
     assert Template.load(IngestSnapStart=chosen).properties("IngestFunction")["SnapStart"] == {"ApplyOn": chosen}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from local_stack.template import Template
-from purchasely_clevertap.metric import NAMESPACE, Metric
+from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric
 from tests.template.aws_metrics import is_published
 
 LOGS = {
-    "AccessLog": "/aws/vendedlogs/purchasely-clevertap/dev/door",
+    "AccessLog": "/aws/vendedlogs/purchasely-clevertap/dev/ingest",
     "IngestLog": "/purchasely-clevertap/dev/ingest",
     "ForwarderLog": "/purchasely-clevertap/dev/forwarder",
 }
@@ -104,7 +104,7 @@ def test_what_a_rollout_goes_back_by_is_there_even_when_it_is_switched_off_and_t
     rollout = Template.load(Rollout="Canary10Percent5Minutes", AlarmsOff=",".join(ALARMS))
     alarms = rollout.of_type(ALARM)
 
-    assert sorted(alarms) == ["DoorFailingAlarm", "ForwarderErrorsAlarm", "IngestErrorsAlarm"]
+    assert sorted(alarms) == ["Webhook5xxAlarm", "ForwarderErrorsAlarm", "IngestErrorsAlarm"]
     assert [alarm["AlarmActions"] + alarm["OKActions"] for alarm in alarms.values()] == [[], [], []]
 
 
@@ -153,7 +153,7 @@ def test_one_dashboard_shows_the_way_of_an_event_and_one_what_it_is_made_of(temp
     titles = {name: [widget["title"].split(":")[0] for widget in widgets(template, name)] for name in DASHBOARDS}
 
     assert titles["EventsDashboard"] == [
-        *["Door"] * 2,
+        *["Ingest"] * 2,
         *["Queues"] * 2,
         *["Events"] * 2,
         *["CleverTap"] * 2,

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purchasely_clevertap.clevertap import client as client_module
-from purchasely_clevertap.clevertap import connection
-from purchasely_clevertap.clevertap.answer import Accepted, Receipt, Refused, Retry, SetupFault, Unanswered
+from purchasely_clevertap.clevertap import http as connection
 from purchasely_clevertap.clevertap.client import Account, Client, Upload
+from purchasely_clevertap.clevertap.response import Accepted, Receipt, Refused, Retry, SetupFault, Unknown
 from tests.unit.scripted_server import (
     Peer,
     ScriptedServer,
@@ -165,7 +165,7 @@ def test_positions_are_counted_within_each_request() -> None:
 
 def test_a_success_status_is_not_enough_without_its_body() -> None:
     with scripted(reply(200, b"")) as server:
-        assert upload(server, records(2)).receipts == (Unanswered("not_json"),) * 2
+        assert upload(server, records(2)).receipts == (Unknown("not_json"),) * 2
 
 
 def test_a_compressed_answer_is_read() -> None:
@@ -255,7 +255,7 @@ def test_a_server_error_while_halving_concerns_only_its_half() -> None:
     ("step", "met", "rest"),
     [
         (reply(429), Retry("throttled", 429), Retry("throttled", 429)),
-        (hang(), Unanswered("timeout"), Retry("not_sent")),
+        (hang(), Unknown("timeout"), Retry("not_sent")),
     ],
 )
 def test_a_stop_while_halving_leaves_what_was_accepted(
@@ -277,9 +277,9 @@ def test_a_stop_while_halving_leaves_what_was_accepted(
         (reply(401, MALFORMED), SetupFault(401, "Malformed request"), SetupFault(401, "Malformed request")),
         (reply(403), SetupFault(403, "HTTP 403"), SetupFault(403, "HTTP 403")),
         (reply(429), Retry("throttled", 429), Retry("throttled", 429)),
-        (hang(), Unanswered("timeout"), Retry("not_sent")),
-        (reset(), Unanswered("connection_lost"), Retry("not_sent")),
-        (reply(200, b"<html>"), Unanswered("not_json"), Retry("not_sent")),
+        (hang(), Unknown("timeout"), Retry("not_sent")),
+        (reset(), Unknown("connection_lost"), Retry("not_sent")),
+        (reply(200, b"<html>"), Unknown("not_json"), Retry("not_sent")),
     ],
 )
 def test_what_the_next_request_would_only_meet_again_ends_the_upload(
@@ -297,7 +297,7 @@ def test_what_the_next_request_would_only_meet_again_ends_the_upload(
         (reply(500), Retry("server_error", 500)),
         (reply(404), Retry("unexpected_status", 404)),
         (reply(200, b'{"status":"fail","processed":0,"unprocessed":[]}'), Retry("not_processed")),
-        (reply(200, OK), Unanswered("count_mismatch")),
+        (reply(200, OK), Unknown("count_mismatch")),
     ],
 )
 def test_what_may_concern_one_request_only_does_not_end_the_upload(step: Step, met: Receipt) -> None:
@@ -361,7 +361,7 @@ HEADERS = ANSWER.partition(b"\r\n\r\n")[0]
 def test_an_answer_that_does_not_come_in_time_leaves_the_record_unanswered(impatient: Client, step: Step) -> None:
     with scripted(step) as server:
         result = upload(server, records(1), impatient)
-    assert result.receipts == (Unanswered("timeout"),)
+    assert result.receipts == (Unknown("timeout"),)
     assert result.seconds < 1
 
 
@@ -379,7 +379,7 @@ def test_a_hang_after_a_drip_has_only_the_time_that_is_left() -> None:
 
     with scripted(step) as server:
         result = upload(server, records(1), client(0.2, 1.0))
-    assert result.receipts == (Unanswered("timeout"),)
+    assert result.receipts == (Unknown("timeout"),)
     assert result.seconds < 1.4
 
 
@@ -417,7 +417,7 @@ def test_what_connecting_took_is_not_left_for_the_answer(slow_name: Callable[[fl
         result = Client(connect_timeout=3, read_timeout=20).upload(
             account(server.url), records(1), time_left=lambda: math.inf
         )
-    assert result.receipts == (Unanswered("timeout"),)
+    assert result.receipts == (Unknown("timeout"),)
     assert 22.7 < result.seconds < 24
 
 
@@ -477,7 +477,7 @@ def test_a_failed_tls_handshake_is_a_safe_retry(impatient: Client, step: Step) -
 )
 def test_a_request_whose_answer_was_lost_may_have_been_taken(step: Step) -> None:
     with scripted(step) as server:
-        assert upload(server, records(2)).receipts == (Unanswered("connection_lost"),) * 2
+        assert upload(server, records(2)).receipts == (Unknown("connection_lost"),) * 2
     assert len(server.received) == 1
 
 
@@ -564,9 +564,9 @@ def test_an_endless_answer_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 200_000)
     padded = OK + b" " * 300_000
     with scripted(reply(200, padded)) as server:
-        assert upload(server, records(1)).receipts == (Unanswered("not_json"),)
+        assert upload(server, records(1)).receipts == (Unknown("not_json"),)
     with scripted(reply(200, gzip.compress(OK + b" " * 50_000_000), "Content-Encoding: gzip\r\n")) as server:
-        assert upload(server, records(1)).receipts == (Unanswered("not_json"),)
+        assert upload(server, records(1)).receipts == (Unknown("not_json"),)
     with scripted(reply(503, padded)) as server:
         assert upload(server, records(1)).receipts == (Retry("server_error", 503),)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import DATES, KEYS, Event, Money, Unreadable, money_key, number, read
 from purchasely_clevertap.purchasely.event_id import event_id
-from purchasely_clevertap.purchasely.legacy import upgraded
+from purchasely_clevertap.purchasely.version_2 import upgraded
 from tests.unit.samples import (
     DAY,
     EVENT_ID,

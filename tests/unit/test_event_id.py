@@ -97,7 +97,7 @@ BODIES = st.builds(lambda text, encoding: text.encode(encoding, "ignore"), NEARL
 @example(b'{"event_id":"a"}\x00')
 @example(b'{"name":"ACTIVATE","properties":{"event_id":"inner"}}')
 @example(b'{"name":"ACTIVATE","event_id":"outer","properties":{"event_id":"inner"}}')
-def test_the_door_and_the_forwarder_name_an_event_alike(given: bytes) -> None:
+def test_the_ingest_and_the_forwarder_name_an_event_alike(given: bytes) -> None:
     assert read(given).event_id == event_id(given)
 
 

@@ -1,4 +1,4 @@
-"""The page of what is promised names every fault of the conformance kit, files that exist, and numbers that are so."""
+"""The page of what is promised names every fault of the chaos kit, files that exist, and numbers that are so."""
 
 import re
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from random import Random
 
 from click import Command
 
-from bridge_desk.__main__ import bridge
+from bridge_cli.__main__ import bridge
+from chaos import deployed, faults, rig
+from chaos.aws import Die
+from chaos.faults import FAULTS, Fault
+from chaos.report import Row
+from chaos.uploading import Kill, Moment, NoConnection, TakenLate, UploadFault
 from clevertap_emulator import LostAnswer, Status
-from conformance import deployed, faults, rig
-from conformance.aws import Die
-from conformance.faults import FAULTS, Fault
-from conformance.report import Row
-from conformance.uploading import Kill, Moment, NoConnection, TakenLate, UploadFault
 from local_stack.sam import ROOT
 from local_stack.template import Template
-from purchasely_clevertap.clevertap.answer import MESSAGE_CHARACTERS
+from purchasely_clevertap.aws.ledger import LEASE_MS, REMEMBERED_SECONDS
 from purchasely_clevertap.clevertap.client import READ_TIMEOUT_SECONDS
 from purchasely_clevertap.clevertap.limits import MAX_RECORDS
-from purchasely_clevertap.memory import LEASE_MS, REMEMBERED_SECONDS
-from purchasely_clevertap.message import MAX_BODY_BYTES
-from purchasely_clevertap.metric import Metric
-from purchasely_clevertap.retry import Patience
+from purchasely_clevertap.clevertap.response import MESSAGE_CHARACTERS
+from purchasely_clevertap.delivery.message import MAX_BODY_BYTES
+from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.telemetry.metrics import Metric
 
 FILE = ROOT / "docs" / "guarantees.md"
 PAGE = FILE.read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def test_every_key_of_the_report_is_explained() -> None:
 
 
 def test_the_options_are_those_of_the_command() -> None:
-    source = source_of("tools/conformance/__main__.py")
+    source = source_of("tools/chaos/__main__.py")
     told = section("Under which faults")
     assert set(re.findall(r"`(--[a-z-]+)", told)) == set(re.findall(r'add_argument\("(--[a-z-]+)"', source))
     seed, runs, events = re.findall(r"type=int, default=(\d+)", source)
@@ -137,21 +137,23 @@ def test_what_is_called_property_based_is() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    patience = Patience()
+    retry_policy = RetryPolicy()
     parameters = TEMPLATE.document["Parameters"]
     retention = TEMPLATE.of_type("AWS::SQS::Queue").values()
     assert (parameters["RetryBaseSeconds"]["Default"], parameters["RetryMaxSeconds"]["Default"]) == (30, 3600)
     assert {queue["MessageRetentionPeriod"] for queue in retention} == {14 * DAY}
     assert {queue["VisibilityTimeout"] for queue in retention if "VisibilityTimeout" in queue} == {7 * 60}
     assert TEMPLATE.resources["ForwarderFunction"]["Properties"]["Timeout"] == 60
-    assert "Breaker(base=_patience.base, most=min(_patience.most, 300)" in source_of("functions/forwarder/app.py")
-    assert "_QUIET_MS: Final = 45_000\n" in source_of("layers/bridge/purchasely_clevertap/forwarding.py")
-    assert (1024 * 1024 - MAX_BODY_BYTES, Patience().most) == (16 * 1024, 3600)
+    assert "CircuitBreaker(base=_retry_policy.base, most=min(_retry_policy.most, 300)" in source_of(
+        "functions/forwarder/app.py"
+    )
+    assert "_QUIET_MS: Final = 45_000\n" in source_of("layers/bridge/purchasely_clevertap/forwarder.py")
+    assert (1024 * 1024 - MAX_BODY_BYTES, RetryPolicy().most) == (16 * 1024, 3600)
     for said in (
-        f"doubles from {patience.base:g} seconds to an hour",
-        f"parked after {patience.fault_ms // 3_600_000} hours",
-        f"after {patience.setup_ms // (1000 * DAY)} days of the 14",
-        f"for {patience.base:g} seconds, doubling to 300;",
+        f"doubles from {retry_policy.base:g} seconds to an hour",
+        f"parked after {retry_policy.fault_ms // 3_600_000} hours",
+        f"after {retry_policy.setup_ms // (1000 * DAY)} days of the 14",
+        f"for {retry_policy.base:g} seconds, doubling to 300;",
         f"`MaxConcurrency` ({parameters['MaxConcurrency']['Default']})",
         f"at most {parameters['SignatureToleranceSeconds']['Default'] // DAY} days from now",
         f"({MESSAGE_CHARACTERS} characters of them)",
@@ -167,10 +169,10 @@ def test_the_numbers_are_those_of_the_code() -> None:
 
 
 def test_two_days_without_an_answer_are_as_many_tries_as_is_told() -> None:
-    patience, tries, waited = Patience(), 0, 0
-    while not patience.is_over(1000 * waited, setup=False):
+    retry_policy, tries, waited = RetryPolicy(), 0, 0
+    while not retry_policy.is_over(1000 * waited, setup=False):
         tries += 1
-        waited += patience.wait(tries, lambda: 0.5)
+        waited += retry_policy.wait(tries, lambda: 0.5)
     assert f"some {round(tries, -1)}." in WORDS
 
 

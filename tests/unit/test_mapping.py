@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purchasely_clevertap.clevertap.record import Identity, event_record, profile_record
-from purchasely_clevertap.fate import Parked, ParkReason, Skipped, SkipReason
-from purchasely_clevertap.mapping import Account, Mapped, Mapper
+from purchasely_clevertap.clevertap.records import Identity, event_record, profile_record
+from purchasely_clevertap.mapping.mapper import Account, Mapped, Mapper
+from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.settings import parse
+from purchasely_clevertap.outcome import Parked, ParkReason, Skipped, SkipReason
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import DATES, Event, read
-from purchasely_clevertap.settings import parse
-from purchasely_clevertap.subscriber import Subscriber
 from tests.unit.samples import DAY, EVENT_ID, MOMENT, PAYLOADS, TEXTS, body, dates, event, event_of, paid, payload
 
 SECONDS = MOMENT // 1000

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from purchasely_clevertap.message import (
+from purchasely_clevertap.delivery.message import (
     MAX_BODY_BYTES,
     Message,
     Parking,
     attributes,
-    body_of,
-    carried,
+    decode_body,
+    encode_body,
     from_lambda,
     parked_attributes,
 )
@@ -50,19 +50,19 @@ WEBHOOKS = (
 @example(b"data:;base64,QQ==")
 @example(b"\r\n")
 def test_any_body_comes_back_as_it_was_and_sqs_can_carry_it(given: bytes) -> None:
-    text = carried(given)
-    assert body_of(text) == given
+    text = encode_body(given)
+    assert decode_body(text) == given
     assert TAKEN.fullmatch(text)
 
 
 @given(PAYLOADS.filter(lambda given: TAKEN.fullmatch(body(given).decode()) is not None))
 def test_an_ordinary_body_stays_readable_in_the_queue(given: dict[str, Any]) -> None:
-    assert carried(body(given)) == body(given).decode()
+    assert encode_body(body(given)) == body(given).decode()
 
 
 @pytest.mark.parametrize("text", ["{}", " {}\r\n\t", "é😀\x7f\x85", "date:", "Data:;base64,QQ==", " data:;base64,QQ=="])
 def test_a_text_that_sqs_can_carry_is_carried_as_it_is(text: str) -> None:
-    assert carried(text.encode()) == text
+    assert encode_body(text.encode()) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["data:;base64,", "data:", ""]))
@@ -71,7 +71,7 @@ def test_a_text_that_sqs_can_carry_is_carried_as_it_is(text: str) -> None:
 @example("Q Q==", "data:;base64,")
 @example("=QQ=", "data:;base64,")
 def test_any_text_put_on_the_queue_by_hand_is_some_body(text: str, start: str) -> None:
-    assert isinstance(body_of(start + text), bytes)
+    assert isinstance(decode_body(start + text), bytes)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_any_text_put_on_the_queue_by_hand_is_some_body(text: str, start: str) -
     ],
 )
 def test_a_data_url_that_is_not_ours_is_text(text: str) -> None:
-    assert body_of(text) == text.encode()
+    assert decode_body(text) == text.encode()
 
 
 # The attributes
@@ -148,7 +148,7 @@ def test_a_received_webhook_has_its_app_and_its_time_beside_it() -> None:
 
 
 def test_a_message_is_what_was_sent() -> None:
-    record = in_lambda(sent(attributes("my-app", MOMENT)), body=carried(b"\x00"))
+    record = in_lambda(sent(attributes("my-app", MOMENT)), body=encode_body(b"\x00"))
     assert received(record) == Message(
         id="message-2",
         app="my-app",
@@ -232,5 +232,5 @@ def test_a_parked_message_fits_the_queue_whatever_is_said_of_it(
 
 
 def test_the_largest_body_fits_the_queue_with_its_attributes() -> None:
-    assert len(carried(b" " * MAX_BODY_BYTES).encode()) == MAX_BODY_BYTES
+    assert len(encode_body(b" " * MAX_BODY_BYTES).encode()) == MAX_BODY_BYTES
     assert MAX_BODY_BYTES > 1_000_000

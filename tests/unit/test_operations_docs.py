@@ -9,11 +9,11 @@ from typing import Any
 import click
 import pytest
 
-from bridge_desk.__main__ import bridge
+from bridge_cli.__main__ import bridge
 from local_stack.sam import ROOT
 from local_stack.template import Template
-from purchasely_clevertap.metric import NAMESPACE, Metric
-from purchasely_clevertap.observation import Observation
+from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric
+from purchasely_clevertap.telemetry.report import Report
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 RUNBOOK = PAGE.split("\n## When an alarm rings\n", 1)[1].split("\n## ", 1)[0]
@@ -156,7 +156,7 @@ def test_every_saved_query_is_named() -> None:
 def test_lines_have_the_fields_that_are_told() -> None:
     """Those of an event; integration/test_log_queries sees that the others are written."""
     (event,) = (row for row in rows("message") if row[0] == "`event`")
-    source = Path(Observation.forwarded.__code__.co_filename).read_text(encoding="utf-8")
+    source = Path(Report.forwarded.__code__.co_filename).read_text(encoding="utf-8")
     written = set(re.findall(r'^ +"(\w+)": (?:handled|message|now|outcome|not )', source, re.MULTILINE))
 
     assert set(re.findall(r"`(\w+)`", event[2])) == written | {"reason", "code", "detail"}

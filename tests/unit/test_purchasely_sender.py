@@ -59,10 +59,10 @@ class Receiver(BaseAdapter):
         return Sender(session)
 
     def bodies(self) -> list[Payload]:
-        return [json.loads(body_of(request)) for request in self.requests]
+        return [json.loads(decode_body(request)) for request in self.requests]
 
 
-def body_of(request: requests.PreparedRequest) -> bytes:
+def decode_body(request: requests.PreparedRequest) -> bytes:
     assert isinstance(request.body, bytes)
     return request.body
 
@@ -70,7 +70,7 @@ def body_of(request: requests.PreparedRequest) -> bytes:
 def is_signed(request: requests.PreparedRequest) -> bool:
     signature = request.headers.get("X-PURCHASELY-REQUEST-SIGNATURE")
     timestamp = str(request.headers.get("X-PURCHASELY-TIMESTAMP", ""))
-    message = timestamp.encode() + (body_of(request) if request.body else b"")
+    message = timestamp.encode() + (decode_body(request) if request.body else b"")
     return signature == hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
 
 

@@ -73,7 +73,7 @@ def test_no_special_webhook_shows_the_secret(special: Special) -> None:
     assert SECRET not in repr(special(SECRET, NOW))
 
 
-def body_of(name: str) -> bytes:
+def decode_body(name: str) -> bytes:
     return SPECIALS[name](SECRET, NOW).body
 
 
@@ -92,24 +92,24 @@ def test_the_deprecated_header_comes_alone() -> None:
 
 def test_useless_bodies_are_useless_in_their_own_way() -> None:
     with pytest.raises(json.JSONDecodeError):
-        json.loads(body_of("not_json"))
+        json.loads(decode_body("not_json"))
     with pytest.raises(UnicodeDecodeError):
-        body_of("not_utf8").decode()
-    assert isinstance(json.loads(body_of("not_an_object")), list)
-    assert body_of("empty_body") == b""
-    assert "event_id" not in json.loads(body_of("no_event_id"))
-    assert len(body_of("too_large")) > 1024 * 1024
+        decode_body("not_utf8").decode()
+    assert isinstance(json.loads(decode_body("not_an_object")), list)
+    assert decode_body("empty_body") == b""
+    assert "event_id" not in json.loads(decode_body("no_event_id"))
+    assert len(decode_body("too_large")) > 1024 * 1024
 
 
 def test_what_only_clevertap_refuses_is_otherwise_a_good_event() -> None:
-    assert json.loads(body_of("reserved_name"))["event_name"] == "App Launched"
-    assert json.loads(body_of("unusable_clevertap_id"))["clevertap_id"] == "not a CleverTap id"
+    assert json.loads(decode_body("reserved_name"))["event_name"] == "App Launched"
+    assert json.loads(decode_body("unusable_clevertap_id"))["clevertap_id"] == "not a CleverTap id"
     for name in ("reserved_name", "unusable_clevertap_id"):
-        assert json.loads(body_of(name))["event_created_at_ms"] <= NOW * 1000
+        assert json.loads(decode_body(name))["event_created_at_ms"] <= NOW * 1000
 
 
 def test_version_2_is_nested_and_flatly_different() -> None:
-    payload = json.loads(body_of("version_2"))
+    payload = json.loads(decode_body("version_2"))
     assert payload["api_version"] == 2
     assert payload["properties"]["product"]["plan"]["vendor_id"] == "premium_monthly"
     assert not payload.keys() & {"event_name", "event_id", "environment", "user_id"}

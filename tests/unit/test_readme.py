@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 import yaml
 
+from purchasely_clevertap.aws.ledger import REMEMBERED_SECONDS
+from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
-from purchasely_clevertap.clevertap.region import Region
-from purchasely_clevertap.door import Fault
-from purchasely_clevertap.fate import Delivered, Duplicate, Parked, ParkReason, Retried, Skipped, SkipReason
-from purchasely_clevertap.mapping import Mapped, Mapper
-from purchasely_clevertap.memory import REMEMBERED_SECONDS
-from purchasely_clevertap.metric import NAMESPACE, Metric
+from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.ingest import Fault
+from purchasely_clevertap.mapping.mapper import Mapped, Mapper
+from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES, Subscriber
+from purchasely_clevertap.mapping.settings import DEFAULT, Anonymous, parse
+from purchasely_clevertap.outcome import Delivered, Duplicate, Parked, ParkReason, Retried, Skipped, SkipReason
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_clevertap.purchasely.signature import Refusal
-from purchasely_clevertap.retry import Patience
-from purchasely_clevertap.settings import DEFAULT, Anonymous, parse
-from purchasely_clevertap.subscriber import PROFILE_PROPERTIES, Subscriber
+from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -175,27 +175,27 @@ def test_every_folder_and_file_is_where_it_is_said_to_be() -> None:
         assert (ROOT / path).is_file(), path
 
 
-def test_every_answer_of_the_door_is_explained() -> None:
+def test_every_answer_of_the_ingest_is_explained() -> None:
     reasons = [(status, reason) for status, cell, _ in rows("answer") for reason in codes(cell)]
     assert {reason for _, reason in reasons} == {*Fault, *Refusal}
     assert {status for status, reason in reasons if reason in set(Refusal)} == {"401"}
-    door = (ROOT / "layers/bridge/purchasely_clevertap/door.py").read_text(encoding="utf-8")
+    ingest = (ROOT / "layers/bridge/purchasely_clevertap/ingest.py").read_text(encoding="utf-8")
     for status, reason in reasons:
         if reason in set(Fault):
-            assert f"Fault.{reason.upper()}, {status}" in door
+            assert f"Fault.{reason.upper()}, {status}" in ingest
 
 
-def test_every_fate_and_reason_is_explained() -> None:
+def test_every_outcome_and_reason_is_explained() -> None:
     told: dict[str, set[str]] = {}
-    fate = ""
-    for first, reason, _ in rows("fate"):
-        fate = first or fate
-        told.setdefault(fate, set()).update(codes(reason))
-    assert told[Skipped.fate] == set(SkipReason)
-    assert told[Parked.fate] == set(ParkReason)
-    assert told.keys() == {kind.fate for kind in (Delivered, Duplicate, Skipped, Parked, Retried)}
-    forwarding = (ROOT / "layers/bridge/purchasely_clevertap/forwarding.py").read_text(encoding="utf-8")
-    for reason in told[Retried.fate]:
+    outcome = ""
+    for first, reason, _ in rows("outcome"):
+        outcome = first or outcome
+        told.setdefault(outcome, set()).update(codes(reason))
+    assert told[Skipped.outcome] == set(SkipReason)
+    assert told[Parked.outcome] == set(ParkReason)
+    assert told.keys() == {kind.outcome for kind in (Delivered, Duplicate, Skipped, Parked, Retried)}
+    forwarding = (ROOT / "layers/bridge/purchasely_clevertap/forwarder.py").read_text(encoding="utf-8")
+    for reason in told[Retried.outcome]:
         assert re.sub(r"\d+$", "", reason) in forwarding
 
 
@@ -206,9 +206,9 @@ def test_the_values_of_the_anonymous_setting_are_those_of_the_code() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    patience = Patience()
-    assert set(re.findall(r"(\d+) hours", README)) == {str(patience.fault_ms // 3_600_000)}
-    assert f"fault of the set-up, {patience.setup_ms // 86_400_000} days" in README
+    retry_policy = RetryPolicy()
+    assert set(re.findall(r"(\d+) hours", README)) == {str(retry_policy.fault_ms // 3_600_000)}
+    assert f"fault of the set-up, {retry_policy.setup_ms // 86_400_000} days" in README
     assert f"event ids are remembered for {REMEMBERED_SECONDS // 86_400} days" in README
     assert f"of {len(PROFILE_PROPERTIES)} user properties" in README
     assert f"All {len(CATALOGUE)} events" in README

@@ -1,6 +1,6 @@
 import pytest
 
-from purchasely_clevertap.clevertap.region import Region
+from purchasely_clevertap.clevertap.account import Region
 
 
 @pytest.mark.parametrize(

@@ -2,65 +2,65 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purchasely_clevertap.retry import Patience
+from purchasely_clevertap.delivery.retry import RetryPolicy
 
 HOUR_MS = 3_600_000
 MAX_RECEIVES = 1000  # of the events queue, after which it would give a message up
 
 
-def waits(patience: Patience, chance: float, count: int) -> list[int]:
-    return [patience.wait(receives, lambda: chance) for receives in range(1, count + 1)]
+def waits(retry_policy: RetryPolicy, chance: float, count: int) -> list[int]:
+    return [retry_policy.wait(receives, lambda: chance) for receives in range(1, count + 1)]
 
 
 def test_the_wait_doubles_from_the_base_to_the_most() -> None:
-    assert waits(Patience(base=30, most=3600), 0, 9) == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert waits(RetryPolicy(base=30, most=3600), 0, 9) == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
 def test_chance_takes_off_at_most_half() -> None:
-    assert waits(Patience(base=30, most=3600), 1, 9) == [15, 30, 60, 120, 240, 480, 960, 1800, 1800]
-    assert Patience(base=30).wait(1, lambda: 0.5) == 22
+    assert waits(RetryPolicy(base=30, most=3600), 1, 9) == [15, 30, 60, 120, 240, 480, 960, 1800, 1800]
+    assert RetryPolicy(base=30).wait(1, lambda: 0.5) == 22
 
 
-PATIENCE = st.builds(Patience, base=st.floats(0, 10_000), most=st.floats(0, 1_000_000))
+PATIENCE = st.builds(RetryPolicy, base=st.floats(0, 10_000), most=st.floats(0, 1_000_000))
 
 
 @given(PATIENCE, st.integers(0, 10**9), st.floats(0, 1))
-def test_a_wait_is_one_that_sqs_takes_and_never_none(patience: Patience, receives: int, chance: float) -> None:
-    for wait in (patience.wait(receives, lambda: chance), patience.wait_while_busy(lambda: chance)):
+def test_a_wait_is_one_that_sqs_takes_and_never_none(retry_policy: RetryPolicy, receives: int, chance: float) -> None:
+    for wait in (retry_policy.wait(receives, lambda: chance), retry_policy.wait_while_busy(lambda: chance)):
         assert type(wait) is int
         assert 1 <= wait <= 12 * 3600 - 60
 
 
 @given(PATIENCE, st.integers(1, 100), st.floats(0, 1))
-def test_the_next_wait_is_never_shorter(patience: Patience, receives: int, chance: float) -> None:
-    assert patience.wait(receives, lambda: chance) <= patience.wait(receives + 1, lambda: chance)
+def test_the_next_wait_is_never_shorter(retry_policy: RetryPolicy, receives: int, chance: float) -> None:
+    assert retry_policy.wait(receives, lambda: chance) <= retry_policy.wait(receives + 1, lambda: chance)
 
 
 def test_each_message_draws_its_own_chance() -> None:
     chances = iter([0.0, 1.0])
-    patience = Patience(base=1000)
-    assert [patience.wait(1, lambda: next(chances)) for _ in range(2)] == [1000, 500]
+    retry_policy = RetryPolicy(base=1000)
+    assert [retry_policy.wait(1, lambda: next(chances)) for _ in range(2)] == [1000, 500]
 
 
 @pytest.mark.parametrize(("base", "chance", "wait"), [(30, 0, 15), (30, 1, 7), (2, 0, 2), (0.1, 0, 1)])
 def test_a_message_that_another_worker_is_at_waits_seconds(base: float, chance: float, wait: int) -> None:
-    assert Patience(base=base).wait_while_busy(lambda: chance) == wait
+    assert RetryPolicy(base=base).wait_while_busy(lambda: chance) == wait
 
 
 def test_an_outage_of_40_hours_is_waited_out() -> None:
-    assert not Patience().is_over(40 * HOUR_MS, setup=False)
-    assert Patience().is_over(48 * HOUR_MS, setup=False)
-    assert not Patience().is_over(48 * HOUR_MS - 1, setup=False)
+    assert not RetryPolicy().is_over(40 * HOUR_MS, setup=False)
+    assert RetryPolicy().is_over(48 * HOUR_MS, setup=False)
+    assert not RetryPolicy().is_over(48 * HOUR_MS - 1, setup=False)
 
 
 def test_a_fault_of_the_set_up_is_waited_out_almost_as_long_as_the_queue_keeps_a_message() -> None:
-    assert not Patience().is_over(11 * 24 * HOUR_MS, setup=True)
-    assert Patience().is_over(12 * 24 * HOUR_MS, setup=True)
-    assert Patience().setup_ms < 14 * 24 * HOUR_MS
+    assert not RetryPolicy().is_over(11 * 24 * HOUR_MS, setup=True)
+    assert RetryPolicy().is_over(12 * 24 * HOUR_MS, setup=True)
+    assert RetryPolicy().setup_ms < 14 * 24 * HOUR_MS
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
 def test_patience_ends_by_the_clock_long_before_the_queue_gives_a_message_up(chance: float) -> None:
-    seconds = waits(Patience(), chance, MAX_RECEIVES)
-    assert sum(seconds) * 1000 > Patience().setup_ms
-    assert sum(seconds[:200]) * 1000 > Patience().fault_ms
+    seconds = waits(RetryPolicy(), chance, MAX_RECEIVES)
+    assert sum(seconds) * 1000 > RetryPolicy().setup_ms
+    assert sum(seconds[:200]) * 1000 > RetryPolicy().fault_ms

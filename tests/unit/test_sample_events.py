@@ -21,14 +21,14 @@ def read(name: str) -> Any:
     return json.loads((EVENTS / name).read_text(encoding="utf-8"))
 
 
-def body_of(request: Any) -> bytes:
+def decode_body(request: Any) -> bytes:
     text: str = request["body"]
     return base64.b64decode(text) if request["isBase64Encoded"] else text.encode()
 
 
 def is_signed(request: Any) -> bool:
     headers = request["headers"]
-    message = headers["x-purchasely-timestamp"].encode() + body_of(request)
+    message = headers["x-purchasely-timestamp"].encode() + decode_body(request)
     expected = hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
     return bool(headers["x-purchasely-request-signature"] == expected)
 
@@ -75,7 +75,7 @@ def test_a_request_is_as_api_gateway_hands_it_over(name: str, app: str, signed: 
     assert request["pathParameters"] == {"app": app}
     assert request["rawPath"] == request["requestContext"]["http"]["path"] == f"/webhooks/{app}"
     assert all(header == header.lower() for header in request["headers"])
-    assert request["headers"]["content-length"] == str(len(body_of(request)))
+    assert request["headers"]["content-length"] == str(len(decode_body(request)))
     assert request["headers"]["x-purchasely-timestamp"] == str(MOMENT)
     assert request["requestContext"]["timeEpoch"] == MOMENT * 1000
     assert is_signed(request) is signed
@@ -84,8 +84,8 @@ def test_a_request_is_as_api_gateway_hands_it_over(name: str, app: str, signed: 
 def test_the_base64_body_holds_more_than_ascii() -> None:
     request = read("ingest/base64_body.json")
     assert request["isBase64Encoded"] is True
-    assert not body_of(request).isascii()
-    assert json.loads(body_of(request))["event_id"]
+    assert not decode_body(request).isascii()
+    assert json.loads(decode_body(request))["event_id"]
 
 
 def records(name: str) -> list[Any]:

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.clevertap.limits import PROHIBITED_CHARACTERS, RESERVED_EVENT_NAMES, RESERVED_PROFILE_KEYS
-from purchasely_clevertap.clevertap.region import Region
-from purchasely_clevertap.purchasely.catalogue import CATALOGUE
-from purchasely_clevertap.settings import (
+from purchasely_clevertap.mapping.settings import (
     DEFAULT,
     MAX_LATE_MINUTES,
     OFF_BY_DEFAULT,
@@ -25,6 +24,7 @@ from purchasely_clevertap.settings import (
     name_problem,
     parse,
 )
+from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 
 
 def parsed(**document: Any) -> Settings:

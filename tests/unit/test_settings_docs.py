@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.clevertap.limits import PROHIBITED_CHARACTERS, RESERVED_PROFILE_KEYS
-from purchasely_clevertap.clevertap.region import Region
-from purchasely_clevertap.settings import (
+from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES
+from purchasely_clevertap.mapping.settings import (
     DEFAULT,
     MAX_LATE_MINUTES,
     OWN_NAMES,
@@ -23,7 +24,6 @@ from purchasely_clevertap.settings import (
     SettingsError,
     parse,
 )
-from purchasely_clevertap.subscriber import PROFILE_PROPERTIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 DOCUMENTS = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

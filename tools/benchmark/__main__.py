@@ -10,7 +10,7 @@ from rich.console import Console
 
 from local_stack import LocalStackError, sam
 
-from . import cold_start, cost, door, forwarding, mapping, page, report, stack
+from . import cold_start, cost, forwarding, ingest, mapping, page, report, stack
 from .row import Row
 
 FOLDER = sam.ROOT / "build"
@@ -65,7 +65,7 @@ def _measured(chosen: Sequence[str], arguments: argparse.Namespace, console: Con
     rows: list[Row] = []
     parts: Mapping[str, Callable[[], list[Row]]] = {
         "cold start": lambda: cold_start.rows(folder, cold_start.QUICK_STARTS if quick else cold_start.STARTS),
-        "ingest": lambda: door.rows(quick=quick),
+        "ingest": lambda: ingest.rows(quick=quick),
         "mapping": lambda: mapping.rows(quick=quick),
         "forwarder": lambda: forwarding.rows(folder, forwarding.QUICK if quick else forwarding.WHOLE),
         "stack": lambda: stack.rows(folder, say),

@@ -18,10 +18,10 @@ from local_stack.lambda_function import EMULATOR, RUNTIME, Package, running
 from purchasely_sender import LIFECYCLES, encode, signed
 from purchasely_sender.samples import batch, gateway_request, queue_message
 
+from .fake_aws import StandIn, standing_in
 from .function import environment
 from .rounds import medians
 from .row import Row, compared, told
-from .stand_in import StandIn, standing_in
 
 HANDLERS = Path(__file__).parent / "handlers"
 STARTS, QUICK_STARTS = 11, 3

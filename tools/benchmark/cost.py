@@ -203,7 +203,7 @@ def stretched(seconds: float, memory: int) -> float:
 
 
 def ingest_seconds(measured: Measured, memory: int) -> float:
-    """How long the function at the door takes for a webhook, when it is warm."""
+    """How long the ingest function takes for a webhook, when it is warm."""
     return stretched(measured.ingest_seconds, memory) + (prices.SQS_MS + prices.UPDATE_MS) / 1000
 
 
@@ -228,7 +228,7 @@ def waiting_seconds(messages: int, records: float) -> float:
 
 
 def ingest_sizes(measured: Measured) -> list[Size]:
-    """The function at the door at each size; enough is what holds it, and starts in time on its share."""
+    """The ingest function at each size; enough is what holds it, and starts in time on its share."""
     return [
         Size(
             memory,

@@ -13,15 +13,15 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from purchasely_clevertap.mapping import Mapper
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.settings import DEFAULT
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
-from purchasely_clevertap.settings import DEFAULT
 
 from . import mapping, traffic
+from .fake_aws import StandIn, standing_in
 from .function import Handler, invoked, loaded, silent
 from .rounds import Measure, bests, in_turns, processor_seconds, slopes
 from .row import Row, compared, told
-from .stand_in import StandIn, standing_in
 from .traffic import Told
 
 _MESSAGES_OF_A_SIZE, _TIMES, _ROUNDS_OF_SIZES = 1000, 10, 3

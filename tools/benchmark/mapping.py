@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Sequence
 
-from purchasely_clevertap.mapping import Mapped, Mapper
+from purchasely_clevertap.mapping.mapper import Mapped, Mapper
+from purchasely_clevertap.mapping.profile import Subscriber
 from purchasely_clevertap.purchasely.event import Event, read
-from purchasely_clevertap.subscriber import Subscriber
 
 from . import traffic
 from .rounds import bests, processor_seconds

@@ -9,7 +9,7 @@ from textwrap import fill
 
 from local_stack import sam
 from local_stack.template import Template
-from purchasely_clevertap.settings import DEFAULT
+from purchasely_clevertap.mapping.settings import DEFAULT
 
 from . import prices
 from .cold_start import STARTS
@@ -232,7 +232,7 @@ def _scale(measured: Measured, configuration: Configuration) -> list[str]:
     written = next(item.units for item in units if item.what == "written")
     rate = {each: each * size / batch for each in (workers, _CLEVERTAP_TOGETHER)}
     lines = [
-        ["the door lets in", "`ThrottleRate`", f"{_count(throttle)}/s", _hours(throttle)],
+        ["ingest lets in", "`ThrottleRate`", f"{_count(throttle)}/s", _hours(throttle)],
         [
             "ingest",
             f"{_count(_ACCOUNT_CONCURRENCY)} functions at once in an account, {number(ingest * 1000)} ms each",

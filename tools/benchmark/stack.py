@@ -18,8 +18,8 @@ from typing import Any
 import requests
 
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, running
-from purchasely_clevertap.mapping import Mapper
-from purchasely_clevertap.settings import DEFAULT
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.settings import DEFAULT
 from purchasely_sender import Sender, signed
 
 from . import traffic

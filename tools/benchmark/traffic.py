@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
 
-from purchasely_clevertap.mapping import Mapped, Mapper
-from purchasely_clevertap.memory import delivery_key
+from purchasely_clevertap.aws.ledger import delivery_key
+from purchasely_clevertap.mapping.mapper import Mapped, Mapper
+from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.settings import parse
 from purchasely_clevertap.purchasely.event import Event, read
-from purchasely_clevertap.settings import parse
-from purchasely_clevertap.subscriber import Subscriber
 from purchasely_sender import LIFECYCLES, Scenario, encode
 from purchasely_sender.samples import batch, queue_message
 
@@ -67,7 +67,7 @@ def queued(told: Sequence[Told]) -> Mapping[str, Any]:
 
 
 def remembered(told: Sequence[Told], messages: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The items of both tables when the forwarder gets the events: noted at the door, and the subscribers' states."""
+    """The items of both tables when the forwarder gets the events: noted at ingest, and the subscribers' states."""
     now = int(time.time() * 1000)
     deliveries: dict[str, Any] = {}
     subscribers: dict[str, Any] = {}

@@ -117,7 +117,7 @@ class LostAnswer:
 
 
 type Step = Ok | Delay | Refuse | FailEmpty | Status | NotJson | Truncated | Cut | Hang | LostAnswer
-"""`told`: the sender learns the fate of its records."""
+"""`told`: the sender learns the outcome of its records."""
 
 NAMES: Mapping[type[Step], str] = {
     Ok: "ok",

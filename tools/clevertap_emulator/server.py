@@ -1,4 +1,4 @@
-"""The HTTP door of the emulated CleverTap, on 127.0.0.1 only, and the `Emulator` that tests use."""
+"""The HTTP ingest of the emulated CleverTap, on 127.0.0.1 only, and the `Emulator` that tests use."""
 
 import socket
 import sys

@@ -15,8 +15,8 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from bridge_desk.balance import Balance, balances
-from bridge_desk.deliveries import Delivery, all_deliveries
+from bridge_cli.balance import Balance, balances
+from bridge_cli.deliveries import Delivery, all_deliveries
 from purchasely_sender import LIFECYCLES, SPECIALS, Sender, Webhook, signed
 
 from .background import LocalStackError
@@ -24,7 +24,7 @@ from .stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, running
 
 APP = "default"
 SETTLE_SECONDS = 180.0
-"""How long the last event may take to get its fate."""
+"""How long the last event may take to get its outcome."""
 
 _SPECIALS = ("wrong_signature", "deprecated_signature", "not_json", "reserved_name", "dated_ahead")
 _UNATTENDED_WIDTH = 140
@@ -33,7 +33,7 @@ _COLOURS = {"delivered": "green", "skipped": "cyan", "duplicate": "blue", "parke
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A webhook that was sent, and how the door answered it."""
+    """A webhook that was sent, and how ingest answered it."""
 
     story: str
     event: Mapping[str, Any]
@@ -71,7 +71,7 @@ def run() -> int:
         with running(Path(folder), say=say) as stack:
             say(f"Sending webhooks to {stack.webhook_url(APP)} …")
             sent = list(_send(stack, status.update))
-            say("Waiting until each has its fate …")
+            say("Waiting until each has its outcome …")
             deliveries = _settled(stack, status.update)
             reached = _reached(stack)
             details = _parked_details(stack)
@@ -116,7 +116,7 @@ def _settled(stack: LocalStack, progress: Callable[[str], None]) -> list[Deliver
     end = time.monotonic() + SETTLE_SECONDS
     while True:
         deliveries = list(all_deliveries(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], app=APP))
-        in_flight = sum(each.fate is None for each in deliveries)
+        in_flight = sum(each.outcome is None for each in deliveries)
         if not in_flight or time.monotonic() > end:
             return deliveries
         progress(f"Waiting: {in_flight} of {len(deliveries)} events still in flight")
@@ -181,7 +181,7 @@ def _show(
     details: Mapping[str, str],
 ) -> None:
     table = Table(title="What became of each webhook", title_style="bold", row_styles=["", "on grey7"], pad_edge=False)
-    for column in ("event", "user", "fate", "what CleverTap got and said"):
+    for column in ("event", "user", "outcome", "what CleverTap got and said"):
         table.add_column(column, overflow="fold", no_wrap=column == "event")
     by_body = [each for each in deliveries.values() if each.event_id.startswith("sha256-")]
     story, known = "", set[str]()
@@ -190,14 +190,14 @@ def _show(
             story = each.story
             table.add_section()
             table.add_row(f"[bold]{story.replace('_', ' ')}[/]")
-        fate, got = _fate(each, deliveries, by_body, reached, details, known)
-        colour = _COLOURS.get(fate.split()[0], "white")
+        outcome, got = _outcome(each, deliveries, by_body, reached, details, known)
+        colour = _COLOURS.get(outcome.split()[0], "white")
         name = str(each.event.get("event_name", ""))
-        table.add_row(f"  {name}", _short(each.user), f"[{colour}]{fate}[/]", got)
+        table.add_row(f"  {name}", _short(each.user), f"[{colour}]{outcome}[/]", got)
     console.print(table)
 
 
-def _fate(
+def _outcome(
     sent: Sent,
     deliveries: Mapping[str, Delivery],
     by_body: Sequence[Delivery],
@@ -215,12 +215,12 @@ def _fate(
         return "duplicate", "nothing more"
     known.add(event_id)
     said = f"{delivery.code} " if delivery.code else ""
-    if delivery.fate == "parked":
+    if delivery.outcome == "parked":
         return "parked", f"{said}{delivery.reason}: {details.get(event_id, '')}"
-    if delivery.fate == "skipped":
+    if delivery.outcome == "skipped":
         return "skipped", f"nothing: {delivery.reason}"
     got = " + ".join(_record(record) for record in reached.events.get(event_id, ()))
-    return delivery.fate or "in flight", f"{got} [dim]accepted[/]"
+    return delivery.outcome or "in flight", f"{got} [dim]accepted[/]"
 
 
 def _record(record: Mapping[str, Any]) -> str:
@@ -242,8 +242,8 @@ def _verdict(console: Console, sent: Sequence[Sent], balance: Balance, reached: 
         f"skipped {balance.skipped} + duplicate {balance.duplicate} + "
         f"parked {balance.parked} + in flight {balance.in_flight}"
     )
-    for fate, reasons in balance.by_reason.items():
-        console.print(f"         {fate}: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()))
+    for outcome, reasons in balance.by_reason.items():
+        console.print(f"         {outcome}: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()))
     records = sum(map(len, reached.events.values()))
     console.print(f"CleverTap has {records} event records and {reached.profiles} profile records.\n")
     faults = list(_faults(sent, accepted, balance, reached))
@@ -263,7 +263,7 @@ def _faults(sent: Sequence[Sent], accepted: int, balance: Balance, reached: Reac
     if not balance.adds_up:
         yield f"the balance is off: {', '.join(balance.missing) or 'see the counts'}"
     if balance.in_flight:
-        yield f"{balance.in_flight} events have no fate after {SETTLE_SECONDS:g} s"
+        yield f"{balance.in_flight} events have no outcome after {SETTLE_SECONDS:g} s"
     for event_id, records in reached.events.items():
         names = Counter(record["evtName"] for record in records)
         if doubled := [name for name, count in names.items() if count > 1]:

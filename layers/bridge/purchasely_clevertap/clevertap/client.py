@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from purchasely_clevertap.clevertap.answer import (
+from purchasely_clevertap.clevertap.http import Connection, Reply
+from purchasely_clevertap.clevertap.limits import MAX_RECORDS
+from purchasely_clevertap.clevertap.response import (
     Malformed,
     Receipt,
     Refused,
     Retry,
     SetupFault,
-    Unanswered,
+    Unknown,
     read,
 )
-from purchasely_clevertap.clevertap.connection import Connection, Reply
-from purchasely_clevertap.clevertap.limits import MAX_RECORDS
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 20.0
@@ -119,7 +119,7 @@ def _unsent(receipt: Receipt) -> Receipt | None:
     match receipt:
         case SetupFault() | Retry(reason="throttled" | "connect"):
             return receipt
-        case Unanswered(reason="timeout" | "connection_lost" | "gateway" | "not_json"):
+        case Unknown(reason="timeout" | "connection_lost" | "gateway" | "not_json"):
             # Going on could leave more records in doubt; these are in none.
             return Retry("not_sent")
         case _:

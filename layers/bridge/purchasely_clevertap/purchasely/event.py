@@ -17,9 +17,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, get_ty
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
-from . import event_id as event_ids
-from .catalogue import CATALOGUE
-from .legacy import upgraded
+from purchasely_clevertap.purchasely import event_id as event_ids
+from purchasely_clevertap.purchasely.catalogue import CATALOGUE
+from purchasely_clevertap.purchasely.version_2 import upgraded
 
 _STORES: Final = {"AMAZON_APP_STORE": "AMAZON_APPSTORE", "HUAWEI_APP_GALLERY": "HUAWEI_APPGALLERY"}
 _STATUSES: Final = dict.fromkeys(("AUTO_RENEWING_CANCELLED", "CANCELED", "CANCELLED"), "AUTO_RENEWING_CANCELED")

@@ -1,0 +1,1 @@
+"""The adapters to AWS: queues, ledger, secrets, settings."""

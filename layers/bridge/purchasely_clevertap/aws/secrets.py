@@ -1,0 +1,127 @@
+"""Secrets of an app, from Secrets Manager, kept for a while.
+
+A secret is a value or the reason why there is none: ingest and the forwarder each answer for that in their way.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+PLACEHOLDER: Final = "REPLACE_ME"
+
+_KEPT_SECONDS: Final = 300.0
+_ABSENCE_KEPT_SECONDS: Final = 30.0  # a new app is served soon; a guesser of app names costs no call each time
+_FRESH_SECONDS: Final = 10.0
+_SECONDS_AFTER_FAILURE: Final = 10.0
+_MOST_KEPT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no such secret: the app is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The secret cannot be read or does not hold what it should. `detail` never quotes it."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was read; `read_at` is when the reading began, so nothing that was written before is missing in it.
+    `reread_at` is the same if it was read anew, before its time."""
+
+    value: Mapping[str, Any] | Absent
+    read_at: float
+    reread_at: float
+
+    @property
+    def lasts(self) -> float:
+        return _ABSENCE_KEPT_SECONDS if isinstance(self.value, Absent) else _KEPT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why it could not be read; `ended_at` is when that was known, as a failure may take seconds."""
+
+    found: Unusable
+    ended_at: float
+
+
+class Secrets:
+    """The secrets `purchasely-clevertap/{stage}/{app}/{name}`. `clock` gives seconds."""
+
+    def __init__(
+        self, secretsmanager: "SecretsManagerClient", *, stage: str, name: str, clock: Callable[[], float]
+    ) -> None:
+        self._secretsmanager = secretsmanager
+        self._stage = stage
+        self._name = name
+        self._clock = clock
+        self._kept: dict[str, _Kept] = {}
+        self._failures: dict[str, _Failure] = {}
+
+    def get(self, app: str, *, reread: bool = False) -> Mapping[str, Any] | Absent | Unusable:
+        """The JSON object in the secret of `app`.
+
+        Kept for five minutes, and for longer while Secrets Manager does not answer. With `reread` it is read anew, or
+        Unusable when nobody can tell. A batch may want that a thousand times, and a stranger as often as he likes: what
+        was read anew in the last ten seconds is new enough.
+        """
+        now = self._clock()
+        kept = self._kept.get(app)
+        if kept is not None and (now - kept.reread_at < _FRESH_SECONDS if reread else now - kept.read_at < kept.lasts):
+            return kept.value
+        failure = self._failures.get(app)
+        if failure is None or now - failure.ended_at >= _SECONDS_AFTER_FAILURE:
+            found = self._read(app)
+            if not isinstance(found, Unusable):
+                _put(self._kept, app, _Kept(found, now, reread_at=now if reread else -math.inf))
+                self._failures.pop(app, None)
+                return found
+            failure = _Failure(found, self._clock())
+            _put(self._failures, app, failure)
+        return failure.found if reread or kept is None or isinstance(kept.value, Absent) else kept.value
+
+    def _read(self, app: str) -> Mapping[str, Any] | Absent | Unusable:
+        name = f"purchasely-clevertap/{self._stage}/{app}/{self._name}"
+        try:
+            text = self._secretsmanager.get_secret_value(SecretId=name).get("SecretString", "")
+        except self._secretsmanager.exceptions.ResourceNotFoundException:
+            return Absent()
+        except ClientError as error:
+            if _is_no_right_to_read(error):
+                return Absent()
+            return Unusable(f"secret {name} cannot be read: {error.response['Error']['Code']}")
+        except BotoCoreError as error:
+            return Unusable(f"secret {name} cannot be read: {type(error).__name__}")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return Unusable(f"secret {name} is not JSON")
+        return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object")
+
+
+def _put[T](kept: dict[str, T], app: str, value: T) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[app] = value
+
+
+def _is_no_right_to_read(error: ClientError) -> bool:
+    """Whether reading the secret was denied, rather than decrypting it.
+
+    The functions may read `…/{app}/{name}-??????`. A secret that does not exist has no such ARN, so AWS does not say
+    that it is missing but that reading it is not allowed.
+    """
+    given = error.response["Error"]
+    return given["Code"] == "AccessDeniedException" and "secretsmanager:GetSecretValue" in given.get("Message", "")

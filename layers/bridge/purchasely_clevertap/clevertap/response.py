@@ -1,0 +1,174 @@
+"""What CleverTap's answer to an upload says about each of its records.
+
+Records that fail are reported under HTTP 200, and which record one of the errors means stands only in its text, as
+"Skipped record number : N", counted from 1. Whatever the answer looks like, every record gets exactly one receipt.
+
+Sources: https://developer.clevertap.com/docs/upload-events-api, /docs/upload-user-profiles-api and /docs/api-errors.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+MESSAGE_CHARACTERS = 300
+
+# "Miscellaneous server error": the only code of a record that is not the record's own fault.
+_SERVER_ERROR = 555
+
+# The space before the colon is sometimes missing.
+_POSITION = re.compile(r"Skipped record number\s*:\s*([0-9]{1,9})\.?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """CleverTap has the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """CleverTap will never take this record.
+
+    `code`: CleverTap's code (509-528), 400 or 413 when the record alone makes a request malformed, None when not given.
+    `message`: CleverTap's words, one line of at most 300 characters, maybe empty.
+    """
+
+    code: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The record was certainly not taken, and may be later.
+
+    `reason`: throttled, server_error, unexpected_status (these with the HTTP `status`), not_processed, record_error,
+    connect, no_time_left, not_sent.
+    """
+
+    reason: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The record may have been taken: nobody can tell.
+
+    `reason`: timeout, connection_lost, gateway, not_json, count_mismatch.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFault:
+    """The account id, the passcode, the region or the endpoint is wrong; nothing is wrong with the record.
+
+    `status`: 401 or 403; 0 when they did not even make a request. `message`: as in `Refused`.
+    """
+
+    status: int
+    message: str
+
+
+Receipt = Accepted | Refused | Retry | Unknown | SetupFault
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """The request as a whole was refused (HTTP 400 or 413), and which record is to blame is not said."""
+
+    status: int
+    message: str
+
+
+def read(status: int, body: bytes, count: int) -> tuple[Receipt, ...] | Malformed:
+    """The receipts, in the order of the `count` records that were sent, or Malformed. Never raises."""
+    if 200 <= status < 300:
+        return _receipts(_parse(body), count)
+    if status in (400, 413):
+        return Malformed(status, _message(body, status))
+    receipt: Receipt
+    if status in (401, 403):
+        receipt = SetupFault(status, _message(body, status))
+    elif status == 429:
+        receipt = Retry("throttled", status)
+    elif status in (502, 504):
+        # From a gateway in front of CleverTap, which may have taken the records and not have been heard (RFC 9110).
+        receipt = Unknown("gateway")
+    elif 500 <= status < 600:
+        receipt = Retry("server_error", status)
+    else:
+        receipt = Retry("unexpected_status", status)
+    return (receipt,) * count
+
+
+def _receipts(answer: object, count: int) -> tuple[Receipt, ...]:
+    if not isinstance(answer, dict):
+        return (Unknown("not_json"),) * count
+    outcome, processed, entries = answer.get("status"), answer.get("processed"), answer.get("unprocessed") or []
+    if outcome not in ("success", "partial", "fail") or type(processed) is not int or not isinstance(entries, list):
+        return (Unknown("not_json"),) * count
+
+    named: dict[int, Receipt] = {}
+    unplaced = 0
+    for entry in entries:
+        position, receipt = _entry(entry)
+        if count == 1:
+            position = 1
+        if position is not None and 1 <= position <= count:
+            named.setdefault(position, receipt)
+        else:
+            unplaced += 1
+
+    rest: Receipt
+    if outcome == "fail" and processed == 0:
+        # Also seen with an empty list: no record was taken, and nothing is wrong with those that are not named.
+        rest = Retry("not_processed")
+    elif outcome != "fail" and not unplaced and processed + len(named) == count:
+        rest = Accepted()
+    else:
+        # An answer that does not add up proves nothing about the records that it does not name.
+        rest = Unknown("count_mismatch")
+    return tuple(named.get(position, rest) for position in range(1, count + 1))
+
+
+def _entry(entry: object) -> tuple[int | None, Receipt]:
+    """Position (from 1) and receipt that an entry of `unprocessed` stands for. Its echo of the record is ignored: the
+    types of what is echoed differ from what was sent."""
+    if not isinstance(entry, dict):
+        return None, Refused(None, "")
+    error, code = entry.get("error"), entry.get("code")
+    text = error if isinstance(error, str) else ""
+    position = None
+    # The last one: what stands before it may quote the record.
+    for match in _POSITION.finditer(text):
+        position = match
+    if position:
+        text = text[: position.start()] + text[position.end() :]
+    if code == _SERVER_ERROR:
+        receipt: Receipt = Retry("record_error")
+    else:
+        receipt = Refused(code if type(code) is int else None, _line(text))
+    return int(position[1]) if position else None, receipt
+
+
+def _message(body: bytes, status: int) -> str:
+    match _parse(body):
+        case {"error": str(error)}:
+            return _line(error)
+        case _:
+            return f"HTTP {status}"
+
+
+def _line(text: str) -> str:
+    """Fit for a log and a queue: no control characters or lone surrogates, one line, clipped."""
+    start = text[: 4 * MESSAGE_CHARACTERS]
+    return " ".join("".join(c if c.isprintable() else " " for c in start).split())[:MESSAGE_CHARACTERS]
+
+
+def _parse(body: bytes) -> object:
+    """The JSON of the body, None when it is none. Forgiving about bytes and control characters inside of strings:
+    they can only come from an echoed record, and must not cost the receipts of the others."""
+    try:
+        return json.loads(body.decode("utf-8-sig", errors="replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None

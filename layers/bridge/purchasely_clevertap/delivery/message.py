@@ -1,0 +1,145 @@
+"""What travels on the queues: a webhook's exact body, with the app and the time it came.
+
+An SQS body holds only characters of the W3C XML set, at least one, and 1 MiB with its attributes (SQS,
+SendMessage); a signed body may hold any bytes. So the body is the text itself when SQS can carry it, else an
+RFC 2397 data URL.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
+
+# SQS counts the body and its attributes; what parking adds to a message must still fit.
+MAX_BODY_BYTES: Final = 1024 * 1024 - 16 * 1024
+_DATA_URL: Final = "data:;base64,"
+_WHOLE: Final = re.compile("[0-9]{1,15}").fullmatch  # a message may also be put on the queue by hand
+_MAX_DETAIL: Final = 2000
+
+
+class Parking(NamedTuple):
+    """What a message from the parked queue tells of its parking: it is redriven."""
+
+    message_id: str | None
+    accepted: frozenset[str]
+
+
+class Message(NamedTuple):
+    """A message of the events queue or the dead-letter queue.
+
+    `received_at` and `sent_at` are epoch milliseconds; `receives` counts this receipt too. `parking` is set when
+    the message comes back from the parked queue.
+    """
+
+    id: str
+    app: str
+    body: bytes
+    received_at: int
+    sent_at: int = 0
+    receives: int = 1
+    receipt_handle: str = ""
+    dead_letter: bool = False
+    parking: Parking | None = None
+
+
+def encode_body(body: bytes) -> str:
+    """`body` as an SQS message body; `decode_body` gives the same bytes back."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or text.startswith("data:") or not _is_carried(text):
+        return _DATA_URL + base64.b64encode(body).decode()
+    return text
+
+
+def decode_body(text: str) -> bytes:
+    """The bytes that `carried` was given. A data URL that is not ours is text like any other."""
+    if text.startswith(_DATA_URL):
+        try:
+            return base64.b64decode(text[len(_DATA_URL) :], validate=True)
+        except ValueError:  # binascii.Error is one; what is not ASCII is another
+            pass
+    return text.encode()
+
+
+def attributes(app: str, received_at: int) -> "dict[str, MessageAttributeValueTypeDef]":
+    """The message attributes of a received webhook."""
+    return {"app": _text(app), "received_at": _number(received_at)}
+
+
+def parked_attributes(
+    message: Message,
+    *,
+    reason: str,
+    detail: str,
+    code: int | None,
+    event_id: str,
+    event_name: str | None,
+    parked_at: int,
+    accepted: Iterable[str],
+) -> "dict[str, MessageAttributeValueTypeDef]":
+    """The message attributes of a parked event: SQS allows ten, and these are ten."""
+    origin = message.parking.message_id if message.parking else None
+    texts = {
+        "app": message.app,
+        "reason": reason,
+        "event_id": event_id,
+        "message_id": origin or message.id,
+        "detail": detail[:_MAX_DETAIL],
+        "code": None if code is None else str(code),
+        "event_name": event_name and event_name[:256],
+        "accepted": ",".join(sorted(accepted)),
+    }
+    return {
+        "received_at": _number(message.received_at),
+        "parked_at": _number(parked_at),
+        # SQS refuses an attribute of no characters.
+        **{name: _text(_carriable(value)) for name, value in texts.items() if value},
+    }
+
+
+def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
+    """The message in a record of an SQS event of Lambda."""
+    given = {name: value.get("stringValue", "") for name, value in record["messageAttributes"].items()}
+    system = record["attributes"]
+    sent_at = int(system["SentTimestamp"])
+    received_at = given.get("received_at", "")
+    return Message(
+        id=record["messageId"],
+        app=given.get("app", ""),
+        body=decode_body(record["body"]),
+        received_at=int(received_at) if _WHOLE(received_at) else sent_at,
+        sent_at=sent_at,
+        receives=int(system["ApproximateReceiveCount"]),
+        receipt_handle=record["receiptHandle"],
+        dead_letter=record["eventSourceARN"] == dead_letter_arn,
+        parking=Parking(given.get("message_id"), frozenset(filter(None, given.get("accepted", "").split(","))))
+        if "parked_at" in given
+        else None,
+    )
+
+
+def _is_carried(text: str) -> bool:
+    return text.isprintable() or not _not_carried().search(text)
+
+
+def _carriable(text: str) -> str:
+    return text if text.isprintable() else _not_carried().sub("?", text)
+
+
+@cache  # to compile it takes 8 ms of a cold start, and what is printable is carried anyway
+def _not_carried() -> re.Pattern[str]:
+    return re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _text(value: str) -> "MessageAttributeValueTypeDef":
+    return {"DataType": "String", "StringValue": value}
+
+
+def _number(value: int) -> "MessageAttributeValueTypeDef":
+    return {"DataType": "Number", "StringValue": str(value)}

@@ -1,0 +1,51 @@
+"""What is measured, all of it in CloudWatch's namespace `PurchaselyCleverTap`."""
+
+from enum import StrEnum
+from typing import Final
+
+NAMESPACE: Final = "PurchaselyCleverTap"
+
+
+class Metric(StrEnum):
+    """A metric, under the dimensions stage and service; two of them also under one of a closed set of reasons."""
+
+    # Ingest
+    ACCEPTED = "Accepted"
+    REFUSED = "Refused"  # also by reason
+    BAD_SIGNATURES = "BadSignatures"
+    UNNOTED_RECEIPTS = "UnnotedReceipts"
+
+    # What becomes of events
+    DELIVERED = "Delivered"
+    SKIPPED = "Skipped"
+    DUPLICATE = "Duplicate"
+    PARKED = "Parked"
+    RETRIED = "Retried"
+    SETTLED = "Settled"
+    DEAD_LETTERS = "DeadLetters"
+    UNKNOWN_EVENTS = "UnknownEvents"
+    CLIPPED_VALUES = "ClippedValues"
+    EVENT_AGE = "EventAge"
+    WAITING_AGE = "WaitingAge"
+
+    # Uploads
+    UPLOAD_REQUESTS = "UploadRequests"
+    UPLOAD_TIME = "UploadTime"
+    UPLOADED_RECORDS = "UploadedRecords"  # by receipt
+    PROFILE_UPDATES = "ProfileUpdates"
+    LOST_ANSWERS = "LostAnswers"
+
+    # What is wrong
+    SETUP_FAULTS = "SetupFaults"
+    SETTINGS_REFUSED = "SettingsRefused"
+    STORAGE_FAULTS = "StorageFaults"
+    CIRCUIT_OPEN = "CircuitOpen"
+    UNSETTLED = "Unsettled"
+
+
+_IN_MILLISECONDS: Final = frozenset({Metric.EVENT_AGE, Metric.WAITING_AGE, Metric.UPLOAD_TIME})
+
+
+def unit(metric: Metric) -> str:
+    """Its unit, as CloudWatch names it."""
+    return "Milliseconds" if metric in _IN_MILLISECONDS else "Count"

@@ -1,0 +1,177 @@
+"""The tables in ledger do as DynamoDB does: the same changes as in moto have the same effect and the same refusals."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from chaos.aws import DELIVERIES, SUBSCRIBERS
+from chaos.dynamodb import Refused, Tables, Unknown
+from purchasely_clevertap.aws.clients import Clients
+from purchasely_clevertap.aws.ledger import Change, Delivery, Known, Ledger
+from purchasely_clevertap.mapping.profile import Subscriber
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEYS = {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator["DynamoDBClient"]:
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        yield Clients(connect_timeout=1, read_timeout=1, attempts=1).dynamodb_for_batches()
+
+
+def created(moto: "DynamoDBClient") -> None:
+    for table, key in KEYS.items():
+        if table in moto.list_tables()["TableNames"]:
+            moto.delete_table(TableName=table)
+        moto.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+def changes(ledger: Ledger) -> st.SearchStrategy[Change]:
+    """Every change that the bridge makes, of few items, by few owners, at few moments."""
+    keys, owners = st.sampled_from(["a#1", "a#2"]), st.sampled_from(["one", "other"])
+    moments = st.integers(0, 3).map(lambda number: number * 60_000)
+    seen = st.builds(Delivery, attempts=st.integers(0, 2))
+    known = st.builds(Known, version=st.integers(0, 3))
+    facts = st.dictionaries(
+        st.sampled_from(["outcome", "reason", "code", "in_doubt"]), st.sampled_from(["delivered", 7, None]), max_size=3
+    )
+    accepted = st.lists(st.sampled_from(["event", "charged"]), unique=True)
+    message = st.one_of(st.none(), st.sampled_from(["m-1", "m-2"]))
+
+    @st.composite
+    def change(draw: st.DrawFn) -> Change:
+        key, owner, now = draw(keys), draw(owners), draw(moments)
+        match draw(st.integers(0, 6)):
+            case 0:
+                return ledger.claim(key, draw(message), draw(seen), owner=owner, now_ms=now)
+            case 1:
+                return ledger.settle_unclaimed(key, draw(message), draw(seen), now_ms=now, facts=draw(facts))
+            case 2:
+                return ledger.settle(key, owner=owner, now_ms=now, accepted=draw(accepted), facts=draw(facts))
+            case 3:
+                return ledger.release(key, owner=owner, accepted=draw(accepted), facts=draw(facts))
+            case 4:
+                return ledger.add_messages(key, {"m-1", "m-3"}, now_ms=now)
+            case 5:
+                return ledger.lease(key, draw(known), owner=owner, now_ms=now)
+            case _:
+                return ledger.save(key, Subscriber(), owner=owner, lease_until=draw(moments))
+
+    return change()
+
+
+@given(data=st.data())
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_the_changes_of_the_bridge_have_the_effect_that_they_have_in_moto(
+    moto: "DynamoDBClient", data: st.DataObject
+) -> None:
+    created(moto)
+    tables = Tables(KEYS, seconds=lambda: 0.0)
+    ledger = Ledger(moto, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=lambda _: None)
+    for _ in range(data.draw(st.integers(1, 12))):
+        together = data.draw(
+            st.lists(changes(ledger), min_size=1, max_size=2, unique_by=lambda change: str(change.key))
+        )
+        items: Any = [{"Update": change.update_item} for change in together]
+        assert outcome(tables, items) == outcome_in_moto(moto, items)
+    for table, key in KEYS.items():
+        found = {item[key]["S"]: normal(item) for item in moto.scan(TableName=table)["Items"]}
+        assert {name: normal(item) for name, item in tables.items[table].items()} == found
+
+
+def outcome(tables: Tables, items: Any) -> list[str] | None:
+    try:
+        tables.answer("TransactWriteItems", {"TransactItems": items})
+    except Refused as refused:
+        return [reason["Code"] for reason in refused.more["CancellationReasons"]]
+    return None
+
+
+def outcome_in_moto(moto: "DynamoDBClient", items: Any) -> list[str] | None:
+    try:
+        moto.transact_write_items(TransactItems=items)
+    except moto.exceptions.TransactionCanceledException as error:
+        return [reason["Code"] for reason in error.response["CancellationReasons"]]
+    return None
+
+
+def normal(item: Any) -> dict[str, Any]:
+    return {name: {kind: sorted(value) if kind == "SS" else value} for name, [(kind, value)] in pairs(item)}
+
+
+def pairs(item: Any) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    for name, value in item.items():
+        yield name, list(value.items())
+
+
+def update(expression: str, condition: str | None = None, **values: str) -> dict[str, Any]:
+    given: dict[str, Any] = {"TableName": DELIVERIES, "Key": {"event": {"S": "a#1"}}, "UpdateExpression": expression}
+    given["ExpressionAttributeValues"] = {f":{name}": {"N": value} for name, value in values.items()}
+    return given | ({"ConditionExpression": condition} if condition else {})
+
+
+@pytest.fixture
+def tables() -> Tables:
+    return Tables(KEYS, seconds=lambda: 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (update("SET a = :a", "a = :b", a="1", b="1"), "ConditionalCheckFailedException"),
+        (update("SET a = :a", a="1", unused="2"), "ValidationException"),
+        (update("SET a = b + :a", a="1"), "ValidationException"),
+    ],
+)
+def test_what_dynamodb_refuses_is_refused_and_changes_nothing(tables: Tables, given: Any, code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        tables.answer("UpdateItem", given)
+    assert refused.value.code == code
+    assert tables.items[DELIVERIES] == {}
+
+
+@pytest.mark.parametrize("expression", ["DELETE a :a", "SET a = list_append(a, :a)", "SET a = size(:a)"])
+def test_an_expression_that_is_not_known_here_is_an_error_and_not_a_guess(tables: Tables, expression: str) -> None:
+    with pytest.raises(Unknown):
+        tables.answer("UpdateItem", update(expression, a="1"))
+
+
+def test_a_transaction_is_made_whole_or_not_at_all(tables: Tables) -> None:
+    good, bad = update("SET a = :a", a="1"), update("SET a = :a", "a = :a", a="1") | {"Key": {"event": {"S": "a#2"}}}
+    with pytest.raises(Refused) as refused:
+        tables.answer("TransactWriteItems", {"TransactItems": [{"Update": good}, {"Update": bad}]})
+    assert refused.value.more == {"CancellationReasons": [{"Code": "None"}, {"Code": "ConditionalCheckFailed"}]}
+    assert tables.items[DELIVERIES] == {}
+
+
+def test_a_transaction_of_the_same_token_is_made_once(tables: Tables) -> None:
+    given = {"TransactItems": [{"Update": update("ADD a :a", a="1")}], "ClientRequestToken": "token"}
+    tables.answer("TransactWriteItems", given)
+    tables.answer("TransactWriteItems", given)
+    assert tables.items[DELIVERIES]["a#1"]["a"] == {"N": "1"}
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_transaction_has_1_to_100_items(tables: Tables, count: int) -> None:
+    items = [
+        {"Update": update("SET a = :a", a="1") | {"Key": {"event": {"S": str(number)}}}} for number in range(count)
+    ]
+    with pytest.raises(Refused, match="ValidationException"):
+        tables.answer("TransactWriteItems", {"TransactItems": items})

@@ -1,0 +1,104 @@
+"""Every fault, in short, and proof that a bridge that is broken does not pass."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from chaos.faults import FAULTS, Fault
+from chaos.rig import run
+from clevertap_emulator import Delay
+from purchasely_clevertap.aws.ledger import Change, Ledger
+from purchasely_clevertap.aws.returning import Returns
+from purchasely_clevertap.mapping.mapper import Mapper, ProfileUpdate
+from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.purchasely.event import Event
+
+EVENTS = 70
+
+type Break = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_is_lost_doubled_or_stale(fault: str) -> None:
+    verdict = run(FAULTS[fault], seed=7, events=EVENTS)
+    assert verdict.findings == []
+    assert verdict.events >= EVENTS
+    assert (verdict.strikes > 0) is (fault != "no fault")
+
+
+def test_the_same_seed_makes_the_same_run() -> None:
+    one, again = (run(FAULTS["killed until dead-lettered"], seed=3, events=EVENTS) for _ in range(2))
+    assert one == again
+    assert one != run(FAULTS["killed until dead-lettered"], seed=4, events=EVENTS)
+
+
+def test_an_answer_that_a_busy_machine_brings_too_late_is_a_lost_one() -> None:
+    late = Fault("late answers", lambda _random, _number, _records: Delay(0.5), share=0.3, read_timeout=0.3)
+    verdict = run(late, seed=7, events=20)
+    assert verdict.findings == []
+    assert verdict.doubled_lost_answer > 0
+
+
+# What follows breaks the bridge in one place each, and the kit must see it
+
+
+def claims_whatever_it_finds(patch: pytest.MonkeyPatch) -> None:
+    claim = Ledger.claim
+
+    def unconditional(*args: Any, **more: Any) -> Change:
+        change = claim(*args, **more)
+        values = {name: value for name, value in change.values.items() if name not in (":seen", ":clock")}
+        return Change(change.table, change.key, change.update, None, values)
+
+    patch.setattr(Ledger, "claim", unconditional)
+
+
+def gives_up_what_failed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Returns, "hide", lambda _self, _handled: [])
+
+
+def believes_the_last_arrival(patch: pytest.MonkeyPatch) -> None:
+    after = Subscriber.after
+
+    def afresh(self: Subscriber, events: Iterable[Event]) -> Subscriber:
+        return after(Subscriber(sent=self.sent, linked=self.linked, account_id=self.account_id), events)
+
+    patch.setattr(Subscriber, "after", afresh)
+
+
+def trusts_a_profile_in_doubt(patch: pytest.MonkeyPatch) -> None:
+    update = Mapper.profile_update
+
+    def trusting(self: Mapper, *args: Any, **_: Any) -> ProfileUpdate | None:
+        return update(self, *args)
+
+    patch.setattr(Mapper, "profile_update", trusting)
+
+
+def forgets_what_was_accepted(patch: pytest.MonkeyPatch) -> None:
+    release = Ledger.release
+
+    def forgetful(self: Ledger, key: str, *, owner: str, accepted: Iterable[str], facts: Mapping[str, Any]) -> Change:
+        del accepted
+        return release(self, key, owner=owner, accepted=(), facts=facts)
+
+    patch.setattr(Ledger, "release", forgetful)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "fault", "heading"),
+    [
+        (claims_whatever_it_finds, "the same webhook again", "doubled"),
+        (gives_up_what_failed, "fail with an empty list", "lost"),
+        (believes_the_last_arrival, "SQS shuffles, late and retried", "stale"),
+        (trusts_a_profile_in_doubt, "killed during the upload", "stale"),
+        (forgets_what_was_accepted, "partial answer, every position", "doubled"),
+    ],
+)
+def test_a_broken_bridge_does_not_pass(
+    breaks: Break, fault: str, heading: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks(monkeypatch)
+    findings = (finding for seed in range(6) for finding in run(FAULTS[fault], seed=seed, events=150).findings)
+    assert any(finding.startswith(heading) for finding in findings)

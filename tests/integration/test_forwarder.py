@@ -1,0 +1,1637 @@
+"""The way of a batch: what CleverTap gets, what becomes of each message, and what is remembered of it."""
+
+import math
+from collections import Counter
+from copy import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from purchasely_clevertap.aws.ledger import LEASE_MS, REMEMBERED_SECONDS, delivery_key
+from purchasely_clevertap.clevertap.response import Receipt, Refused, Retry, SetupFault, Unknown
+from purchasely_clevertap.delivery.message import Message, Parking
+from purchasely_clevertap.forwarder import MessageResult
+from purchasely_clevertap.mapping.mapper import Account
+from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, ParkReason, Retried, Skipped, SkipReason
+from tests.integration.clevertap import (
+    NEEDED_SECONDS,
+    Killed,
+    ScriptedClevertap,
+    Step,
+    answer,
+    killed_after,
+    killed_before,
+    lost_answer,
+    while_uploading,
+)
+from tests.integration.cloud import Answered, Clock, Cloud, Worker, unreachable
+from tests.integration.webhook import NOW_MS, Payload, encoded, event, message, transaction
+
+HOUR = 3600
+SETTLING_SECONDS = 8
+PERSON = "default#production#user#user-1"
+
+
+def why(outcome: Outcome) -> tuple[str, bool]:
+    """The reason of a retry, and whether it counts against the event's retry_policy."""
+    assert isinstance(outcome, Retried)
+    return outcome.reason, outcome.patient
+
+
+def redriven(parked_body: bytes, *, accepted: str = "", id: str = "m-redriven", origin: str = "m-1") -> Message:
+    """The message that a redrive makes of a parked one."""
+    return message(parked_body, id=id, parking=Parking(origin, frozenset(filter(None, accepted.split(",")))))
+
+
+def by_name(clevertap: ScriptedClevertap) -> Counter[str]:
+    """How often each event record was taken."""
+    return Counter(clevertap.events)
+
+
+BUSY = ("busy", True)
+
+
+# An event is delivered
+
+
+def test_an_event_becomes_a_profile_and_an_event_record_and_its_outcome_is_remembered(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.clock.advance(90)
+    (handled,) = worker.forward(message(event(event_id="e-1"), id="m-1")).handled
+    assert handled.outcome == Delivered()
+    assert (handled.event_id, handled.event_name, handled.known_name) == ("e-1", "SUBSCRIPTION_RENEWED", True)
+    assert handled.age_ms == 90_000
+    assert [(sent.name, sent.identity) for sent in clevertap.taken] == [
+        ("profile", "user-1"),
+        ("SUBSCRIPTION_RENEWED", "user-1"),
+    ]
+    now = cloud.clock()
+    assert cloud.entry("e-1") == {
+        "event": "default#e-1",
+        "messages": {"m-1"},
+        "attempts": 1,
+        "accepted": {"event"},
+        "outcome": "delivered",
+        "event_name": "SUBSCRIPTION_RENEWED",
+        "event_at": NOW_MS,
+        "account": "production",
+        "subscriber": PERSON,
+        "settled_at": now,
+        "expires_at": now // 1000 + REMEMBERED_SECONDS,
+    }
+
+
+def test_a_payment_becomes_a_charged_record_too(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    assert worker.outcome(message(transaction(event_id="e-1"))) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    assert cloud.entry("e-1")["accepted"] == {"event", "charged"}
+
+
+def test_a_refund_is_no_charged_record(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    assert worker.outcome(message(transaction(amount=-9.99))) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
+
+
+def test_an_unknown_event_passes_through_and_is_told_apart(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).handled
+    assert (handled.outcome, handled.known_name) == (Delivered(), False)
+    assert clevertap.events == ["SOMETHING_NEW"]
+
+
+def test_an_upload_is_told_with_its_account_and_receipts(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    clevertap.script.append(answer(Refused(513, "no"), of="Charged"))
+    (uploaded,) = worker.forward(message(transaction())).uploads
+    assert (uploaded.app, uploaded.account, uploaded.records, uploaded.requests) == ("default", "production", 3, 1)
+    assert uploaded.seconds > 0
+    assert uploaded.receipts == {"accepted": 2, "refused": 1}
+
+
+def test_an_empty_batch_is_nothing(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    assert worker.forward().handled == ()
+    assert clevertap.requests == []
+    assert worker.calls.made == []
+
+
+# Once, however often it comes
+
+
+def test_a_message_that_comes_twice_is_delivered_once(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction(event_id="e-1"), id="m-1")
+    assert worker.outcome(sent) == Delivered()
+    assert worker.outcome(replace(sent, receives=2)) == Duplicate()
+    assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Duplicate()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    assert cloud.entry("e-1")["messages"] == {"m-1"}
+
+
+def test_an_event_that_two_webhooks_bring_is_delivered_once_and_both_are_remembered(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event(event_id="e-1")
+    assert worker.outcome(message(payload, id="m-1")) == Delivered()
+    assert worker.outcome(message(payload, id="m-2")) == Duplicate()
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    entry = cloud.entry("e-1")
+    assert (entry["messages"], entry["outcome"]) == ({"m-1", "m-2"}, "delivered")
+
+
+def test_copies_within_a_batch_are_delivered_once_and_each_message_has_its_outcome(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event(event_id="e-1")
+    first = message(payload, id="m-1")
+    batch = [first, message(payload, id="m-2"), replace(first, receipt_handle="another"), message(payload, id="m-3")]
+    handled = worker.forward(*batch).handled
+    assert Counter((each.message.id, each.outcome.outcome) for each in handled) == {
+        ("m-1", "delivered"): 2,  # the same message received twice: it has one outcome
+        ("m-2", "duplicate"): 1,
+        ("m-3", "duplicate"): 1,
+    }
+    assert {each.message.receipt_handle for each in handled} == {each.receipt_handle for each in batch}
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    assert cloud.entry("e-1")["messages"] == {"m-1", "m-2", "m-3"}
+
+
+def test_a_copy_comes_again_with_the_message_that_stands_for_the_event(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event(event_id="e-1")
+    clevertap.script.append(answer(Retry("server_error", 500)))
+    first, second = worker.outcomes(message(payload, id="m-1"), message(payload, id="m-2"))
+    assert (why(first), why(second)) == (("server_error", True), ("server_error", True))
+    cloud.clock.advance(30)
+    again = [message(payload, id="m-2", receives=2), message(payload, id="m-1", receives=2)]
+    assert worker.outcomes(*again) == [Delivered(), Duplicate()]
+    assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
+
+
+def test_while_a_worker_uploads_an_event_another_does_not(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = transaction()
+    other = cloud.worker(clevertap, name="worker-2")
+    others: list[Outcome] = []
+    clevertap.script.append(while_uploading(lambda: others.append(other.outcome(message(payload)))))
+    assert worker.outcome(message(payload)) == Delivered()
+    assert [why(each) for each in others] == [BUSY]
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    assert len(clevertap.requests) == 1
+
+
+def test_of_two_workers_that_look_at_the_same_moment_one_has_the_event(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = transaction(event_id="e-1")
+    other = cloud.worker(clevertap, name="worker-2")
+    others: list[Outcome] = []
+    # Both have looked, then the other is quicker to claim, and done before this one tries.
+    worker.calls.next("TransactWriteItems", lambda: others.append(other.outcome(message(payload, id="m-1"))))
+    assert why(worker.outcome(message(payload, id="m-1"))) == BUSY
+    assert others == [Delivered()]
+    assert worker.outcome(message(payload, id="m-1")) == Duplicate()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    assert cloud.entry("e-1")["attempts"] == 1
+
+
+def test_of_two_workers_that_skip_the_same_event_one_gives_it_its_outcome(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event("ACTIVATE", event_id="e-1")
+    other = cloud.worker(clevertap, name="worker-2")
+    others: list[Outcome] = []
+    worker.calls.next("TransactWriteItems", lambda: others.append(other.outcome(message(payload))))
+    assert why(worker.outcome(message(payload))) == BUSY
+    assert others == [Skipped(SkipReason.EVENT_SWITCHED_OFF)]
+    assert worker.outcome(message(payload)) == Duplicate()
+
+
+def test_the_same_event_id_of_two_apps_is_two_events(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.put_secret("clevertap", {"production": {"account_id": "SECOND-ID", "passcode": "p"}}, app="second")
+    payload = event(event_id="e-1")
+    assert worker.outcomes(message(payload), message(payload, app="second")) == [Delivered(), Delivered()]
+    assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SECOND-ID"}
+
+
+def test_an_event_without_an_id_is_known_by_its_bytes(worker: Worker) -> None:
+    payload = event()
+    del payload["event_id"]
+    assert worker.outcome(message(payload, id="m-1")) == Delivered()
+    assert worker.outcome(message(payload, id="m-2")) == Duplicate()
+    assert worker.outcome(message(payload | {"plan": "yearly"}, id="m-3")) == Delivered()
+
+
+# A worker dies
+
+
+def test_an_event_whose_worker_died_before_the_upload_is_delivered_once_its_lease_is_over(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"), id="m-1")
+    clevertap.script.append(killed_before())
+    with pytest.raises(Killed):
+        worker.forward(sent)
+    other = cloud.worker(clevertap, name="worker-2")
+    cloud.clock.advance(LEASE_MS / 1000 - 1)
+    assert why(other.outcome(sent)) == BUSY
+    cloud.clock.advance(1)
+    (handled,) = other.forward(sent).handled
+    assert (handled.outcome, handled.taken_over) == (Delivered(), True)
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    assert cloud.entry("e-1")["attempts"] == 2
+
+
+def test_an_event_whose_worker_died_with_the_answer_is_sent_again_and_that_is_told(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(), id="m-1")
+    clevertap.script.append(killed_after())
+    with pytest.raises(Killed):
+        worker.forward(sent)
+    cloud.clock.advance(LEASE_MS / 1000)
+    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).handled
+    assert (handled.outcome, handled.taken_over) == (Delivered(), True)
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * 2
+
+
+def test_a_worker_that_dies_leaves_at_most_one_request_in_doubt(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 4)
+    batch = [message(event(user=f"user-{n}", at=NOW_MS + n, event_id=f"e-{n}"), id=f"m-{n}") for n in range(6)]
+    clevertap.script.extend([Step(), killed_after()])
+    with pytest.raises(Killed):
+        worker.forward(*batch)
+    assert [cloud.entry(f"e-{n}").get("outcome") for n in range(6)] == ["delivered"] * 2 + [None] * 4
+    cloud.clock.advance(LEASE_MS / 1000)
+    handled = cloud.worker(clevertap, name="worker-2").forward(*batch).handled
+    assert [each.outcome.outcome for each in handled] == ["duplicate"] * 2 + ["delivered"] * 4
+    assert [each.taken_over for each in handled] == [False] * 2 + [True] * 4
+    assert (
+        sorted(Counter(sent.identity for sent in clevertap.taken if sent.name != "profile").values())
+        == [1] * 4 + [2] * 2
+    )
+
+
+def test_an_event_that_was_given_back_in_order_is_not_told_as_taken_over(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event())
+    clevertap.script.append(answer(Retry("throttled", 429)))
+    worker.forward(sent)
+    cloud.clock.advance(60)
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome, handled.taken_over, handled.in_doubt) == (Delivered(), False, 0)
+
+
+# Partial answers: every record's outcome is its own
+
+
+def test_only_the_event_whose_record_is_refused_is_parked(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    names = ["SUBSCRIPTION_STARTED", "RENEWAL_DISABLED", "RENEWAL_ENABLED"]
+    batch = [message(event(name, user=name), id=f"m-{name}") for name in names]
+    clevertap.script.append(answer(Refused(512, "Event is bad"), of="RENEWAL_DISABLED"))
+    assert worker.outcomes(*batch) == [
+        Delivered(),
+        Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Event is bad", 512),
+        Delivered(),
+    ]
+    (parked,) = cloud.parked()
+    assert parked.body == batch[1].body
+    assert {
+        name: parked.attributes[name] for name in ("app", "reason", "detail", "code", "event_name", "message_id")
+    } == {
+        "app": "default",
+        "reason": "refused_by_clevertap",
+        "detail": "Event is bad",
+        "code": "512",
+        "event_name": "RENEWAL_DISABLED",
+        "message_id": "m-RENEWAL_DISABLED",
+    }
+    assert worker.outcomes(*batch) == [Duplicate()] * 3
+    assert len(clevertap.requests) == 1
+
+
+def test_a_parked_event_is_remembered_with_reason_and_code(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.script.append(answer(Refused(512, "Event is bad"), of="RENEWAL_DISABLED"))
+    worker.forward(message(event("RENEWAL_DISABLED", event_id="e-1")))
+    entry = cloud.entry("e-1")
+    assert (entry["outcome"], entry["reason"], entry["code"]) == ("parked", "refused_by_clevertap", 512)
+    assert "accepted" not in entry
+    assert cloud.parked()[0].attributes["parked_at"] == str(cloud.clock())
+
+
+def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not_sent_again(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction(event_id="e-1"))
+    clevertap.script.append(answer(Retry("record_error"), of="TRANSACTION_PROCESSED"))
+    assert why(worker.outcome(sent)) == ("record_error", True)
+    entry = cloud.entry("e-1")
+    assert (entry["accepted"], entry["reason"], entry["lease_until"]) == ({"charged"}, "record_error", 0)
+    assert "outcome" not in entry
+    cloud.clock.advance(30)
+    assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Delivered()
+    assert [sent.name for sent in clevertap.requests[1][1]] == ["TRANSACTION_PROCESSED"]
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+
+
+@pytest.mark.parametrize(("refused", "accepted"), [("Charged", "event"), ("TRANSACTION_PROCESSED", "charged")])
+def test_a_redrive_sends_only_the_record_that_was_refused(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, refused: str, accepted: str
+) -> None:
+    clevertap.script.append(answer(Refused(522, "Too many"), of=refused))
+    assert worker.outcome(message(transaction(event_id="e-1"), id="m-1")).outcome == "parked"
+    (parked,) = cloud.parked()
+    assert parked.attributes["accepted"] == accepted
+    again = redriven(parked.body, accepted=parked.attributes["accepted"])
+    assert worker.outcome(again) == Delivered()
+    assert [sent.name for sent in clevertap.requests[1][1]] == [refused]
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    entry = cloud.entry("e-1")
+    assert (entry["outcome"], entry["accepted"], entry["messages"]) == ("delivered", {"event", "charged"}, {"m-1"})
+    assert not {"reason", "code"} & set(entry)
+
+
+def test_a_record_that_may_succeed_yet_is_tried_before_its_event_is_parked_for_another(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    def mixed(sent: object) -> Receipt:
+        return Refused(512, "bad") if "Charged" in str(sent) else Retry("record_error")
+
+    sent = message(transaction())
+    clevertap.script.append(Step(mixed))
+    assert why(worker.outcome(sent)) == ("record_error", True)
+    clevertap.script.append(answer(Refused(512, "bad"), of="Charged"))
+    assert worker.outcome(sent).outcome == "parked"
+    (parked,) = cloud.parked()
+    assert parked.attributes["accepted"] == "event"
+
+
+def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_sent_again(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000), id="m-1")
+    newer = message(event("RENEWAL_DISABLED", at=NOW_MS), id="m-2")
+    clevertap.script.append(answer(Refused(515, "Email is not valid"), of="profile"))
+    assert worker.outcomes(newer, older) == [
+        Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Email is not valid", 515),
+        Delivered(),
+    ]
+    (parked,) = cloud.parked()
+    assert parked.attributes["accepted"] == "event"
+    assert worker.outcome(redriven(parked.body, accepted="event")) == Delivered()
+    assert [sent.name for sent in clevertap.requests[1][1]] == ["profile"]
+    assert by_name(clevertap) == {"SUBSCRIPTION_STARTED": 1, "RENEWAL_DISABLED": 1}
+
+
+def test_a_profile_that_failed_for_a_while_is_sent_again_without_the_event(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event())
+    clevertap.script.append(answer(Retry("record_error"), of="profile"))
+    assert why(worker.outcome(sent)) == ("record_error", True)
+    assert clevertap.profiles == []
+    cloud.clock.advance(30)
+    assert worker.outcome(sent) == Delivered()
+    assert [sent.name for sent in clevertap.requests[1][1]] == ["profile"]
+    assert clevertap.profile("user-1")["plan"] == "monthly"
+
+
+def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retried_one(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS))
+    clevertap.script.append(answer(Retry("record_error"), of="profile"))
+    assert why(worker.outcome(older)) == ("record_error", True)
+    assert worker.outcome(message(event("RENEWAL_DISABLED", at=NOW_MS + 1000))) == Delivered()
+    assert worker.outcome(older) == Delivered()
+    assert len(clevertap.requests) == 2
+
+
+# CleverTap fails
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        Retry("throttled", 429),
+        Retry("server_error", 503),
+        Retry("unexpected_status", 302),
+        Retry("not_processed"),
+        Retry("connect"),
+        Retry("not_sent"),
+        Retry("record_error"),
+    ],
+)
+def test_what_was_certainly_not_taken_comes_again_and_is_free_for_any_worker(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, receipt: Retry
+) -> None:
+    sent = message(event(event_id="e-1"))
+    clevertap.script.append(answer(receipt))
+    (handled,) = worker.forward(sent).handled
+    assert why(handled.outcome) == (receipt.reason, True)
+    assert (handled.in_doubt, handled.age_ms, handled.unsettled) == (0, None, False)
+    assert cloud.parked() == []
+    assert cloud.entry("e-1")["reason"] == receipt.reason
+    assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Delivered()
+
+
+@pytest.mark.parametrize("reason", ["timeout", "connection_lost", "not_json", "count_mismatch"])
+def test_records_whose_answer_was_lost_come_again_and_are_counted(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, reason: str
+) -> None:
+    sent = message(transaction())
+    clevertap.script.append(Step(lambda _: Unknown(reason), taken=True))
+    (handled,) = worker.forward(sent).handled
+    assert why(handled.outcome) == (reason, True)
+    assert handled.in_doubt == 3  # the event, its Charged and its profile
+    cloud.clock.advance(60)
+    assert worker.outcome(sent) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
+
+
+def test_a_lost_answer_leaves_only_its_own_request_in_doubt(
+    clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 2)
+    batch = [message(event(user=f"user-{n}", at=NOW_MS + n)) for n in range(3)]
+    clevertap.script.extend([Step(), lost_answer()])
+    handled = worker.forward(*batch).handled
+    # The third is not even sent: the account does not answer.
+    assert [each.in_doubt for each in handled] == [0, 2, 0]
+    assert [getattr(each.outcome, "reason", None) for each in handled] == [None, "timeout", "circuit_open"]
+    assert len(clevertap.requests) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 0])
+def test_a_fault_of_the_setup_parks_nothing_and_is_told_as_such(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, status: int
+) -> None:
+    sent = message(event(event_id="e-1"))
+    clevertap.otherwise = answer(SetupFault(status, "Account ID is not valid"))
+    assert why(worker.outcome(sent)) == (f"setup_fault_{status}", False)
+    assert cloud.parked() == []
+    assert cloud.entry("e-1")["lease_until"] == 0
+    clevertap.otherwise = Step()
+    cloud.clock.advance(60)
+    assert worker.outcome(sent) == Delivered()
+
+
+def test_after_a_401_the_credentials_are_read_once_more_and_if_they_are_the_same_no_request_is_made(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event()))
+    cloud.clock.advance(60)
+    clevertap.script.append(answer(SetupFault(401, "no")))
+    assert why(worker.outcome(message(event()))) == ("setup_fault_401", False)
+    assert len(clevertap.requests) == 2
+    assert len(worker.calls.of("GetSecretValue")) == 2
+
+
+def test_after_a_401_a_changed_passcode_is_found_and_the_records_are_delivered_at_once(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event()))
+    cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "changed"}})
+    cloud.clock.advance(60)
+    clevertap.script.append(answer(SetupFault(401, "no")))
+    forwarded = worker.forward(message(transaction()))
+    assert forwarded.handled[0].outcome == Delivered()
+    assert forwarded.uploads[0].requests == 2
+    assert [account.passcode for account, _ in clevertap.requests][1:] == ["production-passcode", "changed"]
+    assert worker.outcome(message(event())) == Delivered()  # the circuit is closed again
+
+
+def test_a_401_stops_the_further_requests_of_the_batch(
+    clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 2)
+    clevertap.otherwise = answer(SetupFault(401, "no"))
+    batch = [message(event(user=f"user-{n}")) for n in range(4)]
+    assert {why(each) for each in worker.outcomes(*batch)} == {("setup_fault_401", False)}
+    assert len(clevertap.requests) == 1
+
+
+# RetryPolicy
+
+
+def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.otherwise = answer(Retry("server_error", 503))
+    sent = message(event(event_id="e-1"), id="m-1", sent_at=NOW_MS)
+    cloud.clock.advance(48 * HOUR - 1)
+    assert why(worker.outcome(sent)) == ("server_error", True)
+    assert cloud.parked() == []
+    cloud.clock.advance(600)
+    outcome = worker.outcome(sent)
+    assert isinstance(outcome, Parked)
+    assert outcome.reason is ParkReason.RETRIES_EXHAUSTED
+    assert "server_error" in outcome.detail
+    (parked,) = cloud.parked()
+    assert (parked.body, parked.attributes["reason"]) == (sent.body, "retries_exhausted")
+    assert cloud.entry("e-1")["outcome"] == "parked"
+    clevertap.otherwise = Step()
+    cloud.clock.advance(600)
+    assert worker.outcome(redriven(parked.body)) == Delivered()
+
+
+def test_an_event_is_parked_for_lost_patience_also_when_its_account_is_left_alone(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.otherwise = answer(Retry("server_error", 503))
+    cloud.clock.advance(48 * HOUR)
+    worker.forward(message(event(), sent_at=cloud.clock()))
+    assert worker.outcome(message(event(), sent_at=NOW_MS)).outcome == "parked"
+    assert len(clevertap.requests) == 1
+
+
+def test_a_redriven_event_has_all_its_patience_again(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.otherwise = answer(Retry("server_error", 503))
+    payload = event()
+    cloud.clock.advance(48 * HOUR)
+    assert worker.outcome(message(payload, sent_at=NOW_MS)).outcome == "parked"
+    cloud.clock.advance(600)
+    again = replace(redriven(encoded(payload)), sent_at=cloud.clock())
+    assert why(worker.outcome(again)) == ("server_error", True)
+
+
+@pytest.mark.parametrize("hours", [48, 11 * 24])
+def test_a_fault_of_the_setup_parks_nothing_for_12_days(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, hours: int
+) -> None:
+    clevertap.otherwise = answer(SetupFault(401, "no"))
+    cloud.clock.advance(hours * HOUR)
+    batch = [message(event(user=f"user-{n}"), sent_at=NOW_MS) for n in range(3)]
+    assert [why(each) for each in worker.outcomes(*batch)] == [("setup_fault_401", False)] * 3
+    # While the account is left alone for that fault it is still one of the set-up.
+    assert [why(each) for each in worker.outcomes(*batch)] == [("circuit_open", False)] * 3
+    assert cloud.parked() == []
+    cloud.clock.advance(12 * 24 * HOUR)
+    assert worker.outcome(batch[0]).outcome == "parked"
+
+
+def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage_is_none(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event())
+    for receipt, patient in (
+        (Retry("server_error", 503), True),
+        (SetupFault(401, "no"), False),
+        (Retry("connect"), True),
+    ):
+        clevertap.script.append(answer(receipt))
+        assert why(worker.outcome(sent))[1] is patient
+        assert why(worker.outcome(sent)) == ("circuit_open", patient)
+        cloud.clock.advance(300)
+
+
+# The circuit breaker
+
+
+def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.otherwise = answer(Retry("server_error", 503))
+    sent = message(event(event_id="e-1"))
+    waits = []
+    for _ in range(6):
+        assert why(worker.outcome(sent)) == ("server_error", True)
+        requests, waited = len(clevertap.requests), 0
+        while True:
+            cloud.clock.advance(15)
+            waited += 15
+            if why(worker.outcome(sent)) != ("circuit_open", True):
+                break
+            assert len(clevertap.requests) == requests
+        waits.append(waited)
+        assert len(clevertap.requests) == requests + 1
+        cloud.clock.advance(600)
+    assert waits[0] == 30
+    assert waits == sorted(waits)
+    assert waits[-1] == 300
+    clevertap.otherwise = Step()
+    assert worker.outcome(sent) == Delivered()
+    assert worker.outcome(message(event())) == Delivered()
+
+
+def test_an_event_that_waits_for_an_account_to_recover_is_not_claimed(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.script.append(answer(Retry("connect")))
+    worker.forward(message(event()))
+    assert why(worker.outcome(message(event(event_id="e-2")))) == ("circuit_open", True)
+    assert cloud.entry("e-2") == {}
+
+
+def test_an_outage_costs_a_bounded_number_of_requests(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
+    worker.calls.always("TransactWriteItems", Answered())
+    clevertap.otherwise = answer(Retry("server_error", 503))
+    hours = 10
+    for _ in range(hours * 30):  # a batch every two minutes
+        worker.forward(*(message(event(user=f"user-{n}"), sent_at=cloud.clock()) for n in range(2)))
+        cloud.clock.advance(120)
+    assert len(clevertap.requests) <= hours * 12 + 5
+
+
+@pytest.mark.parametrize("receipt", [Retry("record_error"), Refused(512, "bad"), Retry("no_time_left")])
+def test_what_is_wrong_with_a_record_does_not_keep_the_others_from_the_account(
+    clevertap: ScriptedClevertap, worker: Worker, receipt: Receipt
+) -> None:
+    clevertap.script.append(answer(receipt))
+    worker.forward(message(event(user="user-1")))
+    assert worker.outcome(message(event(user="user-2"))) == Delivered()
+
+
+def test_an_account_that_fails_does_not_keep_another_from_its_events(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.otherwise = Step(
+        lambda sent: Retry("connect") if sent.account_id == "PRODUCTION-ID" else Step().receipt(sent)
+    )
+    for _ in range(2):
+        production, sandbox = worker.outcomes(message(event()), message(event(environment="SANDBOX")))
+        assert (production.outcome, sandbox.outcome) == ("in_flight", "delivered")
+    assert [account.account_id for account, _ in clevertap.requests] == ["PRODUCTION-ID", "SANDBOX-ID", "SANDBOX-ID"]
+
+
+# Time
+
+
+def test_without_time_for_an_upload_nothing_is_uploaded_and_the_event_is_free_again(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"))
+    left = NEEDED_SECONDS + SETTLING_SECONDS
+    assert why(worker.outcome(sent, seconds_left=left)) == ("no_time_left", True)
+    assert clevertap.requests == []
+    entry = cloud.entry("e-1")
+    assert entry["lease_until"] == 0
+    assert not {"outcome", "accepted", "lease_owner"} & set(entry)
+    assert cloud.subscriber(PERSON)["lease_until"] == 0
+    assert cloud.worker(clevertap, name="worker-2").outcome(sent, seconds_left=left + 0.1) == Delivered()
+
+
+def test_a_batch_whose_time_runs_out_settles_what_it_uploaded_and_gives_the_rest_back(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 2)
+    batch = [message(event(user=f"user-{n}", at=NOW_MS + n, event_id=f"e-{n}")) for n in range(3)]
+    clevertap.otherwise = while_uploading(lambda: cloud.clock.advance(20))
+    first, *rest = worker.outcomes(*batch, seconds_left=50)
+    assert first == Delivered()
+    assert [why(each) for each in rest] == [("no_time_left", True)] * 2
+    assert cloud.entry("e-0")["outcome"] == "delivered"
+    assert [cloud.entry(f"e-{n}")["lease_until"] for n in (1, 2)] == [0, 0]
+
+
+# The ledger fails
+
+
+@pytest.mark.parametrize("fault", ["InternalServerError", "ProvisionedThroughputExceededException", unreachable()])
+@pytest.mark.parametrize("read", [0, 1])
+def test_when_the_ledger_cannot_be_read_nothing_is_uploaded_parked_or_forgotten(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str, read: int
+) -> None:
+    batch = [message(event()), message(b"unreadable"), message(event("ACTIVATE"))]
+    worker.calls.next("BatchGetItem", *[lambda: None] * read, fault)
+    assert [why(each) for each in worker.outcomes(*batch)] == [("ledger_unavailable", False)] * 3
+    assert clevertap.requests == []
+    assert cloud.parked() == []
+    assert [each.outcome for each in worker.outcomes(*batch)] == ["delivered", "parked", "skipped"]
+    assert len(cloud.parked()) == 1
+
+
+def test_when_an_event_cannot_be_claimed_nothing_is_uploaded(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    sent = message(event())
+    worker.calls.next("TransactWriteItems", "InternalServerError")
+    assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
+    assert clevertap.requests == []
+    assert worker.outcome(sent) == Delivered()
+
+
+def test_a_claim_whose_answer_was_lost_is_free_once_its_lease_is_over(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event())
+    # The first write is made; the next one, for what needs no upload, is the one that fails.
+    worker.calls.next("TransactWriteItems", lambda: None, unreachable())
+    first, skipped = worker.outcomes(sent, message(event("ACTIVATE")))
+    assert (why(first), why(skipped)) == (("ledger_unavailable", False), ("ledger_unavailable", False))
+    assert clevertap.requests == []
+    assert why(worker.outcome(sent)) == BUSY
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(sent) == Delivered()
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+
+
+@pytest.mark.parametrize("fault", ["InternalServerError", unreachable()])
+def test_what_was_uploaded_and_cannot_be_remembered_is_told_and_not_uploaded_again(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str
+) -> None:
+    sent = message(event(event_id="e-1"), id="m-1")
+    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", fault)))
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome, handled.unsettled) == (Delivered(), True)
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    worker.calls.mend()
+    # Still claimed: another copy that comes now waits.
+    assert why(worker.outcome(message(event(event_id="e-1"), id="m-2"))) == BUSY
+    assert "outcome" not in cloud.entry("e-1")
+
+
+def test_what_could_not_be_remembered_stands_on_the_events_queue_with_what_clevertap_has_taken(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction(event_id="e-1"), id="m-1")
+    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
+    assert worker.outcome(sent) == Delivered()
+    (left,) = cloud.drain(cloud.events_url)
+    assert left.body == sent.body
+    assert (left.attributes["accepted"], left.attributes["message_id"]) == ("charged,event", "m-1")
+    worker.calls.mend()
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(redriven(left.body, accepted=left.attributes["accepted"])) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    entry = cloud.entry("e-1")
+    assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event", "charged"})
+
+
+def test_a_half_delivered_event_that_could_not_be_remembered_is_sent_the_other_half_only(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction(event_id="e-1"), id="m-1")
+    fault = answer(Retry("record_error"), of="TRANSACTION_PROCESSED")
+    gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
+    clevertap.script.append(replace(fault, during=gone.during))
+    # The message on the queue stands for it now; a second one would be a second event.
+    assert worker.outcome(sent) == Duplicate()
+    (left,) = cloud.drain(cloud.events_url)
+    assert left.attributes["accepted"] == "charged"
+    worker.calls.mend()
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(redriven(left.body, accepted="charged")) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+
+
+def test_when_neither_ledger_nor_queue_take_what_was_uploaded_the_event_comes_again_and_is_told(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    def everything_fails() -> None:
+        for operation in ("TransactWriteItems", "SendMessageBatch"):
+            worker.calls.always(operation, unreachable())
+
+    clevertap.script.append(while_uploading(everything_fails))
+    (handled,) = worker.forward(message(event())).handled
+    assert (why(handled.outcome), handled.unsettled) == (("unsettled", False), True)
+    assert cloud.drain(cloud.events_url) == []
+
+
+def test_what_was_not_taken_and_could_not_be_given_back_comes_again_by_itself(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event())
+    gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
+    clevertap.script.append(replace(answer(Retry("server_error", 503)), during=gone.during))
+    assert isinstance(worker.outcome(sent), Retried)
+    assert cloud.drain(cloud.events_url) == []
+    worker.calls.mend()
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(sent) == Delivered()
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+
+
+def test_throttling_while_settling_is_waited_out(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    clevertap.script.append(
+        while_uploading(lambda: worker.calls.next("TransactWriteItems", *["ThrottlingException"] * 5))
+    )
+    (handled,) = worker.forward(message(event(event_id="e-1"))).handled
+    assert (handled.outcome, handled.unsettled) == (Delivered(), False)
+    assert cloud.entry("e-1")["outcome"] == "delivered"
+    assert len(worker.pauses) == 5
+
+
+def test_an_event_that_lost_its_lease_during_the_upload_is_told_as_unsettled(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"))
+    other = cloud.worker(clevertap, name="worker-2")
+
+    def overtaken() -> None:
+        cloud.clock.advance(LEASE_MS / 1000)
+        assert other.outcome(sent) == Delivered()
+
+    clevertap.script.append(while_uploading(overtaken))
+    (handled,) = worker.forward(sent, seconds_left=600).handled
+    assert handled.unsettled
+    assert cloud.entry("e-1")["outcome"] == "delivered"
+
+
+def test_a_skipped_event_whose_outcome_cannot_be_remembered_comes_again(cloud: Cloud, worker: Worker) -> None:
+    sent = message(event("ACTIVATE", event_id="e-1"))
+    worker.calls.next("TransactWriteItems", unreachable())
+    assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
+    assert worker.outcome(sent) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
+    assert cloud.entry("e-1")["outcome"] == "skipped"
+
+
+def test_a_copy_that_cannot_be_noted_comes_again_and_the_delivery_stands(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event(event_id="e-1")
+    worker.forward(message(payload, id="m-1"))
+    worker.calls.next("TransactWriteItems", unreachable())
+    assert why(worker.outcome(message(payload, id="m-2"))) == ("ledger_unavailable", False)
+    assert worker.outcome(message(payload, id="m-2")) == Duplicate()
+    assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+
+
+def test_a_value_too_large_to_remember_harms_no_other_event(cloud: Cloud, worker: Worker) -> None:
+    huge = message(event(user="user-1", plan="x" * 500_000, event_id="e-1"))
+    others = [message(event(user=f"user-{n}", event_id=f"e-{n}")) for n in range(2, 6)]
+    handled = worker.forward(huge, *others).handled
+    assert [(each.outcome.outcome, each.unsettled) for each in handled] == [("delivered", False)] * 5
+    assert [cloud.entry(f"e-{n}")["outcome"] for n in range(1, 6)] == ["delivered"] * 5
+    assert worker.outcomes(huge, *others) == [Duplicate()] * 5
+
+
+def test_an_event_name_too_long_to_remember_is_parked_once(cloud: Cloud, worker: Worker) -> None:
+    sent = message(event("X" * 500_000, event_id="e-1"))
+    assert worker.outcome(sent).outcome == "parked"
+    assert worker.outcome(sent) == Duplicate()
+    assert [parked.body for parked in cloud.parked()] == [sent.body]
+    entry = cloud.entry("e-1")
+    assert entry["outcome"] == "parked"
+    assert len(entry["event_name"]) <= 512
+
+
+# What is parked without an upload
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"\xff\xfe", b"null", b"{}", b'{"event_name": "ACTIVATE"}', encoded(event(environment="MARS"))],
+)
+def test_a_body_that_no_event_can_be_made_of_is_parked_as_it_is(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, body: bytes
+) -> None:
+    sent = message(body, id="m-1")
+    (handled,) = worker.forward(sent).handled
+    assert isinstance(handled.outcome, Parked)
+    assert handled.outcome.reason is ParkReason.UNREADABLE
+    (parked,) = cloud.parked()
+    assert parked.body == body
+    assert (parked.attributes["reason"], parked.attributes["message_id"]) == ("unreadable", "m-1")
+    assert parked.attributes["detail"]
+    assert cloud.entry(handled.event_id)["outcome"] == "parked"
+    assert clevertap.requests == []
+    assert worker.outcome(sent) == Duplicate()
+    assert cloud.parked() == []
+
+
+def test_an_event_of_nobody_is_parked(cloud: Cloud, worker: Worker) -> None:
+    nobody = event()
+    del nobody["user_id"]
+    outcome = worker.outcome(message(nobody))
+    assert isinstance(outcome, Parked)
+    assert outcome.reason is ParkReason.NO_USER
+    assert len(cloud.parked()) == 1
+
+
+def test_a_message_that_does_not_say_its_app_is_parked(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(), app="")
+    outcome = worker.outcome(sent)
+    assert isinstance(outcome, Parked)
+    assert outcome.reason is ParkReason.UNREADABLE
+    (parked,) = cloud.parked()
+    assert parked.body == sent.body
+    assert "app" not in parked.attributes
+    assert clevertap.requests == []
+
+
+def test_a_dead_letter_is_parked_with_its_reason_and_not_looked_into(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadly(_: bytes) -> None:
+        raise Killed
+
+    monkeypatch.setattr("purchasely_clevertap.forwarder.read", deadly)
+    sent = message(event(event_id="e-1"), id="m-1", receives=1000, dead_letter=True)
+    outcome = worker.outcome(sent)
+    assert isinstance(outcome, Parked)
+    assert outcome.reason is ParkReason.DEAD_LETTER
+    (parked,) = cloud.parked()
+    assert parked.body == sent.body
+    assert parked.attributes["reason"] == "dead_letter"
+    assert (parked.attributes["event_id"], parked.attributes["message_id"]) == ("e-1", "m-1")
+    entry = cloud.entry("e-1")
+    assert (entry["outcome"], entry["reason"], entry["messages"]) == ("parked", "dead_letter", {"m-1"})
+    assert clevertap.requests == []
+
+
+def test_a_dead_letter_of_an_event_that_was_delivered_after_all_is_a_duplicate(cloud: Cloud, worker: Worker) -> None:
+    payload = event()
+    worker.forward(message(payload, id="m-1"))
+    assert worker.outcome(message(payload, id="m-1", dead_letter=True)) == Duplicate()
+    assert cloud.parked() == []
+
+
+def test_a_dead_letter_whose_last_worker_may_be_at_it_yet_waits_for_the_end_of_its_lease(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event()
+    clevertap.script.append(killed_before())
+    with pytest.raises(Killed):
+        worker.forward(message(payload, id="m-1"))
+    dead = message(payload, id="m-1", dead_letter=True)
+    assert why(worker.outcome(dead)) == BUSY
+    assert cloud.parked() == []
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(dead).outcome == "parked"
+
+
+def test_a_redriven_dead_letter_is_delivered(cloud: Cloud, worker: Worker) -> None:
+    worker.forward(message(event(event_id="e-1"), id="m-1", dead_letter=True))
+    (parked,) = cloud.parked()
+    assert worker.outcome(redriven(parked.body)) == Delivered()
+    assert cloud.entry("e-1")["outcome"] == "delivered"
+
+
+# The parked queue fails
+
+
+def test_what_the_parked_queue_does_not_take_comes_again_and_is_parked_once(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    batch = [
+        message(b"unreadable"),
+        message(transaction(event_id="e-1"), id="m-1"),
+        message(event("ACTIVATE", event_id="e-2"), dead_letter=True),
+    ]
+    worker.calls.always("SendMessageBatch", unreachable())
+    clevertap.script.append(answer(Refused(512, "bad"), of="Charged"))
+    assert [why(each) for each in worker.outcomes(*batch)] == [("parked_queue_unavailable", False)] * 3
+    entry = cloud.entry("e-1")
+    assert "outcome" not in entry
+    assert entry["accepted"] == {"event"}
+    assert "outcome" not in cloud.entry("e-2")
+    worker.calls.mend()
+    clevertap.script.append(answer(Refused(512, "bad"), of="Charged"))
+    assert [each.outcome for each in worker.outcomes(*batch)] == ["parked"] * 3
+    assert Counter(parked.attributes["reason"] for parked in cloud.parked()) == {
+        "unreadable": 1,
+        "refused_by_clevertap": 1,
+        "dead_letter": 1,
+    }
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
+    assert worker.outcomes(*batch) == [Duplicate()] * 3
+
+
+# Skipped
+
+
+@pytest.mark.parametrize(
+    ("payload", "app_settings", "reason"),
+    [
+        (event("ACTIVATE"), {}, SkipReason.EVENT_SWITCHED_OFF),
+        (event("RENEWAL_DISABLED"), {"events": {"*": {"send": False}}}, SkipReason.EVENT_SWITCHED_OFF),
+        (event(user=None), {}, SkipReason.ANONYMOUS_USER),
+        (event(environment="SANDBOX"), {"sandbox": "skip"}, SkipReason.SANDBOX_SWITCHED_OFF),
+        (event(at=NOW_MS - 2 * HOUR * 1000), {"late_events": {"action": "skip"}}, SkipReason.LATE),
+    ],
+)
+def test_what_the_settings_keep_from_clevertap_is_skipped_with_its_reason(
+    cloud: Cloud,
+    clevertap: ScriptedClevertap,
+    worker: Worker,
+    payload: Payload,
+    app_settings: Payload,
+    reason: SkipReason,
+) -> None:
+    cloud.put_settings(app_settings)
+    sent = message(payload, id="m-1")
+    assert worker.outcome(sent) == Skipped(reason)
+    entry = cloud.entry(payload["event_id"])
+    assert (entry["outcome"], entry["reason"], entry["messages"]) == ("skipped", reason, {"m-1"})
+    assert clevertap.requests == []
+    assert cloud.parked() == []
+    assert worker.outcome(sent) == Duplicate()
+
+
+def test_a_sandbox_event_without_a_sandbox_account_is_skipped(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "p"}})
+    assert worker.outcomes(message(event(environment="SANDBOX")), message(event())) == [
+        Skipped(SkipReason.NO_SANDBOX_ACCOUNT),
+        Delivered(),
+    ]
+    assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID"}
+
+
+def test_a_late_event_that_brings_nothing_new_for_the_profile_is_skipped(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.put_settings({"late_events": {"action": "profile_only"}})
+    late = NOW_MS - 3 * HOUR * 1000
+    assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=late))) == Delivered()
+    assert (clevertap.events, len(clevertap.profiles)) == ([], 1)
+    assert worker.outcome(message(event("RENEWAL_ENABLED", at=late - 1000, event_id="e-1"))) == Skipped(
+        SkipReason.NOTHING_NEW
+    )
+    assert len(clevertap.requests) == 1
+    assert cloud.entry("e-1")["outcome"] == "skipped"
+
+
+# Apps and environments
+
+
+def test_each_app_and_environment_of_a_batch_goes_to_its_own_account_and_region(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    second = {"production": {"account_id": "SECOND-ID", "passcode": "second-passcode"}}
+    cloud.put_secret("clevertap", second, app="second")
+    cloud.put_settings({"region": "in1", "sandbox_region": "us1"})
+    cloud.put_settings({"region": "sg1", "sandbox": "mix"}, app="second")
+    batch = [
+        message(event(user="a")),
+        message(event(user="b", environment="SANDBOX")),
+        message(event(user="c"), app="second"),
+        message(event(user="d", environment="SANDBOX"), app="second"),
+    ]
+    assert worker.outcomes(*batch) == [Delivered()] * 4
+    seen = {
+        (account.account_id, account.passcode, account.endpoint, frozenset(sent.identity for sent in records))
+        for account, records in clevertap.requests
+    }
+    assert seen == {
+        ("PRODUCTION-ID", "production-passcode", "https://in1.api.clevertap.com", frozenset({"a"})),
+        ("SANDBOX-ID", "sandbox-passcode", "https://us1.api.clevertap.com", frozenset({"b"})),
+        ("SECOND-ID", "second-passcode", "https://sg1.api.clevertap.com", frozenset({"c", "d"})),
+    }
+    assert len(clevertap.requests) == 3
+
+
+def test_the_same_user_has_a_state_of_his_own_in_each_account(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event(plan="monthly")), message(event(plan="yearly", environment="SANDBOX")))
+    assert clevertap.profile("user-1")["plan"] == "monthly"
+    assert clevertap.profile("user-1", "SANDBOX-ID")["plan"] == "yearly"
+    assert cloud.subscriber("default#production#user#user-1")["version"]
+    assert cloud.subscriber("default#sandbox#user#user-1")["version"]
+
+
+@pytest.mark.parametrize("fault", ["placeholder", "no secret", "bad settings"])
+def test_an_app_that_is_not_set_up_waits_and_the_others_do_not(cloud: Cloud, worker: Worker, fault: str) -> None:
+    keys = {"account_id": "SECOND-ID", "passcode": "p" if fault == "bad settings" else "REPLACE_ME"}
+    if fault != "no secret":
+        cloud.put_secret("clevertap", {"production": keys}, app="second")
+    if fault == "bad settings":
+        cloud.put_settings("{", app="second")
+    waiting = message(event(), app="second", sent_at=NOW_MS - 11 * 24 * HOUR * 1000)
+    first, second = worker.outcomes(message(event()), waiting)
+    assert first == Delivered()
+    assert why(second) == ("settings_unavailable" if fault == "bad settings" else "credentials_unusable", False)
+    assert cloud.parked() == []
+    cloud.put_secret("clevertap", {"production": {"account_id": "SECOND-ID", "passcode": "p"}}, app="second")
+    cloud.put_settings({}, app="second")
+    cloud.clock.advance(60)
+    assert worker.outcome(waiting) == Delivered()
+
+
+@pytest.mark.parametrize("operation", ["GetParameter", "GetSecretValue"])
+def test_while_settings_or_credentials_are_out_of_reach_a_batch_asks_for_them_once(
+    clevertap: ScriptedClevertap, worker: Worker, operation: str
+) -> None:
+    worker.calls.always(operation, unreachable())
+    batch = [message(event(user=f"user-{n}")) for n in range(30)]
+    assert {why(each)[1] for each in worker.outcomes(*batch)} == {False}
+    assert len(worker.calls.of(operation)) == 1
+    assert clevertap.requests == []
+
+
+def test_settings_and_credentials_once_read_serve_while_aws_fails(cloud: Cloud, worker: Worker) -> None:
+    assert worker.outcome(message(event())) == Delivered()
+    for operation in ("GetParameter", "GetSecretValue"):
+        worker.calls.always(operation, unreachable())
+    cloud.clock.advance(3600)
+    assert worker.outcome(message(event())) == Delivered()
+
+
+# Redriven
+
+
+def parked_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, payload: Payload) -> bytes:
+    clevertap.script.append(answer(Refused(512, "bad")))
+    assert worker.outcome(message(payload, id="m-1")).outcome == "parked"
+    (parked,) = cloud.parked()
+    return parked.body
+
+
+def test_a_redriven_event_is_delivered_and_is_no_new_webhook(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    body = parked_once(cloud, clevertap, worker, event(event_id="e-1"))
+    assert worker.outcome(redriven(body)) == Delivered()
+    entry = cloud.entry("e-1")
+    assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event"})
+    assert not {"reason", "code"} & set(entry)
+
+
+def test_a_webhook_of_a_parked_event_is_a_duplicate(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    body = parked_once(cloud, clevertap, worker, event())
+    assert worker.outcome(message(body, id="m-2")) == Duplicate()
+    assert clevertap.events == []
+
+
+def test_a_redriven_message_of_a_delivered_event_is_a_duplicate(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    body = parked_once(cloud, clevertap, worker, event())
+    assert worker.outcome(redriven(body, id="m-r1")) == Delivered()
+    assert worker.outcome(redriven(body, id="m-r2")) == Duplicate()
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+
+
+@pytest.mark.parametrize("webhook_first", [True, False])
+def test_a_redriven_message_is_not_lost_for_a_webhook_of_the_same_event_in_its_batch(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, webhook_first: bool
+) -> None:
+    body = parked_once(cloud, clevertap, worker, event(event_id="e-1"))
+    batch = [message(body, id="m-2"), redriven(body)]
+    handled = worker.forward(*(batch if webhook_first else batch[::-1])).handled
+    outcomes = {each.message.id: each.outcome for each in handled}
+    assert outcomes == {"m-2": Duplicate(), "m-redriven": Delivered()}
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
+
+
+def test_a_redriven_event_that_is_refused_again_is_parked_again_under_its_first_message(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    body = parked_once(cloud, clevertap, worker, transaction(event_id="e-1"))
+    clevertap.script.append(answer(Refused(528, "Discarded"), of="Charged"))
+    assert worker.outcome(redriven(body)).outcome == "parked"
+    (parked,) = cloud.parked()
+    assert (parked.attributes["code"], parked.attributes["message_id"]) == ("528", "m-1")
+    assert parked.attributes["accepted"] == "event"
+    assert cloud.entry("e-1")["code"] == 528
+    assert worker.outcome(redriven(body, id="m-3")) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+
+
+def test_what_a_redriven_message_says_is_accepted_is_not_sent_even_when_the_ledger_has_forgotten(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    assert worker.outcome(redriven(encoded(transaction()), accepted="charged")) == Delivered()
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
+
+
+def test_a_redriven_event_that_has_to_wait_comes_again_and_is_delivered(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    again = redriven(parked_once(cloud, clevertap, worker, event(event_id="e-1")))
+    clevertap.script.append(answer(Retry("throttled", 429)))
+    assert why(worker.outcome(again)) == ("throttled", True)
+    assert "outcome" not in cloud.entry("e-1")
+    assert why(worker.outcome(again)) == ("circuit_open", True)
+    cloud.clock.advance(30)
+    assert worker.outcome(again) == Delivered()
+
+
+def test_a_redriven_event_whose_worker_died_is_delivered_after_the_lease(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    again = redriven(parked_once(cloud, clevertap, worker, event()))
+    clevertap.script.append(killed_before())
+    with pytest.raises(Killed):
+        worker.forward(again)
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(again) == Delivered()
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+
+
+# Profiles
+
+
+def test_a_profile_goes_once_a_batch_with_the_newest_state_and_before_the_events(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(
+        message(event("RENEWAL_DISABLED", at=NOW_MS + 2000, subscription_status="AUTO_RENEWING_CANCELED")),
+        message(event("SUBSCRIPTION_STARTED", at=NOW_MS)),
+        message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000)),
+    )
+    assert [sent.name for sent in clevertap.taken] == [
+        "profile",
+        "SUBSCRIPTION_STARTED",
+        "SUBSCRIPTION_RENEWED",
+        "RENEWAL_DISABLED",
+    ]
+    assert clevertap.profiles[0]["subscription_status"] == "AUTO_RENEWING_CANCELED"
+    assert clevertap.profiles[0]["last_event"] == "RENEWAL_DISABLED"
+
+
+def test_values_that_have_not_changed_are_not_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
+    worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000, plan="yearly")))
+    first, second = clevertap.profiles
+    assert {"plan", "store", "user_id", "has_active_subscription"} <= set(first)
+    assert second == {
+        "plan": "yearly",
+        "last_event": "SUBSCRIPTION_RENEWED",
+        "last_event_at": f"$D_{NOW_MS // 1000 + 60}",
+    }
+
+
+def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
+    cloud.worker(clevertap).forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
+    cloud.put_secret("clevertap", {"production": {"account_id": "SECOND-ID", "passcode": "p"}})
+    after = cloud.worker(clevertap, name="worker-2")
+    after.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
+    after.forward(message(event("RENEWAL_DISABLED", at=NOW_MS + 120_000)))
+    first, second, third = clevertap.profiles
+    assert first.keys() == second.keys()
+    assert second["last_event"] == "SUBSCRIPTION_RENEWED"
+    assert third.keys() == {"last_event", "last_event_at"}
+
+
+def test_values_that_clevertap_did_not_take_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    clevertap.script.append(answer(Retry("record_error"), of="profile"))
+    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
+    worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
+    assert {"plan", "store", "user_id"} <= set(clevertap.profiles[0])
+
+
+def test_an_event_without_news_for_the_profile_goes_alone(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    newest = event("SUBSCRIPTION_RENEWED", at=NOW_MS)
+    worker.forward(message(newest))
+    assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000))) == Delivered()
+    assert [sent.name for sent in clevertap.requests[1][1]] == ["SUBSCRIPTION_STARTED"]
+
+
+def test_a_late_event_does_not_move_the_profile_back(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS, plan="yearly")))
+    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 86_400_000, plan="monthly")))
+    profile = clevertap.profile("user-1")
+    assert (profile["plan"], profile["last_event"]) == ("yearly", "SUBSCRIPTION_UPGRADED")
+
+
+def test_without_profiles_only_events_go_and_no_subscriber_is_held(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.put_settings({"profile": {"send": False}})
+    assert worker.outcomes(message(event()), message(event())) == [Delivered()] * 2
+    assert clevertap.profiles == []
+    assert cloud.subscriber(PERSON) == {}
+
+
+def test_events_of_a_subscriber_that_another_worker_has_wait_and_the_others_do_not(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    other = cloud.worker(clevertap, name="worker-2")
+    second, stranger = message(event(event_id="e-2")), message(event(user="user-2"))
+    meanwhile: list[Outcome] = []
+    clevertap.script.append(while_uploading(lambda: meanwhile.extend(other.outcomes(second, stranger))))
+    assert worker.outcome(message(event(event_id="e-1"))) == Delivered()
+    assert (why(meanwhile[0]), meanwhile[1]) == (BUSY, Delivered())
+    entry = cloud.entry("e-2")
+    assert entry["lease_until"] == 0
+    assert not {"outcome", "lease_owner"} & set(entry)
+    (handled,) = other.forward(second).handled
+    assert (handled.outcome, handled.taken_over) == (Delivered(), False)
+    assert len(clevertap.events) == 3
+
+
+def test_a_worker_does_not_write_over_what_another_learned_since_it_looked(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    other = cloud.worker(clevertap, name="worker-2")
+    upgrade = message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 5000, plan="yearly"))
+    renewal = message(event("SUBSCRIPTION_RENEWED", at=NOW_MS, plan="monthly", event_id="e-1"))
+    worker.calls.next("TransactWriteItems", lambda: other.forward(upgrade))
+    assert why(worker.outcome(renewal)) == BUSY
+    assert cloud.entry("e-1")["lease_until"] == 0
+    assert worker.outcome(renewal) == Delivered()
+    assert clevertap.profile("user-1")["plan"] == "yearly"
+    worker.forward(message(event("RENEWAL_DISABLED", at=NOW_MS + 6000)))
+    assert [profile.get("plan") for profile in clevertap.profiles] == ["yearly", "monthly"]
+
+
+def test_a_subscriber_whose_events_all_met_their_outcome_elsewhere_is_free_again_and_unchanged(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event(at=NOW_MS)))
+    before = cloud.subscriber(PERSON)
+    payload = event(at=NOW_MS + 1000)
+    other = cloud.worker(clevertap, name="worker-2")
+    # The other one has the event, but not the subscriber: it parks a dead letter.
+    worker.calls.next("TransactWriteItems", lambda: other.forward(message(payload, dead_letter=True)))
+    assert why(worker.outcome(message(payload))) == BUSY
+    after = cloud.subscriber(PERSON)
+    assert (after["lease_until"], after["facts"]) == (0, before["facts"])
+    assert other.outcome(message(event(at=NOW_MS + 2000))) == Delivered()
+
+
+def test_a_subscriber_whose_worker_died_is_free_after_the_lease(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.script.append(killed_before())
+    with pytest.raises(Killed):
+        worker.forward(message(event()))
+    other = cloud.worker(clevertap, name="worker-2")
+    another = message(event())
+    assert why(other.outcome(another)) == BUSY
+    cloud.clock.advance(LEASE_MS / 1000)
+    assert other.outcome(another) == Delivered()
+
+
+def test_after_a_profile_whose_answer_was_lost_the_subscriber_rests_and_then_gets_the_whole_profile(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
+    renewal = message(event(at=NOW_MS + 1000, plan="yearly", event_id="e-2"))
+    clevertap.script.append(lost_answer())
+    assert why(worker.outcome(renewal)) == ("timeout", True)
+    assert cloud.entry("e-2")["in_doubt"] > 0
+    other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
+    cloud.clock.advance(44)
+    assert why(other.outcome(renewal)) == BUSY
+    cloud.clock.advance(1)
+    assert other.outcome(renewal) == Delivered()
+    assert {"plan", "store", "user_id", "has_active_subscription"} <= set(clevertap.profiles[-1])
+    assert clevertap.profile("user-1")["plan"] == "yearly"
+    # From here on it is known again what CleverTap has.
+    assert other.outcome(message(event(at=NOW_MS + 2000, plan="yearly"))) == Delivered()
+    assert "plan" not in clevertap.profiles[-1]
+
+
+def test_after_a_worker_that_died_with_a_profile_the_whole_profile_is_sent(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
+    clevertap.script.append(killed_after())
+    with pytest.raises(Killed):
+        worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 2000, plan="yearly")))
+    cloud.clock.advance(LEASE_MS / 1000)
+    # The upgrade comes later than this older event, so CleverTap's plan has to be put right at once.
+    assert worker.outcome(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000, plan="monthly"))) == Delivered()
+    assert clevertap.profile("user-1")["plan"] == "monthly"
+
+
+def test_a_clevertap_id_is_tied_to_the_user_whichever_event_of_the_batch_brought_it(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(
+        message(event("SUBSCRIPTION_STARTED", at=NOW_MS, clevertap_id="an-id")),
+        message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000)),
+    )
+    (profile,) = (sent for sent in clevertap.taken if sent.name == "profile")
+    assert profile.record["objectId"] == "an-id"
+    assert profile.record["profileData"]["identity"] == "user-1"
+    assert profile.record["profileData"]["last_event"] == "SUBSCRIPTION_RENEWED"
+    worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 2000, clevertap_id="an-id")))
+    assert "identity" not in clevertap.profiles[-1]
+
+
+def test_two_events_for_one_person_under_two_names_do_not_hinder_each_other(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.put_settings({"identity": {"anonymous": "custom_id"}})
+    known, unknown = message(event()), message(event(user=None, anonymous_user_id="user-1"))
+    assert worker.outcomes(known, unknown) == [Delivered(), Delivered()]
+    assert {sent.identity for sent in clevertap.taken} == {"user-1", "-huser-1"}
+
+
+# Volume
+
+
+def test_a_thousand_events_of_500_users_take_two_uploads_and_few_calls(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
+    worker.calls.always("TransactWriteItems", Answered())
+    batch = [message(event(user=f"user-{n % 500}", at=NOW_MS + n)) for n in range(1000)]
+    forwarded = worker.forward(*batch)
+    assert Counter(each.outcome.outcome for each in forwarded.handled) == {"delivered": 1000}
+    records = len(clevertap.taken)
+    assert records == 1500
+    assert len(clevertap.requests) == math.ceil(records / 1000)
+    assert sum(uploaded.requests for uploaded in forwarded.uploads) == len(clevertap.requests)
+    calls = Counter(name for name, _ in worker.calls.made)
+    assert calls["BatchGetItem"] + calls["TransactWriteItems"] <= 100
+    assert set(calls) == {"BatchGetItem", "TransactWriteItems", "GetParameter", "GetSecretValue"}
+    assert (calls["GetParameter"], calls["GetSecretValue"]) == (1, 1)
+
+
+def test_the_events_of_a_user_with_more_than_one_request_holds_go_in_their_order(
+    clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
+    worker.calls.always("TransactWriteItems", Answered())
+    batch = [message(event(at=NOW_MS + n * 1000)) for n in range(1200)]
+    assert Counter(each.outcome for each in worker.outcomes(*reversed(batch))) == {"delivered": 1200}
+    assert [len(records) for _, records in clevertap.requests] == [1000, 201]
+    stamps = [sent.record["ts"] for sent in clevertap.taken if sent.name != "profile"]
+    assert stamps == sorted(stamps)
+
+
+# Properties
+
+
+def story() -> list[Payload]:
+    """What two users go through, in order."""
+    minute = 60_000
+    return [
+        event("TRIAL_STARTED", at=NOW_MS, offer_type="FREE_TRIAL", plan="monthly"),
+        event("SUBSCRIPTION_STARTED", at=NOW_MS, offer_type="FREE_TRIAL", plan="monthly"),
+        transaction(at=NOW_MS + minute, cumulated_revenues_in_usd=9.99),
+        event("RENEWAL_DISABLED", at=NOW_MS + 2 * minute, subscription_status="AUTO_RENEWING_CANCELED"),
+        event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 3 * minute, plan="yearly", previous_plan="monthly"),
+        event("SUBSCRIPTION_TERMINATED", at=NOW_MS + 4 * minute, plan="yearly", subscription_status="DEACTIVATED"),
+        event("SUBSCRIPTION_STARTED", user="user-2", at=NOW_MS + minute, plan="weekly"),
+        event("SUBSCRIPTION_TRANSFERRED", user="user-2", at=NOW_MS + 3 * minute, transferred_to_user_id="user-1"),
+        event(
+            "SUBSCRIPTION_RECEIVED",
+            at=NOW_MS + 3 * minute,
+            plan="weekly",
+            purchasely_subscription_id="subs_user-2",
+            transferred_from_user_id="user-2",
+        ),
+    ]
+
+
+STORY = story()
+
+
+def told(batches: list[list[Payload]]) -> dict[str, dict[str, object]]:
+    """The profiles at CleverTap once it was told the story in these batches, by two workers in turn."""
+    with mock_aws():
+        cloud, clevertap = Cloud(Clock()), ScriptedClevertap()
+        workers = [cloud.worker(clevertap, name=name) for name in ("worker-1", "worker-2")]
+        for number, batch in enumerate(batches):
+            outcomes = workers[number % 2].outcomes(*map(message, batch))
+            assert {each.outcome for each in outcomes} <= {"delivered", "duplicate"}
+        return {user: clevertap.profile(user) for user in ("user-1", "user-2")}
+
+
+@pytest.fixture(scope="module")
+def in_order() -> dict[str, dict[str, object]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        return told([[payload] for payload in STORY])
+
+
+def test_the_story_ends_as_it_should(in_order: dict[str, dict[str, object]]) -> None:
+    assert in_order["user-1"]["has_active_subscription"] is True
+    assert in_order["user-1"]["plan"] == "weekly"
+    assert in_order["user-2"]["has_active_subscription"] is False
+    assert "plan" not in in_order["user-2"]
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    shuffled=st.permutations(STORY),
+    cuts=st.sets(st.integers(1, len(STORY) - 1), max_size=4),
+    again=st.lists(st.sampled_from(STORY), max_size=3),
+)
+def test_whatever_the_order_of_arrival_the_profiles_are_the_same(
+    in_order: dict[str, dict[str, object]],
+    shuffled: list[Payload],
+    cuts: set[int],
+    again: list[Payload],
+) -> None:
+    arriving = shuffled + again
+    edges = [0, *sorted(cuts), len(arriving)]
+    assert told([arriving[start:end] for start, end in pairwise(edges)]) == in_order
+
+
+FAULTS: dict[str, Step] = {
+    "none": Step(),
+    "429": answer(Retry("throttled", 429)),
+    "555 for an event": answer(Retry("record_error"), of="TRANSACTION_PROCESSED"),
+    "555 for a charged": answer(Retry("record_error"), of="Charged"),
+    "555 for a profile": answer(Retry("record_error"), of="profile"),
+    "an event refused": answer(Refused(512, "bad"), of="TRANSACTION_PROCESSED"),
+    "a charged refused": answer(Refused(522, "bad"), of="Charged"),
+    "a profile refused": answer(Refused(515, "bad"), of="profile"),
+    "401": answer(SetupFault(401, "no")),
+}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    faults=st.lists(st.sampled_from(sorted(FAULTS)), max_size=5),
+    users=st.lists(st.sampled_from(["user-1", "user-2"]), min_size=1, max_size=3),
+    copies=st.integers(0, 2),
+)
+def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_event_has_its_outcome(
+    faults: list[str],
+    users: list[str],
+    copies: int,
+) -> None:
+    with mock_aws():
+        cloud, clevertap = Cloud(Clock()), ScriptedClevertap()
+        clevertap.script.extend(FAULTS[name] for name in faults)
+        payloads = [transaction(user=user, at=NOW_MS + n, marker=n) for n, user in enumerate(users)]
+        arriving = [message(payload) for payload in payloads + payloads[:copies]]
+        workers = [cloud.worker(clevertap, name=name) for name in ("worker-1", "worker-2")]
+        outcomes: dict[str, MessageResult] = {}
+        for turn in range(40):
+            handled = workers[turn % 2].forward(*arriving).handled
+            assert Counter(each.message.id for each in handled) == Counter(each.id for each in arriving)
+            outcomes |= {each.message.id: each for each in handled if not isinstance(each.outcome, Retried)}
+            arriving = [each.message for each in handled if isinstance(each.outcome, Retried)]
+            arriving += [
+                redriven(parked.body, accepted=parked.attributes.get("accepted", ""), id=f"redriven-{turn}-{n}")
+                for n, parked in enumerate(cloud.parked())
+            ]
+            cloud.clock.advance(330)
+            if not arriving:
+                break
+        assert arriving == []
+        assert Counter(
+            (sent.name, sent.record["evtData"].get("marker"))
+            for sent in clevertap.taken
+            if sent.name == "TRANSACTION_PROCESSED"
+        ) == {("TRANSACTION_PROCESSED", n): 1 for n in range(len(users))}
+        assert clevertap.events.count("Charged") == len(users)
+        for payload in payloads:
+            entry = cloud.entry(payload["event_id"])
+            assert (entry["event"], entry["outcome"]) == (delivery_key("default", payload["event_id"]), "delivered")
+        for user in set(users):
+            assert clevertap.profile(user)["last_event_at"] == f"$D_{NOW_MS // 1000}"
+
+
+# What is told of an event
+
+
+def test_whom_an_event_is_about_and_where_it_goes_is_told(worker: Worker) -> None:
+    handled = worker.forward(
+        message(event()),
+        message(event(user=None, environment="SANDBOX")),
+        message(b"unreadable"),
+    ).handled
+    assert [(each.person, each.account) for each in handled] == [
+        ("user-1", Account.PRODUCTION),
+        ("anon-1", None),  # skipped, so it goes nowhere
+        (None, None),
+    ]
+
+
+def test_how_many_records_an_event_had_to_send_is_told(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    clevertap.script.append(answer(Retry("record_error"), of="Charged"))
+    sent = message(transaction())
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome.outcome, handled.records) == ("in_flight", 3)  # its profile, the event, its Charged
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome.outcome, handled.records) == ("delivered", 2)  # CleverTap has the event
+
+
+def test_the_records_that_a_dead_worker_may_have_sent_are_told(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction())
+    clevertap.script.append(killed_after())
+    with pytest.raises(Killed):
+        worker.forward(sent)
+    sent_before = len(clevertap.taken)
+    cloud.clock.advance(LEASE_MS / 1000)
+    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).handled
+    assert (handled.taken_over, handled.records) == (True, sent_before)
+
+
+def test_how_many_profiles_clevertap_took_is_told(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    people = [message(event(user=f"user-{n}")) for n in range(3)]
+    clevertap.script.append(answer(Refused(515, "no"), of="profile"))
+    (upload,) = worker.forward(*people).uploads
+    assert (upload.records, upload.profiles) == (6, 0)
+    (upload,) = worker.forward(message(event(user="user-4"))).uploads
+    assert (upload.records, upload.profiles) == (2, 1)
+
+
+def test_an_unknown_event_with_settings_of_its_own_is_no_news(cloud: Cloud, worker: Worker) -> None:
+    cloud.put_settings({"events": {"SOMETHING_NEW": {"send": True}}})
+    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).handled
+    assert handled.known_name

@@ -1,0 +1,261 @@
+"""What people see of the forwarder: a line for each event and each upload, and the metrics; nothing personal."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from purchasely_clevertap.delivery.message import Parking
+from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.forwarder import BatchResult, MessageResult, UploadReport
+from purchasely_clevertap.mapping.mapper import Account
+from purchasely_clevertap.outcome import (
+    BUSY,
+    Delivered,
+    Duplicate,
+    Outcome,
+    Parked,
+    ParkReason,
+    Retried,
+    Skipped,
+    SkipReason,
+)
+from purchasely_clevertap.telemetry.logger import Logger
+from purchasely_clevertap.telemetry.report import Report
+from purchasely_clevertap.telemetry.user_hash import user_hash
+from tests.integration.metric_format import Emitted, emitted
+from tests.integration.webhook import NOW_MS, event, message
+
+SECRETS = ("user-1", "monthly", "somebody@example.com", "2000000137582598", "receipt-of-")
+KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
+LATER_MS = 4000
+RETRY_POLICY = RetryPolicy(base=30, most=3600)
+
+
+class Seen:
+    """What is printed: the lines of the log and the metrics."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], least: str = "INFO") -> None:
+        self._capsys = capsys
+        self._logger = Logger(service="forwarder", stage="test", least=least)
+        self._logger.start_request("request-1")
+        self.report = Report(self._logger, clock=lambda: NOW_MS + LATER_MS, retry_policy=RETRY_POLICY, user_key=KEY)
+
+    def told(
+        self, *handled: MessageResult, uploads: tuple[UploadReport, ...] = ()
+    ) -> tuple[list[dict[str, Any]], Emitted]:
+        """What is printed of a batch."""
+        self.report.forwarded(BatchResult(handled, uploads))
+        return self.printed()
+
+    def printed(self) -> tuple[list[dict[str, Any]], Emitted]:
+        output = self._capsys.readouterr().out
+        for secret in SECRETS:
+            assert secret not in output
+        lines = [json.loads(line) for line in output.split("\n")[:-1]]
+        return [line for line in lines if "_aws" not in line], emitted(line for line in lines if "_aws" in line)
+
+
+type Watch = Callable[..., Seen]
+
+
+@pytest.fixture
+def watch(capsys: pytest.CaptureFixture[str]) -> Watch:
+    return lambda **options: Seen(capsys, **options)
+
+
+def of(outcome: Outcome, **more: Any) -> MessageResult:
+    return MessageResult(message(event()), outcome, "e-1", **more)
+
+
+def test_an_event_is_a_line_that_names_it_and_what_became_of_it(watch: Watch) -> None:
+    handled = MessageResult(
+        message(event(), id="m-1", receives=3),
+        Delivered(),
+        "e-1",
+        "SUBSCRIPTION_RENEWED",
+        person="user-1",
+        account=Account.PRODUCTION,
+        records=2,
+        age_ms=1500,
+    )
+    (line,), _ = watch().told(handled)
+    assert line.pop("timestamp").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "service": "forwarder",
+        "stage": "test",
+        "request_id": "request-1",
+        "message": "event",
+        "app": "default",
+        "event_id": "e-1",
+        "event_name": "SUBSCRIPTION_RENEWED",
+        "user": user_hash("user-1", KEY),
+        "outcome": "delivered",
+        "account": "production",
+        "records": 2,
+        "message_id": "m-1",
+        "receives": 3,
+        "age_ms": 1500,
+        "waited_ms": LATER_MS,
+    }
+
+
+def test_a_line_has_the_reason_but_not_the_detail_of_a_parking(watch: Watch) -> None:
+    parked = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Email somebody@example.com is not valid", 515)
+    (line,), _ = watch().told(of(parked))
+    assert (line["level"], line["outcome"]) == ("WARNING", "parked")
+    assert (line["reason"], line["code"], "detail" in line) == ("refused_by_clevertap", 515, False)
+
+
+def test_a_line_says_what_needs_a_look(watch: Watch) -> None:
+    (line,), _ = watch().told(
+        of(Retried("timeout"), in_doubt=2, taken_over=True, unsettled=True, clipped=("presentation",))
+    )
+    assert (line["level"], line["outcome"], line["reason"]) == ("INFO", "in_flight", "timeout")
+    assert (line["in_doubt"], line["taken_over"], line["unsettled"]) == (2, True, True)
+    assert line["clipped"] == ["presentation"]
+
+
+def test_a_line_says_that_a_name_is_new(watch: Watch) -> None:
+    lines, _ = watch().told(of(Delivered()), of(Delivered(), known_name=False))
+    assert [line.get("new_name") for line in lines] == [None, True]
+
+
+def test_a_line_says_where_an_unusual_message_comes_from(watch: Watch) -> None:
+    redriven = message(event(), parking=Parking("m-0", frozenset()))
+    lines, _ = watch().told(
+        MessageResult(redriven, Delivered(), "e-1"),
+        MessageResult(message(event(), dead_letter=True), Delivered(), "e-2"),
+    )
+    assert [(line.get("redriven"), line.get("dead_letter")) for line in lines] == [(True, None), (None, True)]
+
+
+def test_a_fault_that_a_person_must_mend_is_a_warning_that_says_what_it_is(watch: Watch) -> None:
+    (line,), _ = watch().told(of(Retried("credentials_unusable", patient=False, detail="no secret")))
+    assert (line["level"], line["reason"], line["detail"]) == ("WARNING", "credentials_unusable", "no secret")
+
+
+def test_only_lines_of_the_least_level_and_above_are_written_and_everything_is_counted(watch: Watch) -> None:
+    lines, metrics = watch(least="WARNING").told(of(Delivered()), of(Parked(ParkReason.NO_USER, "x")))
+    assert [line["outcome"] for line in lines] == ["parked"]
+    assert metrics.values["Settled"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("handled", "counted"),
+    [
+        (of(Delivered(), age_ms=0), {"Delivered": 1, "Settled": 1}),
+        (of(Skipped(SkipReason.LATE)), {"Skipped": 1, "Settled": 1}),
+        (of(Duplicate()), {"Duplicate": 1, "Settled": 1}),
+        (of(Parked(ParkReason.NO_USER, "x")), {"Parked": 1, "Settled": 1}),
+        (of(Retried("throttled")), {"Retried": 1}),
+        (of(BUSY), {"Retried": 1}),
+        (of(Retried("setup_fault_401", patient=False)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried("setup_fault_0", patient=False)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried("credentials_unusable", patient=False)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried("settings_unavailable", patient=False)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried("circuit_open", patient=False)), {"Retried": 1, "CircuitOpen": 1, "SetupFaults": 1}),
+        (of(Retried("circuit_open")), {"Retried": 1, "CircuitOpen": 1}),
+        (of(Retried("ledger_unavailable", patient=False)), {"Retried": 1, "StorageFaults": 1}),
+        (of(Retried("parked_queue_unavailable", patient=False)), {"Retried": 1, "StorageFaults": 1}),
+        (of(Delivered(), known_name=False), {"Delivered": 1, "Settled": 1, "UnknownEvents": 1}),
+        (of(Delivered(), clipped=("a", "b")), {"Delivered": 1, "Settled": 1, "ClippedValues": 2}),
+        (of(Retried("timeout"), in_doubt=3), {"Retried": 1, "LostAnswers": 3}),
+        (of(Delivered(), taken_over=True, records=2), {"Delivered": 1, "Settled": 1, "LostAnswers": 2}),
+        (of(Retried("timeout"), taken_over=True, records=2, in_doubt=2), {"Retried": 1, "LostAnswers": 4}),
+        (of(Delivered(), unsettled=True), {"Delivered": 1, "Settled": 1, "Unsettled": 1, "StorageFaults": 1}),
+        (of(Retried("unsettled", patient=False), unsettled=True), {"Retried": 1, "Unsettled": 1, "StorageFaults": 1}),
+        (
+            MessageResult(message(event(), dead_letter=True), Parked(ParkReason.DEAD_LETTER, "x"), "e-1"),
+            {"Parked": 1, "Settled": 1, "DeadLetters": 1},
+        ),
+        # It was settled when it was parked: the webhooks that have an outcome are compared with those that came.
+        (MessageResult(message(event(), parking=Parking("m", frozenset())), Delivered(), "e-1"), {"Delivered": 1}),
+    ],
+)
+def test_every_outcome_is_counted(watch: Watch, handled: MessageResult, counted: dict[str, int]) -> None:
+    _, metrics = watch().told(handled)
+    assert {name: sum(values) for name, values in metrics.values.items() if not name.endswith("Age")} == counted
+
+
+def test_the_age_of_delivered_events_is_measured_in_milliseconds(watch: Watch) -> None:
+    _, metrics = watch().told(of(Delivered(), age_ms=1500), of(Delivered(), age_ms=0), of(Retried("busy")))
+    assert metrics.values["EventAge"] == [1500, 0]
+    assert metrics.units["EventAge"] == "Milliseconds"
+
+
+def test_of_what_comes_again_the_age_at_the_next_try_is_measured(watch: Watch) -> None:
+    """SQS leaves messages that were received three times out of its age of the oldest."""
+    redriven = MessageResult(message(event(), parking=Parking("m", frozenset())), Retried("throttled"), "e-3")
+    _, metrics = watch().told(
+        MessageResult(message(event(), receives=1), Retried("throttled"), "e-1"),
+        MessageResult(message(event(), receives=9), Retried("throttled"), "e-2"),
+        MessageResult(message(event(), receives=9), BUSY, "e-4"),
+        redriven,
+        of(Delivered()),
+    )
+    assert metrics.values["WaitingAge"] == [LATER_MS + wait * 1000 for wait in (30, 3600, 15)]
+    assert metrics.units["WaitingAge"] == "Milliseconds"
+
+
+def test_metrics_are_under_the_stage_and_the_service_alone(watch: Watch) -> None:
+    _, metrics = watch().told(of(Delivered()))
+    assert metrics.namespaces == {"PurchaselyCleverTap"}
+    assert metrics.dimensions == {frozenset({("stage", "test"), ("service", "forwarder")})}
+
+
+def test_a_whole_batch_is_counted_to_the_last_event_and_costs_a_line_for_a_hundred_ages(watch: Watch) -> None:
+    seen = watch()
+    _, metrics = seen.told(*(of(Delivered(), age_ms=number) for number in range(1000)))
+    assert metrics.values["Delivered"] == [1000]
+    assert Counter(metrics.values["EventAge"]) == Counter(range(1000))
+
+
+def test_a_batch_without_messages_tells_nothing(watch: Watch) -> None:
+    lines, metrics = watch().told()
+    assert (lines, metrics.points) == ([], [])
+
+
+def test_an_upload_is_a_line_with_its_size_its_time_and_its_receipts(watch: Watch) -> None:
+    upload = UploadReport("default", Account.SANDBOX, 12, 2, 0.3456, {"accepted": 11, "refused": 1}, profiles=4)
+    (line,), metrics = watch().told(uploads=(upload,))
+    expected = {
+        "message": "upload",
+        "app": "default",
+        "account": "sandbox",
+        "records": 12,
+        "requests": 2,
+        "ms": 346,
+        "receipts": {"accepted": 11, "refused": 1},
+    }
+    assert {key: line.get(key) for key in expected} == expected
+    assert (metrics.values["UploadRequests"], metrics.values["UploadTime"]) == ([2], [346])
+    assert metrics.values["ProfileUpdates"] == [4]
+    by_receipt = {
+        dict(point.dimensions).get("receipt"): point.value
+        for point in metrics.points
+        if point.metric == "UploadedRecords" and len(point.dimensions) == 3
+    }
+    assert by_receipt == {"accepted": 11, "refused": 1}
+
+
+def test_an_upload_that_was_not_made_takes_no_time(watch: Watch) -> None:
+    upload = UploadReport("default", Account.SANDBOX, 12, 0, 0.0, {"retry": 12})
+    _, metrics = watch().told(uploads=(upload,))
+    assert "UploadTime" not in metrics.values
+
+
+def test_refused_settings_are_an_error_with_the_version_and_everything_that_is_wrong(watch: Watch) -> None:
+    seen = watch()
+    seen.report.settings_refused("default", 7, ('region: found "mars1"', "colour: unknown key"))
+    (line,), counted = seen.printed()
+    assert (line["level"], line["app"], line["version"]) == ("ERROR", "default", 7)
+    assert line["problems"] == ['region: found "mars1"', "colour: unknown key"]
+    assert counted.values == {"SettingsRefused": [1]}
+
+
+def test_what_is_handled_shows_no_person_where_it_is_printed() -> None:
+    assert "user-1" not in repr(MessageResult(message({}), Delivered(), "e-1", person="user-1"))

@@ -1,0 +1,173 @@
+"""Secrets of an app: how long they are kept, and what becomes of a failure."""
+
+import pytest
+
+from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
+from tests.integration.cloud import STAGE, Cloud, unreachable
+
+
+@pytest.fixture
+def secrets(cloud: Cloud) -> Secrets:
+    cloud.put_secret("thing", {"value": 1})
+    cloud.calls.made.clear()
+    return cloud.secrets("thing")
+
+
+def reads(cloud: Cloud) -> int:
+    return len(cloud.calls.of("GetSecretValue"))
+
+
+def test_a_secret_is_read_once_in_5_minutes(cloud: Cloud, secrets: Secrets) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.put_secret("thing", {"value": 2})
+    cloud.clock.advance(299)
+    assert secrets.get("default") == {"value": 1}
+    assert reads(cloud) == 1
+    cloud.clock.advance(1)
+    assert secrets.get("default") == {"value": 2}
+    assert reads(cloud) == 2
+
+
+def test_a_reread_sees_what_is_new_but_not_more_than_once_in_10_seconds(cloud: Cloud, secrets: Secrets) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.put_secret("thing", {"value": 2})
+    assert secrets.get("default", reread=True) == {"value": 2}
+    cloud.put_secret("thing", {"value": 3})
+    cloud.clock.advance(9)
+    assert secrets.get("default", reread=True) == {"value": 2}
+    cloud.clock.advance(1)
+    assert secrets.get("default", reread=True) == {"value": 3}
+    assert secrets.get("default") == {"value": 3}
+    assert reads(cloud) == 3
+
+
+def test_a_secret_that_is_not_there_is_absent_and_not_looked_for_again_for_30_seconds(
+    cloud: Cloud, secrets: Secrets
+) -> None:
+    assert secrets.get("new") == Absent()
+    cloud.put_secret("thing", {"value": 1}, app="new")
+    cloud.clock.advance(29)
+    assert secrets.get("new") == Absent()
+    cloud.clock.advance(1)
+    assert secrets.get("new") == {"value": 1}
+
+
+def test_a_secret_that_is_deleted_becomes_absent(cloud: Cloud, secrets: Secrets) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.delete_secret("thing")
+    cloud.clock.advance(300)
+    assert secrets.get("default") == Absent()
+
+
+@pytest.mark.parametrize("text", ["no json: s3cret", '["s3cret"]', '"s3cret"', "null", "1"])
+def test_a_secret_that_is_no_json_object_is_unusable_and_never_quoted(
+    cloud: Cloud, secrets: Secrets, text: str
+) -> None:
+    cloud.put_secret("thing", text)
+    found = secrets.get("default")
+    assert isinstance(found, Unusable)
+    assert f"purchasely-clevertap/{STAGE}/default/thing" in found.detail
+    assert "s3cret" not in found.detail
+
+
+def test_a_binary_secret_is_unusable(cloud: Cloud, secrets: Secrets) -> None:
+    name = f"purchasely-clevertap/{STAGE}/binary/thing"
+    cloud.secretsmanager.create_secret(Name=name, SecretBinary=b'{"value": 1}')
+    assert isinstance(secrets.get("binary"), Unusable)
+
+
+@pytest.mark.parametrize("fault", ["InternalServiceError", "ThrottlingException", unreachable()])
+def test_what_was_read_goes_on_serving_while_secrets_manager_fails_which_is_asked_every_10_seconds(
+    cloud: Cloud, secrets: Secrets, fault: str
+) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.put_secret("thing", {"value": 2})
+    cloud.calls.always("GetSecretValue", fault)
+    cloud.clock.advance(300)
+    for _ in range(30):
+        assert secrets.get("default") == {"value": 1}
+        assert isinstance(secrets.get("default", reread=True), Unusable)
+        cloud.clock.advance(1)
+    assert reads(cloud) == 1 + 3
+    cloud.calls.mend()
+    assert secrets.get("default") == {"value": 2}
+
+
+def test_a_reread_that_fails_leaves_what_is_kept_in_force_for_all_who_need_nothing_newer(
+    cloud: Cloud, secrets: Secrets
+) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.clock.advance(10)
+    cloud.calls.next("GetSecretValue", "ThrottlingException")
+    assert isinstance(secrets.get("default", reread=True), Unusable)
+    assert secrets.get("default") == {"value": 1}
+    assert reads(cloud) == 2
+
+
+def test_a_reread_is_as_old_as_its_beginning(cloud: Cloud, secrets: Secrets) -> None:
+    cloud.calls.next("GetSecretValue", lambda: cloud.clock.advance(6))
+    assert secrets.get("default", reread=True) == {"value": 1}
+    cloud.put_secret("thing", {"value": 2})
+    cloud.clock.advance(3.9)
+    assert secrets.get("default", reread=True) == {"value": 1}
+    cloud.clock.advance(0.1)
+    assert secrets.get("default", reread=True) == {"value": 2}
+
+
+def test_a_secret_that_becomes_rubbish_leaves_the_last_good_one_in_force(cloud: Cloud, secrets: Secrets) -> None:
+    assert secrets.get("default") == {"value": 1}
+    cloud.put_secret("thing", "{")
+    cloud.clock.advance(300)
+    assert secrets.get("default") == {"value": 1}
+
+
+@pytest.mark.parametrize("fault", ["InternalServiceError", unreachable()])
+def test_a_failure_of_the_first_read_is_not_repeated_for_10_seconds(cloud: Cloud, secrets: Secrets, fault: str) -> None:
+    cloud.calls.next("GetSecretValue", fault)
+    for _ in range(10):
+        assert isinstance(secrets.get("default"), Unusable)
+        cloud.clock.advance(0.9)
+    assert reads(cloud) == 1
+    cloud.clock.advance(1)
+    assert secrets.get("default") == {"value": 1}
+
+
+def test_the_10_seconds_count_from_the_end_of_a_slow_failure(cloud: Cloud, secrets: Secrets) -> None:
+    def slow() -> None:
+        cloud.clock.advance(28)
+        raise unreachable()
+
+    cloud.calls.next("GetSecretValue", slow)
+    assert isinstance(secrets.get("default"), Unusable)
+    assert isinstance(secrets.get("default"), Unusable)
+    assert reads(cloud) == 1
+
+
+def test_an_app_that_was_absent_is_unusable_while_nobody_can_tell(cloud: Cloud, secrets: Secrets) -> None:
+    assert secrets.get("new") == Absent()
+    cloud.clock.advance(30)
+    cloud.calls.next("GetSecretValue", unreachable())
+    assert isinstance(secrets.get("new"), Unusable)
+
+
+def test_a_guesser_of_app_names_does_not_fill_the_ledger_and_known_apps_are_served_on(
+    cloud: Cloud, secrets: Secrets
+) -> None:
+    cloud.calls.always("GetSecretValue", "ResourceNotFoundException")
+    for number in range(1000):
+        assert secrets.get(f"guess-{number}") == Absent()
+    assert secrets.get("guess-1000") == Absent()
+    assert reads(cloud) == 1001
+    assert secrets.get("guess-0") == Absent()
+    assert reads(cloud) == 1002  # forgotten with all the others when there were too many
+    cloud.calls.mend()
+    assert secrets.get("default") == {"value": 1}
+
+
+def test_a_guesser_of_app_names_does_not_fill_the_ledger_with_failures(cloud: Cloud, secrets: Secrets) -> None:
+    cloud.calls.always("GetSecretValue", "ThrottlingException")
+    for number in range(1001):
+        assert isinstance(secrets.get(f"guess-{number}"), Unusable)
+    assert reads(cloud) == 1001
+    assert isinstance(secrets.get("guess-0"), Unusable)
+    assert reads(cloud) == 1002

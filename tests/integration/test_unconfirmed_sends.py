@@ -1,0 +1,234 @@
+"""What the chaos kit once found: each test is named after what went wrong."""
+
+import pytest
+
+from purchasely_clevertap.aws.ledger import LEASE_MS
+from purchasely_clevertap.clevertap.response import Retry, Unknown
+from purchasely_clevertap.delivery.message import Message, Parking
+from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, Retried
+from tests.integration.clevertap import (
+    Killed,
+    ScriptedClevertap,
+    answer,
+    killed_after,
+    killed_before,
+    lost_answer,
+    while_uploading,
+)
+from tests.integration.cloud import Cancelled, Cloud, Worker, unreachable
+from tests.integration.webhook import NOW_MS, event, message, transaction
+
+REST_SECONDS = 60  # longer than a subscriber rests after an upload without an answer
+NEXT_LEASE_SECONDS = LEASE_MS / 1000
+
+
+def killed(worker: Worker, *messages: Message) -> None:
+    with pytest.raises(Killed):
+        worker.forward(*messages)
+
+
+def reasons(outcomes: list[Outcome]) -> list[str]:
+    return [each.reason if isinstance(each, Retried) else each.outcome for each in outcomes]
+
+
+def status(at: int, value: str) -> Message:
+    """An event that tells the status of the user's subscription, `at` seconds after the first."""
+    return message(event("RENEWAL_DISABLED", at=NOW_MS + at * 1000, subscription_status=value))
+
+
+# Profiles
+
+
+@pytest.mark.parametrize("how", [lost_answer, killed_after])
+def test_a_profile_was_stale_when_a_value_whose_upload_lost_its_answer_went_back_to_what_it_was(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, how: type
+) -> None:
+    worker.forward(status(0, "AUTO_RENEWING"))
+    clevertap.script.append(how())
+    if how is killed_after:
+        killed(worker, status(1, "AUTO_RENEWING_CANCELED"))
+    else:
+        worker.forward(status(1, "AUTO_RENEWING_CANCELED"))
+    assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING_CANCELED"
+    cloud.clock.advance(NEXT_LEASE_SECONDS)
+    assert cloud.worker(clevertap, name="worker-2").outcome(status(2, "AUTO_RENEWING")) == Delivered()
+    assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
+
+
+def test_a_property_that_only_the_lost_upload_had_stayed_for_ever(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(message(event("ACTIVATE_SOON", purchasely_subscription_id=None, plan=None, product=None)))
+    clevertap.script.append(lost_answer())
+    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS + 1000)))
+    assert clevertap.profile("user-1")["plan"] == "monthly"
+    cloud.clock.advance(REST_SECONDS)
+    worker.forward(message(event("SUBSCRIPTION_TRANSFERRED", at=NOW_MS + 2000)))
+    assert "plan" not in clevertap.profile("user-1")
+
+
+def test_a_profile_was_overtaken_by_an_older_one_that_clevertap_took_late(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    clevertap.script.append(answer(Unknown("timeout")))
+    worker.forward(status(1, "AUTO_RENEWING"))
+    other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
+    newer = status(2, "DEACTIVATED")
+    assert reasons([other.outcome(newer)]) == ["busy"]
+    cloud.clock.advance(REST_SECONDS)
+    assert other.outcome(newer) == Delivered()
+
+
+def test_the_doubt_about_a_profile_was_forgotten_when_the_next_upload_failed_too(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    worker.forward(status(0, "AUTO_RENEWING"))
+    clevertap.script.extend([lost_answer(), answer(Retry("record_error"))])
+    worker.forward(status(1, "DEACTIVATED"))
+    cloud.clock.advance(REST_SECONDS)
+    worker.forward(status(2, "AUTO_RENEWING"))
+    cloud.clock.advance(REST_SECONDS)
+    worker.forward(status(3, "AUTO_RENEWING"))
+    assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
+
+
+def test_the_doubt_about_a_profile_was_forgotten_by_a_worker_that_gave_the_subscriber_back(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = status(1, "DEACTIVATED")
+    worker.forward(status(0, "AUTO_RENEWING"))
+    clevertap.script.append(lost_answer())
+    worker.forward(sent)
+    cloud.clock.advance(REST_SECONDS)
+    # This worker has the subscriber, but loses the event to another claim: the first item of its transaction.
+    worker.calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed", "None"]))
+    assert reasons([worker.outcome(sent)]) == ["busy"]
+    worker.forward(status(2, "AUTO_RENEWING"))
+    assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
+
+
+def test_what_an_event_told_was_lost_when_its_outcome_was_kept_and_the_state_was_not(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    def refuse_the_state() -> None:
+        worker.calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed"]))
+
+    clevertap.script.append(while_uploading(refuse_the_state))
+    (handled,) = worker.forward(message(event(event_id="e-1", plan="yearly"))).handled
+    assert handled.unsettled
+    assert "outcome" not in cloud.entry("e-1")
+
+
+# What is counted
+
+
+def test_an_event_that_lost_an_answer_is_told_by_the_table_whatever_becomes_of_the_log(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction(event_id="e-1"))
+    clevertap.script.append(lost_answer())
+    worker.forward(sent)
+    assert cloud.entry("e-1")["in_doubt"] == 3  # the event, its Charged and its profile
+    cloud.clock.advance(REST_SECONDS)
+    assert worker.outcome(sent) == Delivered()
+    assert cloud.entry("e-1")["in_doubt"] == 3
+
+
+def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_before_its_log(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"))
+    clevertap.script.append(killed_after())
+    killed(worker, sent)
+    cloud.clock.advance(NEXT_LEASE_SECONDS)
+    cloud.worker(clevertap, name="worker-2").forward(sent)  # and nobody hears of it
+    assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["in_doubt"]) == ("delivered", 1)
+
+
+def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_not_get_the_subscriber(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"))
+    clevertap.script.append(killed_after())
+    killed(worker, sent)
+    cloud.clock.advance(NEXT_LEASE_SECONDS)
+    other = cloud.worker(clevertap, name="worker-2")
+    other.calls.next("TransactWriteItems", Cancelled(["None", "ConditionalCheckFailed"]))
+    assert reasons([other.outcome(sent)]) == ["busy"]
+    assert cloud.entry("e-1")["in_doubt"] == 1
+
+
+def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_first(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"), id="m-1")
+    clevertap.script.append(killed_after())
+    killed(worker, sent)
+    cloud.clock.advance(NEXT_LEASE_SECONDS)
+    (handled,) = cloud.worker(clevertap).forward(message(event(event_id="e-1"), id="m-1", dead_letter=True)).handled
+    assert isinstance(handled.outcome, Parked)
+    assert handled.taken_over
+    assert cloud.entry("e-1")["in_doubt"] == 1
+
+
+def test_an_event_of_which_nothing_is_in_doubt_says_nothing_of_doubt(cloud: Cloud, worker: Worker) -> None:
+    worker.forward(message(event(event_id="e-1")))
+    assert "in_doubt" not in cloud.entry("e-1")
+
+
+# Messages
+
+
+def test_an_event_was_lost_when_two_workers_each_took_another_of_its_webhooks_for_the_copy(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event(event_id="e-1")
+    first, second = message(payload, id="m-1"), message(payload, id="m-2")
+    other = cloud.worker(clevertap, name="worker-2")
+    others: list[Outcome] = []
+    clevertap.script.append(answer(Retry("server_error", 500)))
+    # SQS has delivered both to both, in another order.
+    clevertap.script[0] = type(clevertap.script[0])(
+        clevertap.script[0].receipt, during=lambda: others.extend(other.outcomes(second, first))
+    )
+    assert reasons(worker.outcomes(first, second)) == ["server_error", "server_error"]
+    assert reasons(others) == ["busy", "busy"]
+
+
+def test_a_webhook_was_forgotten_when_it_could_not_be_noted_as_a_copy(cloud: Cloud, worker: Worker) -> None:
+    payload = event(event_id="e-1")
+    webhooks = [message(payload, id=f"m-{number}") for number in range(3)]
+    # The claim, the state and the outcome are written; the note of the copies is not.
+    worker.calls.next("TransactWriteItems", *[lambda: None] * 3, unreachable())
+    assert reasons(worker.outcomes(*webhooks)) == ["delivered", "ledger_unavailable", "ledger_unavailable"]
+    assert worker.outcomes(*webhooks[1:]) == [Duplicate(), Duplicate()]
+    assert cloud.entry("e-1")["messages"] == {"m-0", "m-1", "m-2"}
+
+
+def test_an_event_that_nobody_could_take_note_of_comes_again_and_is_counted(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(event(event_id="e-1"))
+
+    def out_of_reach() -> None:
+        worker.calls.always("TransactWriteItems", unreachable())
+        worker.calls.always("SendMessageBatch", unreachable())
+
+    clevertap.script.append(while_uploading(out_of_reach))
+    assert reasons([worker.outcome(sent)]) == ["unsettled"]
+    worker.calls.mend()
+    cloud.clock.advance(NEXT_LEASE_SECONDS)
+    (handled,) = worker.forward(sent).handled
+    assert (handled.outcome, handled.taken_over) == (Delivered(), True)
+
+
+def test_a_note_that_comes_before_another_webhook_of_the_event_spares_it_the_upload(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    payload = event(event_id="e-1")
+    clevertap.script.append(killed_before())
+    killed(worker, message(payload, id="m-1"))
+    cloud.clock.advance(NEXT_LEASE_SECONDS)
+    note = message(payload, id="m-note", parking=Parking("m-1", frozenset({"event"})))
+    assert worker.outcomes(message(payload, id="m-2"), note) == [Duplicate(), Delivered()]
+    assert clevertap.events == []

@@ -1,0 +1,77 @@
+"""Ingest: HTTP API, access log, throttling, the function behind it."""
+
+import json
+
+import pytest
+
+from local_stack.template import Template
+
+SENDER_TIMEOUT_SECONDS = 10  # Purchasely's read timeout
+
+
+def test_webhooks_of_every_app_reach_ingest(template: Template) -> None:
+    api, route = template.properties("WebhookApi"), template.properties("WebhookRoute")
+    integration = template.properties("WebhookIntegration")
+
+    assert api["ProtocolType"] == "HTTP"
+    assert route["RouteKey"] == "POST /webhooks/{app}"
+    assert route["Target"] == "integrations/WebhookIntegration"
+    assert integration["IntegrationType"] == "AWS_PROXY"
+    assert integration["IntegrationUri"] == "IngestFunction.Alias"
+    assert integration["PayloadFormatVersion"] == "2.0"
+    assert {each["ApiId"] for each in (route, integration, template.properties("WebhookStage"))} == {"WebhookApi"}
+
+
+def test_there_is_no_other_way_in(template: Template) -> None:
+    assert list(template.of_type("AWS::ApiGatewayV2::Route")) == ["WebhookRoute"]
+    assert list(template.of_type("AWS::Lambda::Permission")) == ["IngestPermission"]
+
+
+def test_only_this_api_may_call_ingest_and_only_with_a_webhook(template: Template) -> None:
+    permission = template.properties("IngestPermission")
+
+    assert permission["FunctionName"] == "IngestFunction.Alias"
+    assert permission["Principal"] == "apigateway.amazonaws.com"
+    assert permission["SourceArn"] == ("arn:aws:execute-api:eu-west-1:123456789012:WebhookApi/*/POST/webhooks/*")
+
+
+def test_the_default_stage_deploys_itself(template: Template) -> None:
+    stage = template.properties("WebhookStage")
+
+    assert stage["StageName"] == "$default"
+    assert stage["AutoDeploy"] is True
+
+
+def test_the_ingest_is_throttled_by_parameters() -> None:
+    stage = Template.load(ThrottleRate=7, ThrottleBurst=9).properties("WebhookStage")
+
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 7, "ThrottlingBurstLimit": 9}
+
+
+def test_every_webhook_is_a_line_of_json_in_the_access_log(template: Template) -> None:
+    log = template.properties("WebhookStage")["AccessLogSettings"]
+
+    assert log["DestinationArn"] == "AccessLog.Arn"
+    assert {"request_id", "time", "route", "status", "response_ms"} <= set(json.loads(log["Format"]))
+
+
+@pytest.mark.parametrize("personal", ["identity", "sourceIp", "userAgent", "path", "header", "domain", "message"])
+def test_the_access_log_holds_nothing_that_names_a_person_or_that_a_stranger_wrote(
+    template: Template, personal: str
+) -> None:
+    assert personal not in template.properties("WebhookStage")["AccessLogSettings"]["Format"]
+
+
+def test_function_gateway_and_sender_give_up_in_this_order(template: Template) -> None:
+    function = template.properties("IngestFunction")["Timeout"]
+    gateway = template.properties("WebhookIntegration")["TimeoutInMillis"] / 1000
+
+    assert function < gateway < SENDER_TIMEOUT_SECONDS
+
+
+def test_a_genuine_retry_is_within_the_signatures_tolerance_and_a_replay_within_the_ledger(template: Template) -> None:
+    retry_horizon, remembered = (20 * 24 + 10) * 3600, 30 * 24 * 3600
+    tolerance = template.environment("IngestFunction")["SIGNATURE_TOLERANCE_SECONDS"]
+
+    assert retry_horizon < tolerance < remembered
+    assert template.document["Parameters"]["SignatureToleranceSeconds"]["MaxValue"] < remembered

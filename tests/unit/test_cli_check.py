@@ -1,0 +1,217 @@
+"""`bridge check`: what is made of what AWS and CleverTap say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge_cli import finding
+from bridge_cli.configuration import StoredSettings
+from bridge_cli.deployment import Deployment
+from bridge_cli.finding import MOST_SANE, OLDEST_SANE_MS, Alarm, Finding
+from bridge_cli.queues import Count, Queues
+from bridge_cli.secret_document import Document
+from purchasely_clevertap.aws.secrets import Absent, Unusable
+from purchasely_clevertap.clevertap.account import Region
+from purchasely_clevertap.clevertap.response import Accepted, Receipt, Retry, SetupFault, Unknown
+from purchasely_clevertap.mapping.mapper import Account as Project
+from purchasely_clevertap.mapping.settings import DEFAULT, parse
+
+ACCOUNT = {"account_id": "PROJECT-1", "passcode": "passcode-1"}
+PLACEHOLDER = {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}
+EMPTY = Queues(Count(0, 0), Count(0, 0), Count(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("secret", "good", "said"),
+    [
+        ({"shared_secrets": ["a"]}, True, "is there"),
+        (
+            {"shared_secrets": ["a", "b"]},
+            True,
+            "2 are accepted; to end a rotation: bridge rotate purchasely app --retire",
+        ),
+        ({"shared_secrets": ["REPLACE_ME"]}, False, "is the placeholder: webhooks are answered 503"),
+        ({"shared_secrets": []}, False, "placeholder"),
+        ({"shared_secrets": "a"}, False, "no list of texts"),
+        ({"shared_secrets": ["a", 1]}, False, "no list of texts"),
+        ({}, False, "no list of texts"),
+        ({"shared_secrets": ["a", "b\n"]}, False, "number 2 of those accepted has characters that no secret has"),
+        (Absent(), False, "answered 404"),
+        (Unusable("secret x is not JSON"), False, "secret x is not JSON: webhooks are answered 503"),
+    ],
+)
+def test_the_purchasely_secret(secret: Document | Absent | Unusable, good: bool, said: str) -> None:
+    found = finding.of_purchasely_secret("app", secret)
+    assert found.good is good
+    assert said in found.found
+    assert (found.todo is None) is good
+
+
+@pytest.mark.parametrize(
+    ("secret", "good", "said"),
+    [
+        ({"production": ACCOUNT}, True, "is there"),
+        ({"production": ACCOUNT, "sandbox": ACCOUNT}, True, "is there"),
+        ({"production": ACCOUNT, "sandbox": {}}, True, "is there"),
+        ({"production": ACCOUNT, "sandbox": {"account_id": "S"}}, False, "sandbox account that is not whole"),
+        ({"production": PLACEHOLDER}, False, "is the placeholder: events wait"),
+        ({"production": {"account_id": "P"}}, False, "no whole production account"),
+        ({}, False, "no whole production account"),
+        (Absent(), False, "is not there"),
+        (Unusable("secret x is not JSON"), False, "secret x is not JSON"),
+    ],
+)
+def test_the_clevertap_secret(secret: Document | Absent | Unusable, good: bool, said: str) -> None:
+    found = finding.of_clevertap_secret("app", secret)
+    assert found.good is good
+    assert said in found.found
+    assert (found.todo is None) is good
+
+
+@given(st.text(min_size=5), st.text(min_size=5))
+def test_no_finding_quotes_a_secret(shared: str, passcode: str) -> None:
+    found = (
+        finding.of_purchasely_secret("app", {"shared_secrets": ["x", f"<{shared}>"]}),
+        finding.of_clevertap_secret("app", {"production": {"passcode": f"<{passcode}>"}}),
+    )
+    said = repr(found)
+    assert f"<{shared}>" not in said
+    assert f"<{passcode}>" not in said
+
+
+@pytest.mark.parametrize(
+    ("purchasely", "clevertap", "untouched"),
+    [
+        ({"shared_secrets": ["REPLACE_ME"]}, {"production": PLACEHOLDER}, True),
+        ({"shared_secrets": ["a"]}, {"production": PLACEHOLDER}, False),
+        ({"shared_secrets": ["REPLACE_ME"]}, {"production": ACCOUNT}, False),
+        (Absent(), {"production": PLACEHOLDER}, False),
+        ({"shared_secrets": ["REPLACE_ME"]}, Unusable("x"), False),
+    ],
+)
+def test_an_app_that_was_never_set_up_is_recognised(
+    purchasely: Document | Absent | Unusable, clevertap: Document | Absent | Unusable, untouched: bool
+) -> None:
+    assert finding.is_untouched(purchasely, clevertap) is untouched
+
+
+def test_settings_that_are_valid() -> None:
+    assert finding.of_settings("app", StoredSettings("{}", 3, DEFAULT)).found == "version 3 is valid"
+    assert finding.of_settings("app", StoredSettings(None, 0, DEFAULT)).good is True
+
+
+@pytest.mark.parametrize(("held", "meanwhile"), [(DEFAULT, "the last valid ones hold"), (None, "events wait")])
+def test_every_problem_of_settings_is_listed(held: None, meanwhile: str) -> None:
+    found = finding.of_settings("app", StoredSettings("{", 4, held, ("first", "second")))
+    assert found.good is False
+    assert found.found.splitlines() == [f"version 4 is not valid, {meanwhile}:", "first", "second"]
+    assert found.todo == "bridge settings put FILE app"
+
+
+def test_a_project_that_clevertap_accepts_or_not() -> None:
+    good = finding.of_project("app", Project.PRODUCTION, "PROJECT-1", Region.IN1, Accepted())
+    wrong = finding.of_project("app", Project.SANDBOX, "TEST-2", Region.US1, SetupFault(401, ""))
+    assert good == Finding("app: CleverTap production", True, "accepts project PROJECT-1 in region in1")
+    assert (wrong.good, wrong.todo) == (False, "bridge setup app")
+    assert "refuses the credentials (401)" in wrong.found
+
+
+@pytest.mark.parametrize("receipt", [Retry("server_error", 503), Retry("throttled", 429), Unknown("timeout")])
+def test_a_clevertap_that_does_not_answer_is_no_reason_to_set_the_app_up_anew(receipt: Receipt) -> None:
+    found = finding.of_project("app", Project.PRODUCTION, "PROJECT-1", Region.IN1, receipt)
+    assert found.good is False
+    assert "bridge status" in (found.todo or "")
+
+
+def test_test_purchases_without_a_project_are_mentioned_only_if_they_are_skipped_for_it() -> None:
+    told = finding.of_no_sandbox("app", DEFAULT)
+    assert told is not None
+    assert told.good is None
+    assert finding.of_no_sandbox("app", parse('{"sandbox": "mix"}')) is None
+
+
+def states(queues: Queues, oldest_ms: int | None = None) -> dict[str, bool | None]:
+    return {each.subject: each.good for each in finding.of_queues(queues, oldest_ms)}
+
+
+def test_empty_queues_are_good() -> None:
+    assert states(EMPTY) == {"events queue": True, "dead-letter queue": True, "parked queue": True}
+    assert states(EMPTY, OLDEST_SANE_MS + 1)["events queue"] is True
+
+
+@pytest.mark.parametrize(
+    ("events", "oldest_ms", "good"),
+    [
+        (Count(5, 5), None, True),
+        (Count(5, 5), OLDEST_SANE_MS, True),
+        (Count(0, 1), OLDEST_SANE_MS + 1, False),
+        (Count(MOST_SANE, 0), 1000, True),
+        (Count(MOST_SANE, 1), None, False),
+    ],
+)
+def test_events_that_do_not_get_on_are_wrong(events: Count, oldest_ms: int | None, good: bool) -> None:
+    assert states(Queues(events, Count(0, 0), Count(0, 0)), oldest_ms)["events queue"] is good
+
+
+@pytest.mark.parametrize("count", [Count(1, 0), Count(0, 1)])
+def test_whatever_waits_for_a_person_is_wrong(count: Count) -> None:
+    assert states(Queues(Count(0, 0), count, Count(0, 0)))["dead-letter queue"] is False
+    assert states(Queues(Count(0, 0), Count(0, 0), count))["parked queue"] is False
+
+
+@pytest.mark.parametrize(
+    ("mappings", "good"),
+    [
+        (["Enabled"], True),
+        (["Updating"], True),
+        (["Disabled"], False),
+        (["Enabled", "Disabling"], False),
+        ([], False),
+    ],
+)
+def test_a_forwarder_that_takes_nothing_is_wrong(mappings: list[str], good: bool) -> None:
+    found = finding.of_mappings("events", mappings)
+    assert found.good is good
+    assert (found.todo is None) is good
+
+
+def test_each_alarm_that_rings_says_what_to_do() -> None:
+    alarms = [Alarm("quiet", "OK"), Alarm("loud", "ALARM", "Mend it."), Alarm("new", "INSUFFICIENT_DATA")]
+    assert list(finding.of_alarms(alarms)) == [Finding("alarm", False, "loud rings", "Mend it.")]
+    assert [each.good for each in finding.of_alarms([Alarm("new", "INSUFFICIENT_DATA")])] == [True]
+    assert [each.good for each in finding.of_alarms([])] == [None]
+
+
+@pytest.mark.parametrize(
+    ("arns", "good"),
+    [
+        (["arn:aws:sns:x"], True),
+        (["PendingConfirmation"], False),
+        (["arn:aws:sns:x", "PendingConfirmation"], False),
+        ([], None),
+    ],
+)
+def test_somebody_is_told_once_they_have_confirmed(arns: list[str], good: bool | None) -> None:
+    assert finding.of_subscriptions(arns).good is good
+
+
+def test_the_stack_is_whole_or_not() -> None:
+    assert finding.of_stack("name", Deployment("UPDATE_COMPLETE")).good is True
+    wrong = finding.of_stack("name", Deployment("ROLLBACK_COMPLETE"))
+    assert (wrong.good, wrong.todo is None) == (False, False)
+
+
+@pytest.mark.parametrize("judge", [finding.of_purchasely_secret, finding.of_clevertap_secret])
+def test_the_placeholders_of_the_template_are_recognised(
+    judge: Callable[[str, Document | Absent | Unusable], Finding],
+) -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    texts = [line.split("'")[1] for line in template.splitlines() if line.strip().startswith("SecretString:")]
+    documents = [json.loads(text) for text in texts]
+    assert len(documents) == 2
+    assert any("is the placeholder" in judge("app", document).found for document in documents)
+    assert finding.is_untouched(*documents)

@@ -1,0 +1,161 @@
+"""The test webhook of `bridge setup` and `bridge rotate`: it harms nothing, and waits for ingest that is behind."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from bridge_cli.dry_run import forecast
+from bridge_cli.probe import DOOR_SECONDS, USER, Clock, harmless, pass_ingest, refusal
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.settings import DEFAULT, parse
+from purchasely_clevertap.purchasely.catalogue import CATALOGUE
+from purchasely_sender import Answer, Webhook, sign
+
+NOW = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
+ALL_ON = {"*": {"send": True}, "ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}
+
+
+def test_by_default_it_is_an_activation_in_the_sandbox_of_a_made_up_user() -> None:
+    probe = harmless(DEFAULT, NOW)
+    assert probe is not None
+    event = json.loads(probe.body)
+    assert (event["event_name"], event["environment"], event["user_id"]) == ("ACTIVATE", "SANDBOX", USER)
+    assert (event["event_id"], probe.reason) == (probe.event_id, "event_switched_off")
+    assert event["event_created_at"] == "2026-02-02T02:39:59.552Z"
+
+
+def test_each_is_an_event_of_its_own() -> None:
+    first, second = harmless(DEFAULT, NOW), harmless(DEFAULT, NOW)
+    assert first is not None
+    assert second is not None
+    assert first.event_id != second.event_id
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "reason"),
+    [
+        ({"events": {**ALL_ON, "TRIAL_STARTED": {"send": False}}, "sandbox": "mix"}, "TRIAL_STARTED", None),
+        ({"events": ALL_ON, "sandbox": "skip"}, "ACTIVATE", "sandbox_switched_off"),
+        ({"events": ALL_ON, "sandbox": "mix"}, "ACTIVATE", "anonymous_user"),
+        (
+            {
+                "events": ALL_ON,
+                "sandbox": "mix",
+                "identity": {"anonymous": "identity"},
+                "late_events": {"action": "skip", "after_minutes": 600},
+            },
+            "ACTIVATE",
+            "late",
+        ),
+    ],
+)
+def test_it_is_one_that_the_settings_skip_whatever_for(document: object, name: str, reason: str | None) -> None:
+    probe = harmless(parse(json.dumps(document)), NOW)
+    assert probe is not None
+    assert json.loads(probe.body)["event_name"] == name
+    assert probe.reason == (reason or "event_switched_off")
+
+
+def test_there_is_none_when_the_settings_skip_nothing() -> None:
+    assert (
+        harmless(parse(json.dumps({"events": ALL_ON, "sandbox": "mix", "identity": {"anonymous": "identity"}}))) is None
+    )
+
+
+@examples(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["*", *CATALOGUE]), st.fixed_dictionaries({"send": st.booleans()}), max_size=5),
+    st.sampled_from(["separate", "skip", "mix"]),
+    st.sampled_from(["skip", "identity", "custom_id"]),
+    st.booleans(),
+)
+def test_clevertap_never_gets_anything_of_it(
+    events: dict[str, object], sandbox: str, anonymous: str, has_sandbox: bool
+) -> None:
+    document = {"events": {**ALL_ON, **events}, "sandbox": sandbox, "identity": {"anonymous": anonymous}}
+    settings = parse(json.dumps(document))
+    probe = harmless(settings, NOW)
+    if probe is not None:
+        assert forecast(probe.body, Mapper(settings), has_sandbox_account=has_sandbox).records == ()
+
+
+# ── Ingest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Seconds:
+    """A clock that goes on by waiting only."""
+
+    now: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now, self.wait)
+
+
+def scripted(*statuses: int | None) -> tuple[Callable[[str, Webhook], Answer], list[Webhook]]:
+    """an ingest function that answers these, the last one for ever, and what it was sent."""
+    sent: list[Webhook] = []
+    answers: Iterator[int | None] = iter(statuses)
+
+    def send(_url: str, webhook: Webhook) -> Answer:
+        sent.append(webhook)
+        return Answer(next(answers, statuses[-1]))
+
+    return send, sent
+
+
+def test_it_is_signed_with_the_secret() -> None:
+    send, sent = scripted(200)
+    assert pass_ingest("https://ingest", b"{}", "secret-1", clock=Seconds().clock, send=send).status == 200
+    headers = sent[0].headers
+    timestamp = headers["X-PURCHASELY-TIMESTAMP"]
+    assert headers["X-PURCHASELY-REQUEST-SIGNATURE"] == sign("secret-1", timestamp, b"{}")
+
+
+@pytest.mark.parametrize("status", [401, 404, 500, 503, None])
+def test_a_ingest_that_is_behind_is_asked_again(status: int | None) -> None:
+    send, sent = scripted(status, status, 200)
+    assert pass_ingest("https://ingest", b"{}", "s", clock=Seconds().clock, send=send).status == 200
+    assert len(sent) == 3
+
+
+def test_patience_with_a_ingest_ends() -> None:
+    seconds = Seconds()
+    send, sent = scripted(401)
+    assert pass_ingest("https://ingest", b"{}", "s", clock=seconds.clock, send=send).status == 401
+    assert DOOR_SECONDS - 5 < seconds.now <= DOOR_SECONDS
+    assert len(sent) == len(seconds.waits) + 1
+
+
+@pytest.mark.parametrize("status", [202, 302, 400, 413, 429])
+def test_an_answer_that_will_not_change_is_taken_at_once(status: int) -> None:
+    send, sent = scripted(status)
+    assert pass_ingest("https://ingest", b"{}", "s", clock=Seconds().clock, send=send).status == status
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(None, "ConnectTimeout"), "no answer from the webhook URL (ConnectTimeout)"),
+        (Answer(401), "refuses the signature"),
+        (Answer(404), "does not know the app"),
+        (Answer(429), "more webhooks than it lets in"),
+        (Answer(503), "answers 503"),
+        (Answer(413), "answers 413"),
+    ],
+)
+def test_every_refusal_is_explained(answer: Answer, said: str) -> None:
+    assert said in refusal(answer)

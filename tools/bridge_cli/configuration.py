@@ -1,0 +1,145 @@
+"""What an app is set up with, in AWS: two secrets and a parameter. Read as the functions read them."""
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import click
+
+from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
+from purchasely_clevertap.aws.settings_store import SettingsStore, Unavailable
+from purchasely_clevertap.mapping.settings import Settings
+
+from .account import Account
+from .cli_error import CliError
+from .deployment import deployment
+from .secret_document import Document
+
+_APP: Final = re.compile(r"[a-z0-9-]{1,40}")
+_SECRET: Final = re.compile(r"([a-z0-9-]{1,40})/(?:purchasely|clevertap)")
+# Parameter Store, PutParameter: a standard parameter has up to 4 KB, an advanced one 8.
+_STANDARD_BYTES: Final = 4096
+_MOST_BYTES: Final = 8192
+
+
+def _checked_app(_context: click.Context, _parameter: click.Parameter, app: str | None) -> str | None:
+    if app is not None and _APP.fullmatch(app) is None:
+        raise click.BadParameter(f"{app!r} can be no app: its name has 1 to 40 of a-z, 0-9 and -")
+    return app
+
+
+app_argument = click.argument("app", default="default", callback=_checked_app)
+"""The argument of commands about one app, the last part of its webhook URL."""
+
+app_option = click.option("--app", default="default", show_default=True, callback=_checked_app, help="The app.")
+"""The same as an option, for commands whose argument is something else."""
+
+any_app_argument = click.argument("app", required=False, callback=_checked_app)
+"""The argument of commands about one app or all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSettings:
+    """The settings of an app. `text` is what the parameter holds, None when there is none, and `problems` all that is
+    wrong with it; `held` are those that the forwarder goes by: the last valid ones, or the defaults."""
+
+    text: str | None
+    version: int
+    held: Settings | None
+    problems: tuple[str, ...] = ()
+
+
+class Configuration:
+    """The secrets and settings of one app."""
+
+    def __init__(self, account: Account, app: str) -> None:
+        self._account = account
+        self.app = app
+        self._prefix = f"purchasely-clevertap/{account.stage}/{app}"
+        self.settings_parameter = f"/{self._prefix}/settings"
+
+    def secret_name(self, name: str) -> str:
+        """The whole name of the secret `purchasely` or `clevertap`."""
+        return f"{self._prefix}/{name}"
+
+    def secret(self, name: str) -> Document | Absent | Unusable:
+        """What the secret `purchasely` or `clevertap` holds now."""
+        client = self._account.client("secretsmanager")
+        return Secrets(client, stage=self._account.stage, name=name, clock=time.monotonic).get(self.app)
+
+    def document(self, name: str) -> Document:
+        """The same; nothing when it is absent. CliError when it cannot be read, or not be changed without loss."""
+        found = self.secret(name)
+        if isinstance(found, Unusable):
+            raise CliError(found.detail)
+        return {} if isinstance(found, Absent) else found
+
+    def written_at(self, name: str) -> int:
+        """When what the secret holds was written, in epoch milliseconds. Raises ClientError."""
+        found = self._account.client("secretsmanager").get_secret_value(SecretId=self.secret_name(name))
+        return int(found["CreatedDate"].timestamp() * 1000)
+
+    def put_secret(self, name: str, document: Document) -> None:
+        """Writes the secret; makes it if the app is a new one, encrypted with the stack's own key if it has one."""
+        client = self._account.client("secretsmanager")
+        secret_id, text = self.secret_name(name), json.dumps(document)
+        try:
+            client.put_secret_value(SecretId=secret_id, SecretString=text)
+        except client.exceptions.ResourceNotFoundException:
+            if key := deployment(self._account).parameters.get("KmsKeyArn"):
+                client.create_secret(Name=secret_id, SecretString=text, KmsKeyId=key)
+            else:
+                client.create_secret(Name=secret_id, SecretString=text)
+
+    def settings(self) -> StoredSettings:
+        """The settings as they are stored, and as they hold."""
+        ssm = self._account.client("ssm")
+        heard = _Refused()
+        held = SettingsStore(ssm, stage=self._account.stage, clock=time.monotonic, refused=heard).mapper(self.app)
+        text, version = None, 0
+        try:
+            parameter = ssm.get_parameter(Name=self.settings_parameter)["Parameter"]
+            text, version = parameter["Value"], parameter["Version"]
+        except ssm.exceptions.ParameterNotFound:
+            pass
+        if isinstance(held, Unavailable):
+            return StoredSettings(text, version, None, heard.problems or (held.detail,))
+        return StoredSettings(text, version, held.settings, heard.problems)
+
+    def put_settings(self, text: str) -> int:
+        """Writes settings that are valid; gives their version. CliError beyond a parameter's size."""
+        if len(text.encode()) > _STANDARD_BYTES:
+            text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+        if (size := len(text.encode())) > _MOST_BYTES:
+            raise CliError(
+                f"these settings have {size} bytes, and a parameter at most {_MOST_BYTES}: name fewer events"
+            )
+        put = self._account.client("ssm").put_parameter(
+            Name=self.settings_parameter, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=True
+        )
+        return put["Version"]
+
+
+@dataclass(slots=True)
+class _Refused:
+    """Hears of settings that are not valid."""
+
+    problems: tuple[str, ...] = field(default=())
+
+    def __call__(self, _app: str, _version: int, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+
+
+def apps(account: Account) -> list[str]:
+    """Every app of the stage that has a secret, in the order of the alphabet; `default` comes first."""
+    prefix = f"purchasely-clevertap/{account.stage}/"
+    pages = (
+        account.client("secretsmanager")
+        .get_paginator("list_secrets")
+        .paginate(Filters=[{"Key": "name", "Values": [prefix]}])
+    )
+    names = (secret["Name"] for page in pages for secret in page["SecretList"])
+    found = {match[1] for name in names if (match := _SECRET.fullmatch(name.removeprefix(prefix)))}
+    return sorted(found, key=lambda app: (app != "default", app))

@@ -1,0 +1,53 @@
+"""How the stack was deployed: its state and its parameters, and the resources that it is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from purchasely_clevertap.clevertap.account import Region
+
+from .account import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`status` is CloudFormation's, such as UPDATE_COMPLETE."""
+
+    status: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the stack is whole, also when its last update was undone or is under way."""
+        if self.status.endswith("_FAILED"):
+            return False
+        return self.status in ("CREATE_COMPLETE", "IMPORT_COMPLETE") or self.status.startswith("UPDATE_")
+
+    def endpoint(self, region: Region) -> str:
+        """Where the forwarder uploads to: the host that stands in for CleverTap, or the region's."""
+        return self.parameters.get("CleverTapEndpoint") or region.endpoint
+
+    @property
+    def is_real_clevertap(self) -> bool:
+        """Whether uploads go to CleverTap itself."""
+        return not self.parameters.get("CleverTapEndpoint")
+
+
+def deployment(account: Account) -> Deployment:
+    """The deployment of the account's stack. CliError when there is no such stack."""
+    account.outputs  # noqa: B018 - it says in one line that there is none
+    (stack,) = account.client("cloudformation").describe_stacks(StackName=account.stack_name)["Stacks"]
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+    return Deployment(stack["StackStatus"], parameters)
+
+
+def resources(account: Account, kind: str) -> list[str]:
+    """The physical names of the stack's resources of a kind, such as AWS::CloudWatch::Alarm."""
+    pages = (
+        account.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=account.stack_name)
+    )
+    return [
+        each["PhysicalResourceId"]
+        for page in pages
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] == kind and each.get("PhysicalResourceId")
+    ]

@@ -1,0 +1,106 @@
+"""Gives parked events up for good.
+
+A discarded event is no longer parked, for parked is what can be sent back: it is `skipped`, with the reason
+`discarded`, as a person has decided that CleverTap does not get it. So every webhook still has one outcome, and a copy
+that Purchasely sends later is a duplicate.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from purchasely_clevertap.aws.ledger import Delivery, Ledger, LedgerUnavailable, delivery_key
+from purchasely_clevertap.outcome import Parked, Skipped
+
+from .account import Account
+from .cli_error import CliError
+from .deliveries import EventKey
+from .parked_messages import Held, ParkedEvent
+
+DISCARDED: Final = "discarded"
+
+_MEMORY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What became of events that were to be discarded."""
+
+    events: tuple[EventKey, ...]
+    leftovers: tuple[EventKey, ...]
+    """Already had another outcome; only their messages were removed."""
+    failed: Mapping[EventKey, str]
+    """Not discarded, and why; still parked."""
+
+
+def discard(
+    ledger: Ledger, held: Held, events: Sequence[ParkedEvent], unqueued: Collection[EventKey], *, now_ms: int
+) -> Discarded:
+    """Remembers the outcome of the events, then removes their messages; `unqueued` have none.
+
+    In that order: an event whose message could not be removed is discarded all the same, and not lost unseen.
+    """
+    end = time.monotonic() + _MEMORY_SECONDS
+    messages = {event.key: event for event in events}
+    keys = [*messages, *unqueued]
+    failed: dict[EventKey, str] = {}
+    try:
+        remembered = ledger.deliveries([delivery_key(*key) for key in keys], lambda: end - time.monotonic())
+        seen = {key: remembered[delivery_key(*key)] for key in keys}
+        open_ones = [key for key in keys if seen[key].outcome in (None, Parked.outcome)]
+        leased = [key for key in open_ones if seen[key].lease_until > now_ms]
+        failed.update(dict.fromkeys(leased, "the forwarder is at it: try again in two minutes"))
+        free = [key for key in open_ones if key not in failed]
+        made = ledger.write(
+            [
+                ledger.settle_unclaimed(
+                    delivery_key(*key),
+                    messages[key].newest.message_id if key in messages else None,
+                    seen[key],
+                    now_ms=now_ms,
+                    facts={"outcome": Skipped.outcome, "reason": DISCARDED, "code": None},
+                )
+                for key in free
+            ],
+            lambda: end - time.monotonic(),
+        )
+    except LedgerUnavailable as error:
+        raise CliError(f"the deliveries table does not answer ({error}): nothing was removed, try again") from error
+    failed.update(
+        (key, "it has changed meanwhile: try again") for key, done in zip(free, made, strict=True) if not done
+    )
+    gone = [key for key in keys if key not in failed]
+    left = held.remove([message for key in gone if key in messages for message in messages[key].messages])
+    failed.update(
+        (key, "its message could not be removed: try again")
+        for key in gone
+        if key in messages and any(message.id in left for message in messages[key].messages)
+    )
+    settled = frozenset(free)
+    return Discarded(
+        events=tuple(key for key in gone if key in settled and key not in failed),
+        leftovers=tuple(key for key in gone if key not in settled and key not in failed),
+        failed=failed,
+    )
+
+
+def parked_without_message(ledger: Ledger, keys: Iterable[EventKey]) -> list[EventKey]:
+    """Those of `keys` whose outcome is parked: for the ones that are not on the parked queue, all there is of them."""
+    end = time.monotonic() + _MEMORY_SECONDS
+    asked = list(keys)
+    try:
+        remembered = ledger.deliveries([delivery_key(*key) for key in asked], lambda: end - time.monotonic())
+    except LedgerUnavailable as error:
+        raise CliError(f"the deliveries table does not answer ({error})") from error
+    return [key for key in asked if remembered.get(delivery_key(*key), Delivery()).outcome == Parked.outcome]
+
+
+def memory_of(account: Account) -> Ledger:
+    """The two tables of the stack."""
+    return Ledger(
+        account.client("dynamodb"),
+        deliveries=account.output("DeliveriesTableName"),
+        subscribers=account.output("SubscribersTableName"),
+        pause=time.sleep,
+    )

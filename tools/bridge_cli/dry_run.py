@@ -1,0 +1,92 @@
+"""What CleverTap would get of an event, without anything being sent. Pure: no clock, no network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from purchasely_clevertap.clevertap.records import Identity, Kind
+from purchasely_clevertap.mapping.mapper import Account, Mapper
+from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.outcome import Delivered, Parked, ParkReason, Skipped, SkipReason
+from purchasely_clevertap.purchasely.event import Unreadable, read
+
+NEVER_HEARD_OF = Subscriber()
+"""The subscriber of a forecast, so that its profile record is as full as it can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as CleverTap would get it, decoded."""
+
+    kind: Kind
+    content: Mapping[str, Any]
+
+    @property
+    def name(self) -> str | None:
+        """The event's name at CleverTap; None for a profile."""
+        return self.content.get("evtName")
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The properties of the event or of the profile."""
+        found: Mapping[str, Any] = self.content["profileData" if self.kind is Kind.PROFILE else "evtData"]
+        return found
+
+    @property
+    def person(self) -> tuple[str, str]:
+        """Whose record it is: `identity` or `objectId`, and its value."""
+        key = "identity" if "identity" in self.content else "objectId"
+        return key, self.content[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What would become of an event: its outcome and why, and its records in the order of their upload.
+
+    `clipped` names the properties that would be cut or left out because CleverTap refuses them.
+    """
+
+    event_id: str
+    event_name: str | None
+    outcome: str
+    reason: str | None = None
+    detail: str | None = None
+    account: Account | None = None
+    records: tuple[Record, ...] = ()
+    clipped: tuple[str, ...] = ()
+
+    def record(self, kind: Kind) -> Record | None:
+        """The record of that kind, if there is one."""
+        return next((record for record in self.records if record.kind is kind), None)
+
+
+def forecast(body: bytes, mapper: Mapper, *, age_ms: int = 0, has_sandbox_account: bool = True) -> Forecast:
+    """What would become of the webhook `body`, uploaded `age_ms` after its event; its subscriber was not heard of."""
+    event = read(body)
+    if isinstance(event, Unreadable):
+        return Forecast(event.event_id, event.event_name, Parked.outcome, ParkReason.UNREADABLE, event.detail)
+    now_ms = event.created_ms + age_ms
+    mapped = mapper.map(event, now_ms=now_ms, has_sandbox_account=has_sandbox_account)
+    if isinstance(mapped, Skipped):
+        return Forecast(event.event_id, event.event_name, mapped.outcome, mapped.reason)
+    if isinstance(mapped, Parked):
+        return Forecast(event.event_id, event.event_name, mapped.outcome, mapped.reason, mapped.detail)
+    profile = _profile(mapper, mapped.identity, NEVER_HEARD_OF.after([event])) if mapped.profile else None
+    encoded = ((Kind.PROFILE, profile), (Kind.EVENT, mapped.event), (Kind.CHARGED, mapped.charged))
+    records = tuple(Record(kind, orjson.loads(record)) for kind, record in encoded if record is not None)
+    return Forecast(
+        event.event_id,
+        event.event_name,
+        Delivered.outcome if records else Skipped.outcome,
+        None if records else SkipReason.NOTHING_NEW,
+        account=mapped.account,
+        records=records,
+        clipped=mapped.clipped,
+    )
+
+
+def _profile(mapper: Mapper, identity: Identity, subscriber: Subscriber) -> bytes | None:
+    update = mapper.profile_update(identity, subscriber)
+    return None if update is None else update.record

@@ -1,0 +1,176 @@
+"""A test webhook that harms nothing: rightly signed, through the real URL, and skipped by the app's settings."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.settings import OFF_BY_DEFAULT, Settings
+from purchasely_clevertap.outcome import Skipped
+from purchasely_clevertap.purchasely.catalogue import CATALOGUE
+from purchasely_sender import Answer, Payload, Sender, Webhook, encode, signed
+
+from .account import Account, in_words
+from .deliveries import Delivery, delivery
+from .dry_run import forecast
+from .output import working
+from .reason import explained
+from .sample import renewed, samples
+
+type Send = Callable[[str, Webhook], Answer]
+
+USER: Final = "purchasely-clevertap-check"
+"""The made-up user of a test webhook."""
+
+# an ingest function asks for the same secret at most every ten seconds, and takes an app for unknown for thirty.
+DOOR_SECONDS: Final = 45.0
+# The longest batch window and a cold start; what fails at first is tried again after half a minute.
+FATE_SECONDS: Final = 90.0
+_PAUSE_SECONDS: Final = 2.0
+# The answers of an ingest function that has not read the secret yet, and of a gateway whose function has not started.
+_PASSING: Final = (401, 404, 500, 503, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds that pass, and waiting for them."""
+
+    now: Callable[[], float] = time.monotonic
+    wait: Callable[[float], object] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The body of a test webhook, its event's id, and why that event will be skipped."""
+
+    event_id: str
+    body: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a test webhook, in `words`; `good` unless something is wrong. Without `event_id` none was sent."""
+
+    good: bool
+    words: str
+    event_id: str | None = None
+    status: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For scripts."""
+        return asdict(self)
+
+
+def harmless(settings: Settings, now: datetime | None = None) -> Probe | None:
+    """A test purchase that `settings` skip, with a sandbox account and without one; None if they skip nothing."""
+    mapper = Mapper(settings)
+    for payload, age in _candidates(settings, now or datetime.now(UTC)):
+        body = encode(payload)
+        age_ms = int(age.total_seconds() * 1000)
+        found = [forecast(body, mapper, age_ms=age_ms, has_sandbox_account=has) for has in (True, False)]
+        if all(each.outcome == Skipped.outcome for each in found):
+            return Probe(payload["event_id"], body, str(found[0].reason))
+    return None
+
+
+def _candidates(settings: Settings, now: datetime) -> Iterator[tuple[Payload, timedelta]]:
+    """Test purchases of a made-up user, each with its age: every event, one without a login, one that is late."""
+    event = samples()["ACTIVATE"] | {"environment": "SANDBOX", "user_id": USER}
+    for name in dict.fromkeys((*OFF_BY_DEFAULT, *CATALOGUE)):
+        yield renewed(event, now) | {"event_name": name}, timedelta()
+    anonymous = {key: value for key, value in event.items() if key != "user_id"} | {"anonymous_user_id": USER}
+    yield renewed(anonymous, now), timedelta()
+    age = timedelta(minutes=settings.late_events.after_minutes + 1)
+    yield renewed(event, now - age), age
+
+
+def pass_ingest(url: str, body: bytes, secret: str, *, clock: Clock, send: Send | None = None) -> Answer:
+    """Sends `body`, signed with `secret`, until it is acknowledged or ingest must have read the secret anew."""
+    if send is None:
+        with Sender() as sender:
+            return pass_ingest(url, body, secret, clock=clock, send=sender.send)
+    ends = clock.now() + DOOR_SECONDS
+    while True:
+        answer = send(url, signed(body, secret, int(time.time())))
+        if answer.status not in _PASSING or clock.now() + _PAUSE_SECONDS > ends:
+            return answer
+        clock.wait(_PAUSE_SECONDS)
+
+
+def refusal(answer: Answer) -> str:
+    """What an answer other than 200 means for a webhook that was rightly signed, and what to do."""
+    match answer.status:
+        case None:
+            return f"no answer from the webhook URL ({answer.text}): look at the connection, then try again"
+        case 401:
+            return "ingest refuses the signature (401): something on the way changes the body, or a clock is wrong"
+        case 404:
+            return "ingest does not know the app (404): the URL belongs to another stack, or to another stage"
+        case 429:
+            return "ingest has more webhooks than it lets in (429): try again, or raise the parameter ThrottleRate"
+        case status:
+            return f"ingest answers {status}: its reason is in the log group of the output IngestLogGroup"
+
+
+def settled(account: Account, app: str, event_id: str, *, clock: Clock) -> Delivery | None:
+    """What became of the event, as soon as it has an outcome; None if it has none in time."""
+    dynamodb, table = account.client("dynamodb"), account.output("DeliveriesTableName")
+    ends = clock.now() + FATE_SECONDS
+    while True:
+        found = delivery(dynamodb, table, app=app, event_id=event_id)
+        if found is not None and found.outcome is not None:
+            return found
+        if clock.now() + _PAUSE_SECONDS > ends:
+            return None
+        clock.wait(_PAUSE_SECONDS)
+
+
+def prove(
+    account: Account, app: str, settings: Settings, secret: str, *, clock: Clock, send: Send | None = None
+) -> Outcome:
+    """Sends a test webhook signed with `secret` and waits for the outcome of its event."""
+    probe = harmless(settings)
+    if probe is None:
+        return Outcome(
+            good=True,
+            words="No test webhook was sent: these settings skip no event, so CleverTap would get it. "
+            "`bridge send ACTIVATE` sends one when you want that.",
+        )
+    with working("A signed test webhook goes to ingest …"):
+        answer = pass_ingest(account.webhook_url(app), probe.body, secret, clock=clock, send=send)
+    if not answer.acknowledged:
+        return Outcome(good=False, words=refusal(answer), event_id=probe.event_id, status=answer.status)
+    try:
+        with working("Its event goes to the forwarder …"):
+            found = settled(account, app, probe.event_id, clock=clock)
+    except (ClientError, BotoCoreError) as error:
+        words = f"A signed test webhook was answered 200; what became of its event was not looked up: {in_words(error)}"
+        return Outcome(good=True, words=words, event_id=probe.event_id, status=answer.status)
+    return _outcome(probe, answer, found)
+
+
+def _outcome(probe: Probe, answer: Answer, found: Delivery | None) -> Outcome:
+    good = found is not None and found.outcome == Skipped.outcome
+    words = "A signed test webhook was answered 200, "
+    if found is None:
+        words += (
+            f"but its event still has no outcome after {FATE_SECONDS:.0f} s: `bridge check` may say why, "
+            f"`bridge trace {probe.event_id}` what became of it."
+        )
+    elif good:
+        words += f"and its event skipped, as it should: {explained(found.reason)}"
+    else:
+        words += (
+            f"but its event was not skipped, it is {found.outcome}: the forwarder may use older settings for a minute. "
+            "Try again."
+        )
+    outcome, reason = (found.outcome, found.reason) if found else (None, None)
+    return Outcome(good, words, probe.event_id, answer.status, outcome, reason)

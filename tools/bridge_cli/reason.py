@@ -1,0 +1,30 @@
+"""Why an event was skipped or parked, and what a person can do, in words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from purchasely_clevertap.outcome import ParkReason, SkipReason
+
+REASONS: Final[Mapping[str, str]] = {
+    SkipReason.EVENT_SWITCHED_OFF: "the setting events switches it off",
+    SkipReason.ANONYMOUS_USER: "its user has not logged in, and the setting identity.anonymous skips those",
+    SkipReason.SANDBOX_SWITCHED_OFF: "it is a test purchase, and the setting sandbox skips those",
+    SkipReason.NO_SANDBOX_ACCOUNT: "it is a test purchase, and the app has no CleverTap project for those",
+    SkipReason.LATE: "it is late, and the setting late_events skips those",
+    SkipReason.NOTHING_NEW: "it may only change the profile, and changes nothing of it",
+    ParkReason.UNREADABLE: "it cannot be read",
+    ParkReason.NO_USER: "it names nobody",
+    ParkReason.UNUSABLE_IDENTITY: "CleverTap takes no such user id",
+    ParkReason.UNUSABLE_EVENT_NAME: "CleverTap takes no such event name: give it another with the setting events",
+    ParkReason.REFUSED_BY_CLEVERTAP: "CleverTap refuses it",
+    ParkReason.RETRIES_EXHAUSTED: "CleverTap did not take it for as long as it is tried",
+    ParkReason.DEAD_LETTER: "the forwarder died of it, again and again",
+}
+"""What each reason of an outcome means, as the end of a sentence that begins with the event."""
+
+
+def explained(reason: str | None) -> str:
+    """The reason and what it means; a reason of another version stands for itself."""
+    if reason is None:
+        return "no reason given"
+    return f"{reason} ({REASONS[reason]})" if reason in REASONS else reason

@@ -1,0 +1,231 @@
+"""What other settings would change for CleverTap, shown on the sample events. Pure.
+
+Every sample is a purchase of a user who has logged in. What settings say of test purchases, of anonymous users and of
+late events would not show on those, so each sample is also looked at in those situations.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from purchasely_clevertap.clevertap.records import Kind
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.settings import OWN_NAMES, Settings
+from purchasely_clevertap.outcome import Delivered, Parked
+from purchasely_sender import Payload, encode
+
+from .dry_run import Forecast, forecast
+from .sample import as_test_purchase
+
+_ANONYMOUS: Final = "7C1B7E0A-52C5-4C0B-9A37-1F0D2B6E8A11"
+_MINUTE_MS: Final = 60_000
+
+
+class Situation(StrEnum):
+    """How an event comes."""
+
+    PURCHASE = "purchase"
+    TEST_PURCHASE = "test purchase"
+    NO_LOGIN = "user without a login"
+    LATE = "late"
+
+
+class What(StrEnum):
+    """What changes for CleverTap."""
+
+    NOW_SENT = "now_sent"
+    NOW_SKIPPED = "now_skipped"
+    NOW_PARKED = "now_parked"
+    OTHER_ACCOUNT = "other_account"
+    OTHER_PERSON = "other_person"
+    RECORD_ADDED = "record_added"
+    RECORD_REMOVED = "record_removed"
+    RENAMED = "renamed"
+    PROPERTY_ADDED = "property_added"
+    PROPERTY_REMOVED = "property_removed"
+    PROPERTY_RENAMED = "property_renamed"
+    PROPERTY_CHANGED = "property_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that changes; `record` is the kind of record, `name` the property that it is about."""
+
+    what: What
+    record: Kind | None = None
+    name: str | None = None
+    before: str | None = None
+    after: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The change in plain English."""
+        of = "" if self.record in (None, Kind.EVENT) else f"{_NAMES[self.record]}: "
+        match self.what:
+            case What.NOW_SENT:
+                return f"now sent: {self.after}"
+            case What.NOW_SKIPPED:
+                return f"now skipped: {self.after}"
+            case What.NOW_PARKED:
+                return f"now parked: {self.after}"
+            case What.OTHER_ACCOUNT:
+                return f"to the {self.after} account, no longer to {self.before}"
+            case What.OTHER_PERSON:
+                return f"under {self.after}, no longer under {self.before}"
+            case What.RECORD_ADDED:
+                return f"{_NAMES[self.record or Kind.EVENT]} added"
+            case What.RECORD_REMOVED:
+                return f"{_NAMES[self.record or Kind.EVENT]} left out"
+            case What.RENAMED:
+                return f"renamed: {self.before} → {self.after}"
+            case What.PROPERTY_ADDED:
+                return f"{of}property added: {self.name}"
+            case What.PROPERTY_REMOVED:
+                return f"{of}property left out: {self.name}"
+            case What.PROPERTY_RENAMED:
+                return f"{of}property renamed: {self.before} → {self.after}"
+            case What.PROPERTY_CHANGED:
+                return f"{of}{self.name} changed: {self.before} → {self.after}"
+
+
+_NAMES: Final = {Kind.PROFILE: "profile", Kind.EVENT: "event", Kind.CHARGED: "Charged"}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What changes for one event. In another situation than a mere purchase, only what changes there beside that."""
+
+    event: str
+    situation: Situation
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting by its path, as in docs/settings.md; None where it is absent."""
+
+    setting: str
+    before: Any
+    after: Any
+
+
+def setting_changes(before: Settings, after: Settings) -> list[SettingChange]:
+    """The settings that differ, defaults filled in."""
+    old, new = (dict(_leaves(settings.model_dump(mode="json"))) for settings in (before, after))
+    return [
+        SettingChange(path, old.get(path), new.get(path))
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path) != new.get(path)
+    ]
+
+
+def effects(
+    before: Settings, after: Settings, samples: Mapping[str, Payload], *, has_sandbox_account: bool = True
+) -> list[Effect]:
+    """The effect on each sample as a purchase, be it none, and in each other situation in which there is more."""
+    old, new = Mapper(before), Mapper(after)
+    late_minutes = min(before.late_events.after_minutes, after.late_events.after_minutes) + 1
+    found: list[Effect] = []
+    for name, payload in samples.items():
+        usual: tuple[Change, ...] = ()
+        for situation in Situation:
+            body = encode(_in(situation, payload))
+            age_ms = late_minutes * _MINUTE_MS if situation is Situation.LATE else 0
+            was, will_be = (
+                forecast(body, mapper, age_ms=age_ms, has_sandbox_account=has_sandbox_account) for mapper in (old, new)
+            )
+            changes = tuple(_changes(was, will_be, old, new))
+            if situation is Situation.PURCHASE:
+                usual = changes
+                found.append(Effect(name, situation, changes))
+            elif more := tuple(change for change in changes if change not in usual):
+                found.append(Effect(name, situation, more))
+    return found
+
+
+def _in(situation: Situation, payload: Payload) -> Payload:
+    match situation:
+        case Situation.TEST_PURCHASE:
+            return as_test_purchase(payload)
+        case Situation.NO_LOGIN:
+            rest = {key: value for key, value in payload.items() if key != "user_id"}
+            return rest | {"anonymous_user_id": _ANONYMOUS}
+        case _:
+            return payload
+
+
+def _changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[Change]:
+    if was.outcome == will_be.outcome == Delivered.outcome:
+        yield from _record_changes(was, will_be, old, new)
+    elif will_be.outcome == Delivered.outcome:
+        yield Change(What.NOW_SENT, after=", ".join(_NAMES[record.kind] for record in will_be.records))
+        name = next((record.name for record in will_be.records if record.kind is Kind.EVENT), will_be.event_name)
+        if name != will_be.event_name:
+            yield Change(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=name)
+    elif was.outcome != will_be.outcome:
+        what = What.NOW_PARKED if will_be.outcome == Parked.outcome else What.NOW_SKIPPED
+        yield Change(what, after=will_be.reason)
+
+
+def _record_changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[Change]:
+    if was.account is not will_be.account:
+        yield Change(What.OTHER_ACCOUNT, before=was.account, after=will_be.account)
+    (former, _), (later, _) = was.records[0].person, will_be.records[0].person
+    if former != later:
+        yield Change(What.OTHER_PERSON, before=former, after=later)
+    for kind in Kind:
+        before, after = was.record(kind), will_be.record(kind)
+        if before is None and after is not None:
+            yield Change(What.RECORD_ADDED, kind)
+        elif before is not None and after is None:
+            yield Change(What.RECORD_REMOVED, kind)
+        elif before is not None and after is not None:
+            if before.name != after.name:
+                yield Change(What.RENAMED, kind, before=before.name, after=after.name)
+            yield from _property_changes(kind, before.properties, after.properties, _renames(kind, old, new))
+
+
+def _property_changes(
+    kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any], renames: Mapping[str, str]
+) -> Iterator[Change]:
+    renamed = {name: renames[name] for name in before if renames.get(name, name) != name and renames[name] in after}
+    taken = set(renamed.values())
+    for name, value in before.items():
+        if name in renamed:
+            yield Change(What.PROPERTY_RENAMED, kind, name, name, renamed[name])
+        elif name not in after or name in taken:
+            yield Change(What.PROPERTY_REMOVED, kind, name)
+        elif after[name] != value:
+            yield Change(What.PROPERTY_CHANGED, kind, name, _shown(value), _shown(after[name]))
+    for name in after:
+        if name not in taken and (name not in before or name in renamed):
+            yield Change(What.PROPERTY_ADDED, kind, name)
+
+
+def _renames(kind: Kind, old: Mapper, new: Mapper) -> Mapping[str, str]:
+    """The name that each property has by the new settings, by its name of the old ones. Charged is never renamed."""
+    if kind is Kind.CHARGED:
+        return {}
+    former, later = (
+        mapper.settings.profile.rename
+        if kind is Kind.PROFILE
+        else {**OWN_NAMES, **mapper.settings.event_properties.rename}
+        for mapper in (old, new)
+    )
+    keys = {name: key for key, name in former.items()}
+    return {name: later.get(key, key) for name, key in keys.items()} | {
+        key: name for key, name in later.items() if key not in former
+    }
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _leaves(below, f"{path}.{key}" if path else key)
+    else:
+        yield path, value

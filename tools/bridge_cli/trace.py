@@ -1,0 +1,285 @@
+"""`bridge trace`: the whole story of one event, or of one subscriber."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from purchasely_clevertap.mapping.profile import FactHistory, Value
+from purchasely_clevertap.telemetry.user_hash import user_hash
+
+from .account import Account, on_account
+from .cli_error import CliError
+from .deliveries import Delivery, deliveries_of, delivery
+from .log_lines import Line, lines_of
+from .output import json_option, plain, remark, show, table, working
+from .parked_messages import Choice, ParkedEvent, held
+from .subscribers import Remembered, keys_of, person
+from .times import iso, now_ms, readable
+
+_EVENTS_SHOWN: Final = 20
+_EVENT_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
+_DATE: Final = re.compile(r"\$D_(\d{1,11})").fullmatch
+
+
+@click.command("trace")
+@click.argument("id_", metavar="EVENT_ID|USER_ID")
+@click.option("--app", default="default", show_default=True, help="The app it belongs to.")
+@click.option("--logs/--no-logs", default=True, help="Look for an event's log lines.  [default: logs]")
+@json_option
+@on_account
+def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> None:
+    """The whole story of one event, or of one subscriber.
+
+    Of an event: when it came, what was decided, what CleverTap said, its log lines. Of a subscriber, by the app's
+    user id, an anonymous id or a CleverTap id: the state that is kept in each CleverTap account with the time of each
+    fact, what CleverTap has of the profile, the events of the last 30 days, and the user_hash that the log has.
+
+    What is kept of a subscriber is personal data, shown because you ask for it. Their events are found by reading the
+    whole deliveries table: about 0.02 USD for each million events in it.
+    """
+    event = _event(account, app, id_) if _EVENT_ID(id_) else None
+    found, ids = person(account.client("dynamodb"), account.output("SubscribersTableName"), app=app, id=id_)
+    if event is None and not found:
+        raise CliError(
+            f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
+            "id; --app names another app"
+        )
+    document: dict[str, Any] = {"app": app, "event": None, "user_hash": None, "subscribers": [], "events": []}
+    parked, lines = None, None
+    if event is not None:
+        parked = _parked(account, event) if event.outcome == "parked" else None
+        lines = _lines(account, event) if logs else None
+        document["event"] = _event_document(event, parked, lines)
+    events: list[Delivery] = []
+    if found:
+        with working("Reading the deliveries …"):
+            events = _events(account, keys_of(app, ids))
+        document["user_hash"] = user_hash(id_, account.user_key)
+        document["subscribers"] = [_subscriber_document(each) for each in found]
+        document["events"] = [_delivery_document(each) for each in events]
+
+    def view(to: Console) -> None:
+        if event is not None:
+            _show_event(to, event, parked, lines)
+        if found:
+            _show_subscribers(to, found, events)
+            to.print(
+                plain(f'In the log this id is {document["user_hash"]}: ask for it with the saved query "one user".')
+            )
+
+    show(document, view, as_json=as_json)
+
+
+def _event(account: Account, app: str, event_id: str) -> Delivery | None:
+    return delivery(account.client("dynamodb"), account.output("DeliveriesTableName"), app=app, event_id=event_id)
+
+
+def _events(account: Account, keys: Sequence[str]) -> list[Delivery]:
+    """The subscriber's events, the newest first."""
+    table_name = account.output("DeliveriesTableName")
+    found = deliveries_of(account.client("dynamodb"), table_name, subscribers=frozenset(keys))
+    return sorted(found, key=lambda each: (each.event_at or each.received_at or 0, each.event_id), reverse=True)
+
+
+def _parked(account: Account, event: Delivery) -> ParkedEvent | None:
+    """What stands on the parked queue of the event."""
+    with held(account) as messages:
+        found = Choice(frozenset({event.event_id}), event.app).of(messages.messages)
+        if not found and messages.elsewhere:
+            remark(f"{messages.elsewhere} messages of the parked queue are out of sight now: another command has them")
+        return found[0] if found else None
+
+
+def _lines(account: Account, event: Delivery) -> list[Line] | None:
+    start = min(filter(None, (event.received_at, event.settled_at)), default=None)
+    if start is None:
+        return []
+    try:
+        with working("Reading the logs …"):
+            return lines_of(
+                account,
+                app=event.app,
+                event_id=event.event_id,
+                messages=event.messages,
+                start=start,
+                end=event.settled_at if event.outcome is not None else None,
+            )
+    except ClientError as error:
+        remark(f"The log lines can't be read: {error.response['Error']['Code']}")
+        return None
+
+
+def _delivery_document(event: Delivery) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "event_name": event.event_name,
+        "event_at": iso(event.event_at),
+        "received_at": iso(event.received_at),
+        "messages": sorted(event.messages),
+        "attempts": event.attempts,
+        "account": event.account,
+        "subscriber": event.subscriber,
+        "outcome": event.outcome or "in_flight",
+        "reason": event.reason,
+        "code": event.code,
+        "accepted": sorted(event.accepted),
+        "in_doubt": event.in_doubt,
+        "settled_at": iso(event.settled_at),
+        "leased_until": iso(event.lease_until or None),
+    }
+
+
+def _event_document(event: Delivery, parked: ParkedEvent | None, lines: Iterable[Line] | None) -> dict[str, Any]:
+    return {
+        **_delivery_document(event),
+        "parked_message": None
+        if parked is None
+        else {
+            "parked_at": iso(parked.newest.parked_at),
+            "detail": parked.newest.detail,
+            "message_id": parked.newest.message_id,
+            "messages": len(parked.messages),
+        },
+        "log": None if lines is None else [{**asdict(line), "at": iso(line.at)} for line in lines],
+    }
+
+
+def _subscriber_document(found: Remembered) -> dict[str, Any]:
+    return {
+        "subscriber": found.key,
+        "account": found.account,
+        "kind": found.kind,
+        "id": found.id,
+        "person": _dated(found.state.person),
+        "subscriptions": {key: _dated(history) for key, history in found.state.subscriptions.items()},
+        "profile": found.state.profile(),
+        "clevertap_has": dict(found.state.sent),
+        "linked": sorted(found.state.linked),
+        "leased_until": iso(found.lease_until or None),
+    }
+
+
+def _dated(history: FactHistory) -> dict[str, Any]:
+    return {name: {"value": value, "told_at": iso(at)} for name, value, at in _facts(history)}
+
+
+def _facts(history: FactHistory) -> Iterator[tuple[str, Value, int]]:
+    """Each fact that holds, and when the event was that told it."""
+    for at, _, facts in history:
+        for name, value in facts.items():
+            yield name, value, at
+
+
+def _show_event(to: Console, event: Delivery, parked: ParkedEvent | None, lines: Sequence[Line] | None) -> None:
+    to.print(plain(f"Event {event.event_id} of app {event.app}", "bold"))
+    told = table("", "")
+    told.show_header = False
+    for name, value in _story(event, parked):
+        told.add_row(plain(name, "bold"), plain(value))
+    to.print(told)
+    if lines is None:
+        return
+    to.print()
+    if not lines:
+        to.print(plain("No log line names it: they come some seconds late, and are kept for LogRetentionDays."))
+        return
+    listed = table("logged (UTC)", "by", "what", "")
+    for line in lines:
+        facts = (f"{name}={value}" for name, value in line.facts.items() if name not in ("app", "event_id"))
+        listed.add_row(plain(readable(line.at)), plain(line.function), plain(line.message), plain("  ".join(facts)))
+    to.print(listed)
+
+
+def _story(event: Delivery, parked: ParkedEvent | None) -> Iterator[tuple[str, str]]:
+    yield "what", event.event_name or "unknown: it could not be read, or not yet"
+    if event.event_at is not None:
+        yield "happened (UTC)", readable(event.event_at)
+    webhooks = "1 webhook" if event.webhooks == 1 else f"{event.webhooks} webhooks, so {event.webhooks - 1} duplicate"
+    yield "received (UTC)", f"{readable(event.received_at) or 'not noted at ingest'} ({webhooks})"
+    yield "messages", ", ".join(sorted(event.messages)) or "none noted"
+    yield "tried", "once" if event.attempts == 1 else f"{event.attempts} times"
+    if event.account is not None:
+        yield "CleverTap account", event.account
+    if event.subscriber is not None:
+        yield "subscriber", event.subscriber.split("#", 2)[2].replace("#", " ", 1)
+    yield "outcome", _outcome(event)
+    if event.code is not None:
+        yield "CleverTap's code", str(event.code)
+    if parked is not None:
+        yield "what is wrong", parked.newest.detail or parked.newest.reason
+        yield (
+            "waits",
+            f"on the parked queue since {readable(parked.newest.parked_at)}: bridge parked show {event.event_id}",
+        )
+    elif event.outcome == "parked":
+        yield "waits", "nowhere: it is not on the parked queue, unless it has just been sent back"
+    yield "CleverTap has", ", ".join(sorted(event.accepted)) or "no record of it"
+    if event.in_doubt:
+        yield "in doubt", f"{event.in_doubt} times the answer was lost: CleverTap may have its records more than once"
+
+
+def _outcome(event: Delivery) -> str:
+    if event.outcome is not None:
+        reason = f": {event.reason}" if event.reason else ""
+        return f"{event.outcome}{reason}, at {readable(event.settled_at)}"
+    if event.lease_until > now_ms():
+        return "in flight: a worker is at it"
+    if event.lease_until:
+        return "in flight: a worker had it and has not settled it"
+    if event.reason:
+        return f"in flight: to be tried again after {event.reason}"
+    return "in flight"
+
+
+def _show_subscribers(to: Console, found: Sequence[Remembered], events: Sequence[Delivery]) -> None:
+    for each in found:
+        to.print(plain(f"Subscriber {each.kind} {each.id} in the {each.account} account of app {each.app}", "bold"))
+        facts = table("what is known", "", "told (UTC)")
+        for name, value, at in _facts(each.state.person):
+            facts.add_row(plain(name), plain(_readable(value)), plain(readable(at)))
+        for key, history in each.state.subscriptions.items():
+            facts.add_row(plain(f"subscription {key}", "bold"))
+            for name, value, at in _facts(history):
+                facts.add_row(plain(f"  {name}"), plain(_readable(value)), plain(readable(at)))
+        to.print(facts)
+        to.print()
+        _show_profile(to, each.state.sent)
+        if each.state.linked:
+            to.print(plain(f"CleverTap ids tied to it: {', '.join(sorted(each.state.linked))}"))
+        if each.lease_until > now_ms():
+            to.print(plain("A worker is sending this profile now."))
+        to.print()
+    listed = table("happened (UTC)", "event id", "event", "outcome", "reason", whole=["event id"])
+    for event in events[:_EVENTS_SHOWN]:
+        listed.add_row(
+            plain(readable(event.event_at)),
+            plain(event.event_id),
+            plain(event.event_name),
+            plain(event.outcome or "in flight"),
+            plain(event.reason),
+        )
+    to.print(listed)
+    if len(events) > _EVENTS_SHOWN:
+        to.print(plain(f"… and {len(events) - _EVENTS_SHOWN} before: --json has all"))
+    to.print(plain("Events that were skipped or parked before it was settled whom they are about are not among them."))
+
+
+def _show_profile(to: Console, sent: Mapping[str, Value]) -> None:
+    if not sent:
+        to.print(plain("CleverTap has nothing of the profile from us."))
+        return
+    profile = table("what CleverTap has of the profile", "")
+    for name, value in sent.items():
+        profile.add_row(plain(name), plain(_readable(value)))
+    to.print(profile)
+
+
+def _readable(value: Value) -> Value:
+    """A date of CleverTap's as a date."""
+    found = _DATE(value) if isinstance(value, str) else None
+    return f"{readable(int(found[1]) * 1000)} UTC" if found else value

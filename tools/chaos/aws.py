@@ -1,0 +1,260 @@
+"""AWS as the bridge sees it, in ledger and in virtual time: every call takes a moment, and any call may go wrong.
+
+The bridge's own botocore clients are used, down to the check of their parameters; what they would send is answered
+here instead. One set of clients serves the whole process, as making one costs more than a thousand calls.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from purchasely_clevertap.aws.clients import Clients
+
+from . import dynamodb
+from .queue import InvalidMessage, Queue
+from .simulation import Simulation
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+DELIVERIES, SUBSCRIBERS = "deliveries", "subscribers"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """AWS answers with this error; nothing was done."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No connection: nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLost:
+    """Done, and then the answer does not arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A transaction is cancelled for `code`, which `share` of its items are to blame for. Elsewhere no fault."""
+
+    code: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A batch call is done for `share` of its entries only. Elsewhere no fault."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The answer takes so many seconds more."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Die:
+    """The caller is killed, before AWS has the call or with the answer on its way."""
+
+    after: bool
+
+
+type CallFault = Refuse | Unreachable | AnswerLost | Cancel | Part | Slow | Die
+
+
+class Aws:
+    """The stack's queues, tables, secrets and parameters, as template.yaml makes them.
+
+    `fault` is asked for each call, by its operation, what happens to it.
+    """
+
+    def __init__(
+        self, simulation: Simulation, fault: Callable[[str], CallFault | None], *, most_receives: int = 1000
+    ) -> None:
+        self._simulation = simulation
+        self._fault = fault
+        seconds, random = simulation.seconds, simulation.random
+        self.parked = Queue("parked", seconds=seconds, random=random)
+        self.dead_letters = Queue("dead-letters", seconds=seconds, random=random, visibility=420)
+        self.events = Queue(
+            "events",
+            seconds=seconds,
+            random=random,
+            visibility=420,
+            dead_letters=self.dead_letters,
+            most_receives=most_receives,
+        )
+        self.tables = dynamodb.Tables({DELIVERIES: "event", SUBSCRIBERS: "subscriber"}, seconds=seconds)
+        self.webhooks = 0  # that ingest has put on the queue
+        self.secrets: dict[str, str] = {}
+        self.parameters: dict[str, list[str]] = {}
+        self._queues = {queue.url: queue for queue in (self.events, self.parked, self.dead_letters)}
+
+    def call(self, operation: str, given: Mapping[str, Any]) -> tuple[SimpleNamespace, dict[str, Any]]:
+        """What botocore gets for a call: the HTTP status and the parsed answer."""
+        random = self._simulation.random
+        fault = self._fault(operation) if self._simulation.current is not None else None
+        self._simulation.sleep(random.uniform(0.001, 0.02))
+        match fault:
+            case Unreachable():
+                self._simulation.sleep(8)  # four attempts of two seconds
+                raise ConnectTimeoutError(endpoint_url=operation)
+            case Refuse(code):
+                return _error(code)
+            case Cancel() if operation == "TransactWriteItems" and (blamed := self._blamed(fault, given)):
+                reasons = [{"Code": fault.code if each else "None"} for each in blamed]
+                return _error("TransactionCanceledException", CancellationReasons=reasons)
+            case Die(after=False):
+                self._simulation.die()
+        try:
+            answer = self._answer(operation, given, fault if isinstance(fault, Part) else None)
+        except dynamodb.Refused as refused:
+            return _error(refused.code, **refused.more)
+        match fault:
+            case AnswerLost():
+                self._simulation.sleep(20)  # four attempts of five seconds
+                raise ReadTimeoutError(endpoint_url=operation)
+            case Die(after=True):
+                self._simulation.die()
+            case Slow(seconds):
+                self._simulation.sleep(seconds)
+        self._simulation.sleep(random.uniform(0.001, 0.02))
+        return SimpleNamespace(status_code=200), answer
+
+    def _blamed(self, fault: Cancel, given: Mapping[str, Any]) -> list[bool]:
+        """Which items of a transaction are to blame for its end; empty when none can be."""
+        random, conditional = self._simulation.random, fault.code == CONDITION_FAILED
+        can_be = [not conditional or "ConditionExpression" in each["Update"] for each in given["TransactItems"]]
+        if not any(can_be):
+            return []
+        one = random.choice([index for index, yes in enumerate(can_be) if yes])
+        return [yes and (index == one or random.random() < fault.share) for index, yes in enumerate(can_be)]
+
+    def _answer(self, operation: str, given: Mapping[str, Any], part: Part | None) -> dict[str, Any]:
+        match operation:
+            case "GetSecretValue":
+                return {"SecretString": self._secret(given["SecretId"])}
+            case "GetParameter":
+                return {"Parameter": self._parameter(given["Name"])}
+            case "SendMessage":
+                self.webhooks += 1
+                return {"MessageId": self._send(given["QueueUrl"], given)}
+            case "SendMessageBatch":
+                return self._send_batch(given["QueueUrl"], given["Entries"], part)
+            case "ChangeMessageVisibilityBatch":
+                return self._hide_batch(given["QueueUrl"], given["Entries"], part)
+            case "BatchGetItem":
+                return self._get_batch(given, part)
+            case _:
+                return self.tables.answer(operation, given)
+
+    def _secret(self, name: str) -> str:
+        if name not in self.secrets:
+            raise dynamodb.Refused("ResourceNotFoundException")
+        return self.secrets[name]
+
+    def _parameter(self, name: str) -> dict[str, Any]:
+        name, _, version = name.partition(":")
+        versions = self.parameters.get(name)
+        if not versions:
+            raise dynamodb.Refused("ParameterNotFound")
+        number = int(version) if version else len(versions)
+        if not 1 <= number <= len(versions):
+            raise dynamodb.Refused("ParameterVersionNotFound")
+        return {"Name": name, "Version": number, "Value": versions[number - 1]}
+
+    def _send(self, url: str, entry: Mapping[str, Any]) -> str:
+        try:
+            return self._queues[url].send(entry["MessageBody"], entry["MessageAttributes"])
+        except InvalidMessage as error:
+            raise dynamodb.Refused("InvalidMessageContents") from error
+
+    def _send_batch(self, url: str, entries: Sequence[Mapping[str, Any]], part: Part | None) -> dict[str, Any]:
+        taken, left = self._parted(entries, part)
+        return {
+            "Successful": [{"Id": entry["Id"], "MessageId": self._send(url, entry)} for entry in taken],
+            "Failed": [{"Id": entry["Id"], "Code": "ServiceUnavailable", "SenderFault": False} for entry in left],
+        }
+
+    def _hide_batch(self, url: str, entries: Sequence[Mapping[str, Any]], part: Part | None) -> dict[str, Any]:
+        taken, left = self._parted(entries, part)
+        hidden = {
+            entry["Id"]: self._queues[url].hide(entry["ReceiptHandle"], entry["VisibilityTimeout"]) for entry in taken
+        }
+        failed = [name for name, done in hidden.items() if not done] + [entry["Id"] for entry in left]
+        return {
+            "Successful": [{"Id": name} for name, done in hidden.items() if done],
+            "Failed": [{"Id": name, "Code": "ReceiptHandleIsInvalid", "SenderFault": True} for name in failed],
+        }
+
+    def _get_batch(self, given: Mapping[str, Any], part: Part | None) -> dict[str, Any]:
+        ((table, asked),) = given["RequestItems"].items()
+        taken, left = self._parted(asked["Keys"], part)
+        asking = {**given, "RequestItems": {table: {**asked, "Keys": taken}}}
+        answer = self.tables.answer("BatchGetItem", asking) if taken else {"Responses": {}}
+        return {**answer, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+
+    def _parted[T](self, entries: Sequence[T], part: Part | None) -> tuple[list[T], list[T]]:
+        if part is None:
+            return list(entries), []
+        done = [self._simulation.random.random() < part.share for _ in entries]
+        return (
+            [entry for entry, yes in zip(entries, done, strict=True) if yes],
+            [entry for entry, yes in zip(entries, done, strict=True) if not yes],
+        )
+
+
+class Connections:
+    """The bridge's AWS clients; `aws` is what answers them."""
+
+    def __init__(self) -> None:
+        clients = Clients(connect_timeout=1, read_timeout=1, attempts=1)
+        self.aws: Aws | None = None
+        self.sqs: SQSClient = self._connected(clients.sqs())
+        self.dynamodb: DynamoDBClient = self._connected(clients.dynamodb_for_batches())
+        self.secretsmanager: SecretsManagerClient = self._connected(clients.secretsmanager())
+        self.ssm: SSMClient = self._connected(clients.ssm())
+
+    def _connected(self, client: Any) -> Any:
+        client.meta.events.register("before-parameter-build", self._given)
+        client.meta.events.register("before-call", self._call)
+        return client
+
+    def _given(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["given"] = dict(params)
+
+    def _call(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
+        if self.aws is None:
+            raise RuntimeError("no AWS is connected")
+        return self.aws.call(model.name, context["given"])
+
+
+@cache
+def connections() -> Connections:
+    """Those of this process."""
+    return Connections()
+
+
+def error_codes(random: Random) -> str:
+    """A code that AWS answers with when it cannot serve for a while."""
+    return random.choice(("InternalServerError", "ServiceUnavailable", "ThrottlingException", "RequestTimeout"))
+
+
+def _error(code: str, **more: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
+    return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "scripted"}, **more}

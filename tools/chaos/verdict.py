@@ -1,0 +1,189 @@
+"""Counts what was lost, doubled and stale: what CleverTap has against what it must have."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clevertap_emulator import Profile, Stored, Violation
+
+from .oracle import Expected
+
+CHARGED = "Charged"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An event record as CleverTap has taken it. `answer_lost`: its sender could not know that it was taken."""
+
+    account: str
+    event_id: str
+    name: str
+    identity: str
+    at: int
+    amount: float | None
+    answer_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What CleverTap has: the copies of event records, the properties by (account, identity), what it dropped."""
+
+    copies: Sequence[Copy]
+    profiles: Mapping[tuple[str, str], Mapping[str, object]]
+    violations: Sequence[Violation] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the bridge remembers of an event: its outcome, how many webhooks brought it, how often it was in doubt."""
+
+    outcome: str | None
+    webhooks: int
+    in_doubt: int = 0
+
+    @classmethod
+    def of(cls, item: Mapping[str, Mapping[str, object]]) -> "Entry":
+        """The entry in an item of the deliveries table."""
+        outcome, messages = item.get("outcome", {}).get("S"), item.get("messages", {}).get("SS", ())
+        return cls(
+            outcome=outcome if isinstance(outcome, str) else None,
+            webhooks=len(messages) if isinstance(messages, Sequence) else 0,
+            in_doubt=int(str(item.get("in_doubt", {}).get("N", 0))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the bridge says of itself at the end: of each event, by (app, event id), what it remembers.
+
+    `counted` are the ids of the events of which it has told that an answer was lost; `webhooks` is how many the queue
+    took, by its own count.
+    """
+
+    entries: Mapping[tuple[str, str], Entry]
+    counted: Collection[str]
+    webhooks: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Each finding in words. `doubled_lost_answer` counts the doubles that no sender can avoid, `strikes` how often
+    something went wrong around the bridge."""
+
+    events: int = 0
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    doubled_lost_answer: int = 0
+    strikes: int = 0
+
+    @property
+    def findings(self) -> list[str]:
+        """All that must not be."""
+        return [
+            *(f"lost: {each}" for each in self.lost),
+            *(f"doubled: {each}" for each in self.doubled),
+            *(f"stale: {each}" for each in self.stale),
+        ]
+
+
+def reached(
+    records: Mapping[str, Sequence[Stored]],
+    profiles: Mapping[str, Sequence[Profile]],
+    violations: Sequence[Violation],
+    excused: Collection[tuple[int, int]],
+) -> Reached:
+    """What the emulated CleverTap holds, by account. `excused` are the records, by number of their request and position
+    in it, whose sender was not there any more to settle the answer."""
+    copies = [
+        _copy(account, stored, excused)
+        for account, listed in records.items()
+        for stored in listed
+        if stored.record["type"] == "event"
+    ]
+    found = {
+        (account, identity): profile.properties
+        for account, listed in profiles.items()
+        for profile in listed
+        for identity in profile.identities
+    }
+    return Reached(copies, found, violations)
+
+
+def judge(expected: Expected, clevertap: Reached, bridge: Remembered) -> Verdict:
+    """The verdict on a run that has come to its end."""
+    verdict = Verdict(events=len(expected.outcomes))
+    counted = {event_id for (_, event_id), entry in bridge.entries.items() if entry.in_doubt} | set(bridge.counted)
+    _judge_records(expected, clevertap.copies, counted, verdict)
+    _judge_profiles(expected, clevertap.profiles, verdict)
+    _judge_outcomes(expected, bridge, verdict)
+    verdict.lost += [f"CleverTap dropped {each.reason} of a record" for each in clevertap.violations]
+    return verdict
+
+
+def _judge_records(expected: Expected, copies: Iterable[Copy], counted: Collection[str], verdict: Verdict) -> None:
+    by_record: dict[tuple[str, str, str], list[Copy]] = {}
+    for copy in copies:
+        by_record.setdefault((copy.account, copy.event_id, copy.name), []).append(copy)
+    for record, content in expected.records.items():
+        _, event_id, name = record
+        found = by_record.pop(record, [])
+        right = [copy for copy in found if (copy.identity, copy.at, copy.amount) == content]
+        if not right:
+            verdict.lost.append(
+                f"CleverTap has no {name} of event {event_id}" + (", only a wrong one" if found else "")
+            )
+            continue
+        # The last copy is the one whose answer arrived: each one before it must have lost its answer.
+        more = len(found) - 1
+        unavoidable = min(more, sum(copy.answer_lost for copy in found))
+        if more > unavoidable:
+            verdict.doubled.append(f"CleverTap has {name} of event {event_id} {len(found)} times")
+        elif more and event_id not in counted:
+            verdict.doubled.append(
+                f"CleverTap has {name} of event {event_id} {len(found)} times, and nobody counted it"
+            )
+        else:
+            verdict.doubled_lost_answer += more
+    for account, event_id, name in by_record:
+        verdict.doubled.append(f"CleverTap account {account} has {name} of event {event_id}, which it should not have")
+
+
+def _judge_profiles(
+    expected: Expected, profiles: Mapping[tuple[str, str], Mapping[str, object]], verdict: Verdict
+) -> None:
+    for person in expected.profiles.keys() | profiles.keys():
+        right, found = expected.profiles.get(person, {}), profiles.get(person, {})
+        wrong = [key for key in sorted(right.keys() | found.keys()) if right.get(key) != found.get(key)]
+        if wrong:
+            says = ", ".join(f"{key} is {found.get(key)!r}, not {right.get(key)!r}" for key in wrong)
+            verdict.stale.append(f"profile of {person[1]} in {person[0]}: {says}")
+
+
+def _judge_outcomes(expected: Expected, bridge: Remembered, verdict: Verdict) -> None:
+    """received = delivered + skipped + duplicate + parked, and nothing in flight: each event has its
+    outcome, and each of its webhooks is known."""
+    for event, outcome in expected.outcomes.items():
+        entry = bridge.entries.get(event)
+        if entry is None or entry.outcome != outcome:
+            is_now = "unknown" if entry is None else entry.outcome or "in flight"
+            verdict.lost.append(f"event {event[1]} of app {event[0]} is {is_now}, not {outcome}")
+    for app, event_id in bridge.entries.keys() - expected.outcomes.keys():
+        verdict.lost.append(f"event {event_id} of app {app} was never sent")
+    if (received := sum(entry.webhooks for entry in bridge.entries.values())) != bridge.webhooks:
+        verdict.lost.append(f"the queue took {bridge.webhooks} webhooks, the bridge remembers {received}")
+
+
+def _copy(account: str, stored: Stored, excused: Collection[tuple[int, int]]) -> Copy:
+    record = stored.record
+    data = record["evtData"]
+    name, amount = str(record["evtName"]), data.get("Amount") if isinstance(data, dict) else None
+    at = record["ts"]
+    return Copy(
+        account=account,
+        event_id=str(data["event_id"]) if isinstance(data, dict) else "",
+        name=name,
+        identity=str(record.get("identity") or record.get("objectId")),
+        at=at if isinstance(at, int) else 0,
+        amount=amount if isinstance(amount, int | float) else None,
+        answer_lost=stored.answer_lost or (stored.request, stored.position) in excused,
+    )

@@ -1,1 +1,0 @@
-"""The conformance kit: whole lifecycles through the bridge under scripted faults. See README.md."""
