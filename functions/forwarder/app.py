@@ -7,19 +7,13 @@ import uuid
 from typing import Any
 
 from purchasely_clevertap import startup
+from purchasely_clevertap.aws.build import Clock, Connections, Resources, build_forwarder
 from purchasely_clevertap.aws.clients import Clients
-from purchasely_clevertap.aws.credentials import CredentialsStore
 from purchasely_clevertap.aws.lambda_context import Invocation
-from purchasely_clevertap.aws.ledger import Ledger
-from purchasely_clevertap.aws.parked_queue import ParkedQueue
-from purchasely_clevertap.aws.returning import Returns
-from purchasely_clevertap.aws.secrets import Secrets
-from purchasely_clevertap.aws.settings_store import SettingsStore
+from purchasely_clevertap.aws.queues import RetryDelays
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.delivery.circuit_breaker import CircuitBreaker
 from purchasely_clevertap.delivery.message import from_lambda
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.forwarder import Forwarder
 from purchasely_clevertap.telemetry.logger import Logger
 from purchasely_clevertap.telemetry.report import Report
 
@@ -28,43 +22,28 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-# Both well within the seconds kept back for settling.
+# Every call ends well within the seconds kept back for settling.
 _clients = Clients(connect_timeout=2, read_timeout=5, attempts=4)
 _sqs = _clients.sqs()
 _retry_policy = RetryPolicy(float(os.environ["RETRY_BASE_SECONDS"]), float(os.environ["RETRY_MAX_SECONDS"]))
 _logger = Logger(service="forwarder", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
 _report = Report(_logger, clock=_now_ms, retry_policy=_retry_policy, user_key=os.environ["USER_KEY"])
-_returns = Returns(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"], retry_policy=_retry_policy, chance=random.random)
-
-_forwarder = Forwarder(
-    ledger=Ledger(
-        _clients.dynamodb_for_batches(),
-        deliveries=os.environ["DELIVERIES_TABLE"],
-        subscribers=os.environ["SUBSCRIBERS_TABLE"],
-        pause=time.sleep,
-    ),
-    client=Client(),
-    settings=SettingsStore(
-        _clients.ssm(),
+_delays = RetryDelays(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"], retry_policy=_retry_policy, chance=random.random)
+_forwarder = build_forwarder(
+    Connections(_sqs, _clients.dynamodb_for_batches(), _clients.secretsmanager(), _clients.ssm()),
+    Resources(
         stage=os.environ["STAGE"],
-        clock=time.monotonic,
-        refused=_report.settings_refused,
+        events_queue_url=os.environ["EVENTS_QUEUE_URL"],
+        deliveries_table=os.environ["DELIVERIES_TABLE"],
+        subscribers_table=os.environ["SUBSCRIBERS_TABLE"],
+        parked_queue_url=os.environ["PARKED_QUEUE_URL"],
     ),
-    credentials=CredentialsStore(
-        Secrets(
-            _clients.secretsmanager(),
-            stage=os.environ["STAGE"],
-            name="clevertap",
-            clock=time.monotonic,
-        ),
-        endpoint=os.environ["CLEVERTAP_ENDPOINT"],
-    ),
-    parked=ParkedQueue(_sqs, queue_url=os.environ["PARKED_QUEUE_URL"]),
-    events=ParkedQueue(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"]),
-    breaker=CircuitBreaker(base=_retry_policy.base, most=min(_retry_policy.most, 300), clock=time.monotonic),
-    retry_policy=_retry_policy,
-    clock=_now_ms,
+    Clock(time.monotonic, _now_ms, time.sleep),
+    client=Client(),
+    endpoint=os.environ["CLEVERTAP_ENDPOINT"],
     owner=uuid.uuid4().hex,
+    retry_policy=_retry_policy,
+    settings_refused=_report.settings_refused,
 )
 startup.ended()
 
@@ -75,4 +54,4 @@ def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
     messages = [from_lambda(record, dead_letter_arn=os.environ["DEAD_LETTER_QUEUE_ARN"]) for record in event["Records"]]
     forwarded = _forwarder.forward(messages, lambda: context.get_remaining_time_in_millis() / 1000)
     _report.forwarded(forwarded)
-    return {"batchItemFailures": _returns.hide(forwarded.handled)}
+    return {"batchItemFailures": _delays.delay_retries(forwarded.messages)}

@@ -10,9 +10,20 @@ from moto import mock_aws
 
 from chaos.aws import DELIVERIES, SUBSCRIBERS
 from chaos.dynamodb import Refused, Tables, Unknown
+from purchasely_clevertap.aws.changes import Change, Changes
 from purchasely_clevertap.aws.clients import Clients
-from purchasely_clevertap.aws.ledger import Change, Delivery, Known, Ledger
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.delivery.entry import Claim, Entry, ProfileSave, Settlement, StoredProfile
+from purchasely_clevertap.mapping.profile import ProfileState
+from purchasely_clevertap.outcome import (
+    Delivered,
+    Outcome,
+    Parked,
+    ParkReason,
+    Retried,
+    RetryReason,
+    Skipped,
+    SkipReason,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,38 +50,46 @@ def created(moto: "DynamoDBClient") -> None:
         )
 
 
-def changes(ledger: Ledger) -> st.SearchStrategy[Change]:
-    """Every change that the bridge makes, of few items, by few owners, at few moments."""
-    keys, owners = st.sampled_from(["a#1", "a#2"]), st.sampled_from(["one", "other"])
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """Every change that the ledger makes, of few items, by few owners, at few moments."""
+    key = draw(st.sampled_from(["a#1", "a#2"]))
+    made = Changes(DELIVERIES, SUBSCRIBERS, draw(st.sampled_from(["one", "other"])))
     moments = st.integers(0, 3).map(lambda number: number * 60_000)
-    seen = st.builds(Delivery, attempts=st.integers(0, 2))
-    known = st.builds(Known, version=st.integers(0, 3))
-    facts = st.dictionaries(
-        st.sampled_from(["outcome", "reason", "code", "in_doubt"]), st.sampled_from(["delivered", 7, None]), max_size=3
+    now = draw(moments)
+    entry = Entry(attempts=draw(st.integers(0, 2)), unconfirmed_sends=draw(st.integers(0, 1)))
+    claim = Claim(key, entry, draw(st.sampled_from([None, "m-1", "m-2"])))
+    match draw(st.integers(0, 5)):
+        case 0:
+            return made.claim(claim, now_ms=now)
+        case 1:
+            return made.settle(draw(settlements(claim)), now_ms=now)
+        case 2:
+            return made.free(claim)
+        case 3:
+            return made.note(key, {"m-1", "m-3"}, now_ms=now)
+        case 4:
+            return made.lease(key, StoredProfile(version=draw(st.integers(0, 3))), now_ms=now)
+        case _:
+            return made.save(ProfileSave(key, ProfileState(), draw(moments)))
+
+
+def settlements(claim: Claim) -> st.SearchStrategy[Settlement]:
+    outcomes: list[Outcome] = [
+        Delivered(),
+        Skipped(SkipReason.LATE),
+        Parked(ParkReason.REFUSED_BY_CLEVERTAP, "no", 513),
+        Retried(RetryReason.THROTTLED),
+    ]
+    return st.builds(
+        Settlement,
+        st.just(claim),
+        st.sampled_from(outcomes),
+        st.booleans(),
+        st.frozensets(st.sampled_from(["event", "charged"])),
+        event_name=st.sampled_from([None, "ACTIVATE"]),
+        unconfirmed_sends=st.integers(0, 2),
     )
-    accepted = st.lists(st.sampled_from(["event", "charged"]), unique=True)
-    message = st.one_of(st.none(), st.sampled_from(["m-1", "m-2"]))
-
-    @st.composite
-    def change(draw: st.DrawFn) -> Change:
-        key, owner, now = draw(keys), draw(owners), draw(moments)
-        match draw(st.integers(0, 6)):
-            case 0:
-                return ledger.claim(key, draw(message), draw(seen), owner=owner, now_ms=now)
-            case 1:
-                return ledger.settle_unclaimed(key, draw(message), draw(seen), now_ms=now, facts=draw(facts))
-            case 2:
-                return ledger.settle(key, owner=owner, now_ms=now, accepted=draw(accepted), facts=draw(facts))
-            case 3:
-                return ledger.release(key, owner=owner, accepted=draw(accepted), facts=draw(facts))
-            case 4:
-                return ledger.add_messages(key, {"m-1", "m-3"}, now_ms=now)
-            case 5:
-                return ledger.lease(key, draw(known), owner=owner, now_ms=now)
-            case _:
-                return ledger.save(key, Subscriber(), owner=owner, lease_until=draw(moments))
-
-    return change()
 
 
 @given(data=st.data())
@@ -84,11 +103,8 @@ def test_the_changes_of_the_bridge_have_the_effect_that_they_have_in_moto(
 ) -> None:
     created(moto)
     tables = Tables(KEYS, seconds=lambda: 0.0)
-    ledger = Ledger(moto, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=lambda _: None)
     for _ in range(data.draw(st.integers(1, 12))):
-        together = data.draw(
-            st.lists(changes(ledger), min_size=1, max_size=2, unique_by=lambda change: str(change.key))
-        )
+        together = data.draw(st.lists(changes(), min_size=1, max_size=2, unique_by=lambda change: str(change.key)))
         items: Any = [{"Update": change.update_item} for change in together]
         assert outcome(tables, items) == outcome_in_moto(moto, items)
     for table, key in KEYS.items():

@@ -1,6 +1,6 @@
 """Every fault, in short, and proof that a bridge that is broken does not pass."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -8,10 +8,11 @@ import pytest
 from chaos.faults import FAULTS, Fault
 from chaos.rig import run
 from clevertap_emulator import Delay
-from purchasely_clevertap.aws.ledger import Change, Ledger
-from purchasely_clevertap.aws.returning import Returns
+from purchasely_clevertap.aws.changes import Change, Changes
+from purchasely_clevertap.aws.queues import RetryDelays
+from purchasely_clevertap.delivery.entry import Claim, Settlement
 from purchasely_clevertap.mapping.mapper import Mapper, ProfileUpdate
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.purchasely.event import Event
 
 EVENTS = 70
@@ -44,27 +45,27 @@ def test_an_answer_that_a_busy_machine_brings_too_late_is_a_lost_one() -> None:
 
 
 def claims_whatever_it_finds(patch: pytest.MonkeyPatch) -> None:
-    claim = Ledger.claim
+    claim = Changes.claim
 
     def unconditional(*args: Any, **more: Any) -> Change:
         change = claim(*args, **more)
         values = {name: value for name, value in change.values.items() if name not in (":seen", ":clock")}
         return Change(change.table, change.key, change.update, None, values)
 
-    patch.setattr(Ledger, "claim", unconditional)
+    patch.setattr(Changes, "claim", unconditional)
 
 
 def gives_up_what_failed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Returns, "hide", lambda _self, _handled: [])
+    patch.setattr(RetryDelays, "delay_retries", lambda _self, _handled: [])
 
 
 def believes_the_last_arrival(patch: pytest.MonkeyPatch) -> None:
-    after = Subscriber.after
+    apply = ProfileState.apply
 
-    def afresh(self: Subscriber, events: Iterable[Event]) -> Subscriber:
-        return after(Subscriber(sent=self.sent, linked=self.linked, account_id=self.account_id), events)
+    def afresh(self: ProfileState, events: Iterable[Event]) -> ProfileState:
+        return apply(ProfileState(sent=self.sent, linked=self.linked, account_id=self.account_id), events)
 
-    patch.setattr(Subscriber, "after", afresh)
+    patch.setattr(ProfileState, "apply", afresh)
 
 
 def trusts_a_profile_in_doubt(patch: pytest.MonkeyPatch) -> None:
@@ -77,13 +78,12 @@ def trusts_a_profile_in_doubt(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_what_was_accepted(patch: pytest.MonkeyPatch) -> None:
-    release = Ledger.release
+    free = Changes.free
 
-    def forgetful(self: Ledger, key: str, *, owner: str, accepted: Iterable[str], facts: Mapping[str, Any]) -> Change:
-        del accepted
-        return release(self, key, owner=owner, accepted=(), facts=facts)
+    def forgetful(self: Changes, claim: Claim, settlement: Settlement | None = None) -> Change:
+        return free(self, claim, settlement and settlement._replace(accepted=frozenset()))
 
-    patch.setattr(Ledger, "release", forgetful)
+    patch.setattr(Changes, "free", forgetful)
 
 
 @pytest.mark.parametrize(

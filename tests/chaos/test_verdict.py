@@ -73,7 +73,7 @@ def test_a_double_is_excused_by_a_lost_answer_that_was_counted(
 
 def test_the_table_counts_as_well_as_the_log() -> None:
     copies = [EVENT, CHARGED, replace(CHARGED, answer_lost=True)]
-    remembered = replace(REMEMBERED, entries={APP_EVENT: Entry("delivered", 1, in_doubt=1)})
+    remembered = replace(REMEMBERED, entries={APP_EVENT: Entry("delivered", 1, unconfirmed_sends=1)})
     assert counts(judge(EXPECTED, replace(RIGHT, copies=copies), remembered)) == UNAVOIDABLE
 
 
@@ -139,4 +139,4 @@ def test_what_the_emulated_clevertap_holds(stored: Stored, excused: set[tuple[in
 def test_an_entry_of_the_table() -> None:
     item: dict[str, Any] = {"event": {"S": "default#e-1"}, "messages": {"SS": ["m-1", "m-2"]}}
     assert Entry.of(item) == Entry(None, 2)
-    assert Entry.of(item | {"outcome": {"S": "delivered"}, "in_doubt": {"N": "3"}}) == Entry("delivered", 2, 3)
+    assert Entry.of(item | {"outcome": {"S": "delivered"}, "unconfirmed_sends": {"N": "3"}}) == Entry("delivered", 2, 3)

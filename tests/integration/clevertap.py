@@ -6,16 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from purchasely_clevertap.clevertap.client import (
-    CONNECT_TIMEOUT_SECONDS,
-    MARGIN_SECONDS,
-    READ_TIMEOUT_SECONDS,
-    Account,
-    Client,
-    Upload,
-)
+from purchasely_clevertap.clevertap.account import Credentials
+from purchasely_clevertap.clevertap.client import CONNECT_TIMEOUT_SECONDS, MARGIN_SECONDS, READ_TIMEOUT_SECONDS, Client
 from purchasely_clevertap.clevertap.limits import MAX_RECORDS
-from purchasely_clevertap.clevertap.response import Accepted, Receipt, Retry, Unknown
+from purchasely_clevertap.clevertap.response import Accepted, NotTaken, RecordResult, Unknown, Upload
+from purchasely_clevertap.outcome import RetryReason
 
 # What the real client wants to have left before it begins a request.
 NEEDED_SECONDS = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS + MARGIN_SECONDS
@@ -49,19 +44,19 @@ class Step:
     With `taken` it takes everything, whatever it says.
     """
 
-    receipt: Callable[[Sent], Receipt] = lambda _: Accepted()
+    result: Callable[[Sent], RecordResult] = lambda _: Accepted()
     taken: bool = False
     during: Callable[[], None] = lambda: None
 
 
-def answer(receipt: Receipt, *, of: str | None = None) -> Step:
-    """`receipt` for every record, or for those of the event name `of` only, the others being accepted."""
-    return Step(lambda sent: receipt if of in (None, sent.name) else Accepted())
+def answer(result: RecordResult, *, of: str | None = None) -> Step:
+    """`result` for every record, or for those of the event name `of` only, the others being accepted."""
+    return Step(lambda sent: result if of in (None, sent.name) else Accepted())
 
 
 def lost_answer() -> Step:
     """CleverTap takes everything and the answer never arrives."""
-    return Step(lambda _: Unknown("timeout"), taken=True)
+    return Step(lambda _: Unknown(RetryReason.TIMEOUT), taken=True)
 
 
 def while_uploading(action: Callable[[], object]) -> Step:
@@ -85,7 +80,7 @@ def killed_before() -> Step:
 def killed_after() -> Step:
     """CleverTap takes everything, and the worker dies before it can look at the answer."""
 
-    def die(_: Sent) -> Receipt:
+    def die(_: Sent) -> RecordResult:
         raise Killed
 
     return Step(die, taken=True)
@@ -97,33 +92,31 @@ class ScriptedClevertap(Client):
     def __init__(self) -> None:  # it has no connection, so nothing of the real one is made
         self.script: deque[Step] = deque()
         self.otherwise = Step()
-        self.requests: list[tuple[Account, list[Sent]]] = []
+        self.requests: list[tuple[Credentials, list[Sent]]] = []
         self.taken: list[Sent] = []
 
-    def upload(self, account: Account, records: Sequence[bytes], *, time_left: Callable[[], float]) -> Upload:
-        receipts: list[Receipt] = []
+    def upload(self, account: Credentials, records: Sequence[bytes], *, time_left: Callable[[], float]) -> Upload:
+        results: list[RecordResult] = []
         requests = 0
         for start in range(0, len(records), MAX_RECORDS):
             together = [Sent(account.account_id, json.loads(record)) for record in records[start : start + MAX_RECORDS]]
             if time_left() <= NEEDED_SECONDS:
-                receipts += [Retry("no_time_left")] * len(together)
+                results += [NotTaken(RetryReason.NO_TIME_LEFT)] * len(together)
                 continue
             requests += 1
-            receipts += self._answer(account, together)
-        return Upload(tuple(receipts), requests, 0.25)
+            results += self._answer(account, together)
+        return Upload(tuple(results), requests, 0.25)
 
-    def _answer(self, account: Account, together: list[Sent]) -> list[Receipt]:
+    def _answer(self, account: Credentials, together: list[Sent]) -> list[RecordResult]:
         step = self.script.popleft() if self.script else self.otherwise
         self.requests.append((account, together))
         step.during()
         if step.taken:
             self.taken += together
-        receipts = [step.receipt(sent) for sent in together]
+        results = [step.result(sent) for sent in together]
         if not step.taken:
-            self.taken += [
-                sent for sent, receipt in zip(together, receipts, strict=True) if isinstance(receipt, Accepted)
-            ]
-        return receipts
+            self.taken += [sent for sent, result in zip(together, results, strict=True) if isinstance(result, Accepted)]
+        return results
 
     @property
     def events(self) -> list[str]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from bridge_cli import prompts
 from bridge_cli.__main__ import bridge
 from bridge_cli.account import Account
-from purchasely_clevertap.aws.parked_queue import ParkedQueue, Parking
+from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
 from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
@@ -69,12 +69,12 @@ def park(
     ids: Sequence[str] | None = None,
 ) -> None:
     """Puts messages on the parked queue as the forwarder does, under the ids e-<their own id> unless given."""
-    queue = ParkedQueue(cloud.sqs, queue_url=cloud.parked_url)
-    parkings = [
-        Parking(each, Parked(reason, "why"), event_id, event_name, frozenset(accepted))
+    queue = SendQueue(cloud.sqs, queue_url=cloud.parked_url)
+    requests = [
+        ParkRequest(each, Parked(reason, "why"), event_id, event_name, frozenset(accepted))
         for each, event_id in zip(messages, ids or [f"e-{each.id}" for each in messages], strict=True)
     ]
-    assert queue.send(parkings, now_ms=cloud.clock()) == [None] * len(parkings)
+    assert queue.send(requests, now_ms=cloud.clock()) == [None] * len(requests)
 
 
 def messages_of(cloud: Cloud, queue_url: str) -> list[Message]:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ConnectTimeoutError
 
+from purchasely_clevertap.aws.build import Clock as BridgeClock
+from purchasely_clevertap.aws.build import Connections, Resources, build_forwarder, build_receiver
 from purchasely_clevertap.aws.clients import Clients
-from purchasely_clevertap.aws.credentials import CredentialsStore
 from purchasely_clevertap.aws.ledger import Ledger
-from purchasely_clevertap.aws.parked_queue import ParkedQueue
 from purchasely_clevertap.aws.secrets import Secrets
-from purchasely_clevertap.aws.settings_store import SettingsStore
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.delivery.circuit_breaker import CircuitBreaker
 from purchasely_clevertap.delivery.message import Message, decode_body
+from purchasely_clevertap.delivery.result import BatchResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.forwarder import BatchResult, Forwarder
+from purchasely_clevertap.ingest import WebhookReceiver
 from purchasely_clevertap.outcome import Outcome
 from tests.integration.webhook import NOW_MS, SECRET
 
@@ -218,13 +217,31 @@ class Cloud:
         item = self.dynamodb.get_item(TableName=SUBSCRIBERS, Key={"subscriber": {"S": key}}, ConsistentRead=True)
         return {name: _plain(value) for name, value in item.get("Item", {}).items()}
 
+    @property
+    def resources(self) -> Resources:
+        """What the stack is made of."""
+        return Resources(
+            stage=STAGE,
+            events_queue_url=self.events_url,
+            deliveries_table=DELIVERIES,
+            subscribers_table=SUBSCRIBERS,
+            parked_queue_url=self.parked_url,
+        )
+
+    def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:
+        """Ingest, with the connections of this cloud."""
+        connections = Connections(self.sqs, self.dynamodb, self.secretsmanager)
+        return build_receiver(connections, self.resources, tolerance=tolerance, seconds=seconds or self.clock.seconds)
+
     def secrets(self, name: str) -> Secrets:
         return Secrets(self.secretsmanager, stage=STAGE, name=name, clock=self.clock.seconds)
 
-    def ledger(self, *, calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None) -> Ledger:
+    def ledger(
+        self, *, owner: str = "one", calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None
+    ) -> Ledger:
         """A worker's view of the two tables, through `calls` if they are given. It never waits."""
         dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb_for_batches())
-        return Ledger(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, pause=pause)
+        return Ledger(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, owner=owner, pause=pause)
 
     def worker(self, client: Client, *, name: str = "worker-1", endpoint: str = "") -> "Worker":
         """A forwarder with connections of its own, which uploads through `client`."""
@@ -239,36 +256,20 @@ class Worker:
         self.refused_settings: list[tuple[str, int, tuple[str, ...]]] = []
         self.pauses: list[float] = []
         self._clock = cloud.clock
-        seconds = cloud.clock.seconds
-        self._forwarder = Forwarder(
-            ledger=Ledger(
+        self._forwarder = build_forwarder(
+            Connections(
+                self.calls.watch(clients.sqs()),
                 self.calls.watch(clients.dynamodb_for_batches()),
-                deliveries=DELIVERIES,
-                subscribers=SUBSCRIBERS,
-                pause=self.pauses.append,
-            ),
-            client=client,
-            settings=SettingsStore(
+                self.calls.watch(clients.secretsmanager()),
                 self.calls.watch(clients.ssm()),
-                stage=STAGE,
-                clock=seconds,
-                refused=lambda *refused: self.refused_settings.append(refused),
             ),
-            credentials=CredentialsStore(
-                Secrets(
-                    self.calls.watch(clients.secretsmanager()),
-                    stage=STAGE,
-                    name="clevertap",
-                    clock=seconds,
-                ),
-                endpoint=endpoint,
-            ),
-            parked=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.parked_url),
-            events=ParkedQueue(self.calls.watch(clients.sqs()), queue_url=cloud.events_url),
-            breaker=CircuitBreaker(base=30, most=300, clock=seconds),
-            retry_policy=RetryPolicy(),
-            clock=cloud.clock,
+            cloud.resources,
+            BridgeClock(cloud.clock.seconds, cloud.clock, self.pauses.append),
+            client=client,
+            endpoint=endpoint,
             owner=name,
+            retry_policy=RetryPolicy(),
+            settings_refused=lambda *refused: self.refused_settings.append(refused),
         )
 
     def forward(self, *messages: Message, seconds_left: float = 60) -> BatchResult:
@@ -278,7 +279,7 @@ class Worker:
 
     def outcomes(self, *messages: Message, seconds_left: float = 60) -> list[Outcome]:
         """Forwards a batch; what becomes of each message, in their order."""
-        found = {each.message.id: each.outcome for each in self.forward(*messages, seconds_left=seconds_left).handled}
+        found = {each.message.id: each.outcome for each in self.forward(*messages, seconds_left=seconds_left).messages}
         return [found[message.id] for message in messages]
 
     def outcome(self, message: Message, *, seconds_left: float = 60) -> Outcome:

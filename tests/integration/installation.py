@@ -16,13 +16,11 @@ import requests
 from bridge_cli.account import Account
 from bridge_cli.probe import Clock
 from clevertap_emulator import Emulator
-from purchasely_clevertap.aws.received import Receipts
-from purchasely_clevertap.aws.secrets import Secrets
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.ingest import Refused, Request, WebhookReceiver
 from purchasely_sender import signed
 from tests.integration.cli import Cli
-from tests.integration.cloud import DELIVERIES, STAGE, Cloud
+from tests.integration.cloud import STAGE, Cloud
 from tests.integration.webhook import message
 
 STACK: Final = f"purchasely-clevertap-{STAGE}"
@@ -100,16 +98,10 @@ class Installation(Cli):
             cloud.put_secret(name, document)
         cloud.put_settings({})
         self._ingest: WebhookReceiver = self.ingest()
-        self._receipts: Receipts = Receipts(cloud.dynamodb, table=DELIVERIES)
 
     def ingest(self) -> WebhookReceiver:
-        """an ingest function that has read nothing yet."""
-        return WebhookReceiver(
-            Secrets(self.cloud.secretsmanager, stage=STAGE, name="purchasely", clock=lambda: self.seconds),
-            self.cloud.sqs,
-            queue_url=self.cloud.events_url,
-            tolerance=3600,
-        )
+        """Ingest, with nothing read yet."""
+        return self.cloud.receiver(tolerance=3600, seconds=lambda: self.seconds)
 
     def wait(self, seconds: float) -> None:
         self.seconds += seconds
@@ -146,7 +138,6 @@ class Installation(Cli):
         answer = self._ingest.receive(Request(app, headers, body), now=time.time())
         if isinstance(answer, Refused):
             return answer.status
-        self._receipts.note(app, body, answer.message_id, now_ms=self.cloud.clock())
         self.cloud.drain(self.cloud.events_url)
         if self.forwards:
             worker = self.cloud.worker(Client(), endpoint=self.clevertap.url)

@@ -12,8 +12,9 @@ import pytest
 
 from local_stack.template import Template
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.clevertap.response import Refused, Retry, SetupFault
+from purchasely_clevertap.clevertap.response import NotTaken, Rejected, SetupFault
 from purchasely_clevertap.delivery.message import attributes, encode_body
+from purchasely_clevertap.outcome import RetryReason
 from tests.integration.alarm import Alarm, Series
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import DELIVERIES, STAGE, Cloud
@@ -208,7 +209,7 @@ def nobody_forwards(world: World) -> None:
 
 
 def clevertap_throttles_for_long(world: World) -> None:
-    world.clevertap.otherwise = answer(Retry("throttled", 429))
+    world.clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED, 429))
     world.forward(recent(), age=40 * MINUTE, receives=8)
 
 
@@ -396,7 +397,7 @@ def test_the_balance_counts_in_and_out(world: World) -> None:
 
 
 def test_a_redriven_event_is_no_second_outcome_in_the_balance(world: World) -> None:
-    world.clevertap.script.append(answer(Refused(512, "bad")))
+    world.clevertap.script.append(answer(Rejected(512, "bad")))
     world.webhook(recent())
     world.forward()
     settled = [point for point in world.points if point.metric == "Settled"]
@@ -424,7 +425,7 @@ def test_a_name_with_settings_of_its_own_is_no_news(world: World) -> None:
 
 
 def test_what_is_retried_soon_does_not_ring(world: World) -> None:
-    world.clevertap.otherwise = answer(Retry("throttled", 429))
+    world.clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED, 429))
     world.forward(recent(), age=20 * MINUTE, receives=6)
 
     assert not world.rings("retrying")

@@ -6,9 +6,10 @@ import pytest
 
 from bridge_cli.deliveries import deliveries
 from bridge_cli.times import now_ms
-from purchasely_clevertap.aws.received import Receipts
-from purchasely_clevertap.clevertap.response import Refused, Retry
+from purchasely_clevertap.aws.received import ReceivedNotes
+from purchasely_clevertap.clevertap.response import NotTaken, Rejected
 from purchasely_clevertap.delivery.message import attributes
+from purchasely_clevertap.outcome import RetryReason
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, messages_of, park
 from tests.integration.cloud import DELIVERIES, Clock, Cloud, Worker
@@ -27,9 +28,9 @@ def receive(cloud: Cloud, payload: Payload, *, app: str = "default", minutes_ago
         MessageBody=encoded(payload).decode(),
         MessageAttributes=attributes(app, cloud.clock()),
     )
-    receipts = Receipts(cloud.dynamodb, table=DELIVERIES)
+    results = ReceivedNotes(cloud.dynamodb, table=DELIVERIES)
     at = cloud.clock() - minutes_ago * 60_000
-    assert receipts.note(app, encoded(payload), sent["MessageId"], now_ms=at)
+    assert results.note(app, encoded(payload), sent["MessageId"], now_ms=at)
 
 
 def forward(cloud: Cloud, worker: Worker) -> None:
@@ -102,7 +103,7 @@ def test_an_event_that_waits_for_its_next_try_is_not_missing(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     receive(cloud, event(event_id="e-1"))
-    clevertap.otherwise = answer(Retry("throttled"))
+    clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED))
     (waiting,) = cloud.sqs.receive_message(QueueUrl=cloud.events_url, VisibilityTimeout=600)["Messages"]
     worker.forward(message(waiting["Body"].encode(), id=waiting["MessageId"], sent_at=cloud.clock()))
     found = balance(cli)
@@ -119,7 +120,7 @@ def test_what_fell_to_the_dead_letters_is_not_missing(cloud: Cloud, cli: Cli) ->
 def test_a_parked_event_that_vanished_from_its_queue_is_named(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.otherwise = answer(Refused(513, "reserved"), of="SUBSCRIPTION_RENEWED")
+    clevertap.otherwise = answer(Rejected(513, "reserved"), of="SUBSCRIPTION_RENEWED")
     receive(cloud, event(event_id="e-1"))
     forward(cloud, worker)
     assert balance(cli, "--after", "0")["adds_up"]
@@ -132,7 +133,7 @@ def test_a_parked_event_that_vanished_from_its_queue_is_named(
 def test_a_parked_event_on_its_way_back_is_not_missing(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.otherwise = answer(Refused(513, "reserved"), of="SUBSCRIPTION_RENEWED")
+    clevertap.otherwise = answer(Rejected(513, "reserved"), of="SUBSCRIPTION_RENEWED")
     receive(cloud, event(event_id="e-1"))
     forward(cloud, worker)
     cli.json("redrive", "--yes")
@@ -153,7 +154,7 @@ def test_a_message_left_behind_on_the_parked_queue_is_named_and_nothing_is_off(
 def test_a_queue_that_another_command_has_is_not_taken_for_empty(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.otherwise = answer(Refused(513, "reserved"), of="SUBSCRIPTION_RENEWED")
+    clevertap.otherwise = answer(Rejected(513, "reserved"), of="SUBSCRIPTION_RENEWED")
     for event_id in ("e-1", "e-2"):
         receive(cloud, event(event_id=event_id))
     forward(cloud, worker)

@@ -7,7 +7,7 @@ import pytest
 from bridge_cli.forget import REMAINS
 from bridge_cli.subscribers import remembered
 from bridge_cli.times import now_ms
-from purchasely_clevertap.clevertap.response import Refused
+from purchasely_clevertap.clevertap.response import Rejected
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, count, park
 from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Clock, Cloud, Worker
@@ -33,7 +33,7 @@ def tables(cloud: Cloud) -> str:
 def test_a_person_is_gone_from_everything_and_everybody_else_stays(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.otherwise = answer(Refused(512, "no"), of="SUBSCRIPTION_PAUSED")
+    clevertap.otherwise = answer(Rejected(512, "no"), of="SUBSCRIPTION_PAUSED")
     forward(
         worker,
         cloud,

@@ -14,7 +14,8 @@ from bridge_cli.cli_error import CliError
 from bridge_cli.discarding import discard
 from bridge_cli.parked_messages import HOLD_SECONDS, Choice, Held
 from bridge_cli.times import now_ms
-from purchasely_clevertap.clevertap.response import Refused
+from purchasely_clevertap.clevertap.response import Rejected
+from purchasely_clevertap.delivery.entry import Claim, ClaimGroup
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, attributes, encode_body
 from purchasely_clevertap.outcome import Delivered, Parked, ParkReason
 from tests.integration.clevertap import ScriptedClevertap, answer
@@ -22,7 +23,7 @@ from tests.integration.cli import Cli, count, messages_of, park
 from tests.integration.cloud import Answered, Clock, Cloud, Worker, unreachable
 from tests.integration.webhook import encoded, event, message, transaction
 
-REFUSED = Refused(513, "Event name is reserved")
+REFUSED = Rejected(513, "Event name is reserved")
 
 
 @pytest.fixture
@@ -206,8 +207,8 @@ def test_an_event_parked_twice_goes_back_once_with_all_that_clevertap_has(cloud:
     park(cloud, message(b"1", id="1"), accepted=["event"])
     assert cli.json("redrive", "--yes")["redriven"] == ["e-1"]
     (redriven,) = messages_of(cloud, cloud.events_url)
-    assert redriven.parking is not None
-    assert redriven.parking.accepted == {"charged", "event"}
+    assert redriven.redrive is not None
+    assert redriven.redrive.accepted == {"charged", "event"}
     assert count(cloud, cloud.parked_url) == (0, 0)
 
 
@@ -219,7 +220,7 @@ def test_a_message_put_there_by_hand_is_redriven_as_such(cloud: Cloud, cli: Cli)
     assert cli.json("redrive", "e-1", "--yes")["redriven"] == ["e-1"]
     (redriven,) = messages_of(cloud, cloud.events_url)
     assert (redriven.app, redriven.body, redriven.received_at) == ("default", body, 5)
-    assert redriven.parking is not None
+    assert redriven.redrive is not None
 
 
 def test_many_parked_events_go_back_ten_a_call(cloud: Cloud, held: Held) -> None:
@@ -348,7 +349,7 @@ def test_a_discarded_event_is_skipped_for_good(
     assert (after["event_name"], after["event_at"]) == (before["event_name"], before["event_at"])
     assert count(cloud, cloud.parked_url) == (0, 0)
     # A copy that Purchasely sends later does not bring it back.
-    assert worker.outcome(message(body, id="m-2")).outcome == "duplicate"
+    assert worker.outcome(message(body, id="m-2")).name == "duplicate"
     (balance,) = cli.json("balance", "--after", "0")["apps"]
     assert (balance["received"], balance["skipped"], balance["duplicate"], balance["adds_up"]) == (2, 1, 1, True)
 
@@ -390,11 +391,17 @@ def test_an_event_whose_message_has_expired_can_still_be_discarded(
     assert cloud.entry("e-1")["reason"] == "discarded"
 
 
+def claim(cloud: Cloud) -> None:
+    """A forwarder claims the event e-1."""
+    ledger = cloud.ledger(owner="forwarder")
+    claimed = Claim("default#e-1", ledger.read(["default#e-1"], lambda: 60)["default#e-1"], "1")
+    (grant,) = ledger.claim([ClaimGroup((claimed,))], lambda: 60, now_ms=cloud.clock())
+    assert grant.entries
+
+
 def test_an_event_that_a_worker_is_at_is_not_discarded(cloud: Cloud, held: Held) -> None:
     park(cloud, message(b"no", id="1"))
-    seen = cloud.ledger().deliveries(["default#e-1"], lambda: 60)["default#e-1"]
-    claim = cloud.ledger().claim("default#e-1", "1", seen, owner="worker", now_ms=cloud.clock())
-    assert cloud.ledger().write([claim], lambda: 60) == [True]
+    claim(cloud)
     held.take()
     done = discard(cloud.ledger(), held, Choice().of(held.messages), (), now_ms=cloud.clock())
     assert done.events == ()
@@ -407,12 +414,7 @@ def test_an_event_that_changes_meanwhile_is_not_discarded(cloud: Cloud, held: He
     park(cloud, message(b"no", id="1"))
     held.take()
 
-    def claim() -> None:
-        ledger = cloud.ledger()
-        seen = ledger.deliveries(["default#e-1"], lambda: 60)["default#e-1"]
-        ledger.write([ledger.claim("default#e-1", "1", seen, owner="other", now_ms=cloud.clock())], lambda: 60)
-
-    cloud.calls.next("TransactWriteItems", claim)
+    cloud.calls.next("TransactWriteItems", lambda: claim(cloud))
     done = discard(cloud.ledger(), held, Choice().of(held.messages), (), now_ms=cloud.clock())
     assert set(done.failed) == {("default", "e-1")}
     held.release()

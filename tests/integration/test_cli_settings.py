@@ -195,5 +195,5 @@ def test_a_preview_is_what_the_forwarder_sends(
         found = forecast(body, mapper)
         before = len(clevertap.taken)
         outcome = worker.outcome(message(body, id=f"message-of-{name}"))
-        assert (outcome.outcome, getattr(outcome, "reason", None)) == (found.outcome, found.reason)
+        assert (outcome.name, getattr(outcome, "reason", None)) == (found.outcome, found.reason)
         assert [sent.record for sent in clevertap.taken[before:]] == [record.content for record in found.records]

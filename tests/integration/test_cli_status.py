@@ -7,7 +7,8 @@ import boto3
 import pytest
 
 from bridge_cli.times import now_ms
-from purchasely_clevertap.clevertap.response import Retry
+from purchasely_clevertap.clevertap.response import NotTaken
+from purchasely_clevertap.outcome import RetryReason
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli
 from tests.integration.cloud import Clock, Cloud, Worker
@@ -27,7 +28,7 @@ def test_the_last_hours_are_told_by_app(cloud: Cloud, cli: Cli, worker: Worker, 
     forward(worker, cloud, event_id="e-1")
     forward(worker, cloud, "ACTIVATE", event_id="e-2")
     forward(worker, cloud, "App Launched", event_id="e-3")
-    clevertap.otherwise = answer(Retry("throttled"))
+    clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED))
     forward(worker, cloud, event_id="e-4", user="user-2")
 
     document = cli.json("status")

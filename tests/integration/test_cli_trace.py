@@ -3,7 +3,8 @@
 import pytest
 
 from bridge_cli.times import iso, now_ms
-from purchasely_clevertap.clevertap.response import Refused, Retry
+from purchasely_clevertap.clevertap.response import NotTaken, Rejected
+from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, log
@@ -23,7 +24,7 @@ def clock() -> Clock:
 def test_a_parked_event_tells_what_clevertap_said_and_what_it_has(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.script.append(answer(Refused(512, "Amount is no number"), of="Charged"))
+    clevertap.script.append(answer(Rejected(512, "Amount is no number"), of="Charged"))
     sent = message(transaction(event_id="e-1", at=cloud.clock() - 5000), id="m-1", sent_at=cloud.clock())
     worker.outcome(sent)
     document = cli.json("trace", "e-1", "--no-logs")["event"]
@@ -40,7 +41,7 @@ def test_a_parked_event_tells_what_clevertap_said_and_what_it_has(
         "reason": "refused_by_clevertap",
         "code": 512,
         "accepted": ["event"],
-        "in_doubt": 0,
+        "unconfirmed_sends": 0,
         "settled_at": iso(cloud.clock()),
         "leased_until": None,
         "parked_message": {
@@ -61,7 +62,7 @@ def test_a_parked_event_tells_what_clevertap_said_and_what_it_has(
 def test_a_parked_event_that_is_not_on_its_queue_says_so(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.script.append(answer(Refused(512, "no"), of="SUBSCRIPTION_RENEWED"))
+    clevertap.script.append(answer(Rejected(512, "no"), of="SUBSCRIPTION_RENEWED"))
     worker.outcome(message(event(event_id="e-1"), sent_at=cloud.clock()))
     cloud.parked()
     assert "it is not on the parked queue" in cli.run("trace", "e-1", "--no-logs").output
@@ -71,7 +72,7 @@ def test_a_parked_event_that_is_not_on_its_queue_says_so(
 def test_an_event_in_flight_says_what_it_waits_for(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
-    clevertap.otherwise = answer(Retry("throttled"))
+    clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED))
     worker.outcome(message(event(event_id="e-1"), sent_at=cloud.clock()))
     assert "in flight: to be tried again after throttled" in cli.run("trace", "e-1", "--no-logs").output
     assert cli.json("trace", "e-1", "--no-logs")["event"]["outcome"] == "in_flight"

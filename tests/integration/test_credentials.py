@@ -2,31 +2,28 @@
 
 import pytest
 
-from purchasely_clevertap.aws.credentials import Credentials, CredentialsStore
+from purchasely_clevertap.aws.credentials import AppCredentials, CredentialsStore
 from purchasely_clevertap.aws.secrets import Unusable
-from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
-from purchasely_clevertap.mapping.mapper import Account
-from purchasely_clevertap.mapping.settings import parse
+from purchasely_clevertap.clevertap.account import Credentials, Environment
 from tests.integration.cloud import PRODUCTION, SANDBOX, Cloud
 
 
 @pytest.fixture
 def store(cloud: Cloud) -> CredentialsStore:
-    return CredentialsStore(cloud.secrets("clevertap"), endpoint="")
+    return CredentialsStore(cloud.secrets("clevertap"))
 
 
-def credentials(store: CredentialsStore, app: str = "default") -> Credentials:
+def credentials(store: CredentialsStore, app: str = "default") -> AppCredentials:
     found = store.get(app)
-    assert isinstance(found, Credentials)
+    assert isinstance(found, AppCredentials)
     return found
 
 
 def test_both_accounts_are_read(store: CredentialsStore) -> None:
     found = credentials(store)
-    assert found.has_sandbox
     assert found.keys == {
-        Account.PRODUCTION: ("PRODUCTION-ID", "production-passcode"),
-        Account.SANDBOX: ("SANDBOX-ID", "sandbox-passcode"),
+        Environment.PRODUCTION: ("PRODUCTION-ID", "production-passcode"),
+        Environment.SANDBOX: ("SANDBOX-ID", "sandbox-passcode"),
     }
 
 
@@ -45,13 +42,12 @@ def test_both_accounts_are_read(store: CredentialsStore) -> None:
 def test_without_a_whole_sandbox_account_there_is_none(cloud: Cloud, store: CredentialsStore, sandbox: object) -> None:
     cloud.put_secret("clevertap", {"production": PRODUCTION, "sandbox": sandbox})
     found = credentials(store)
-    assert not found.has_sandbox
-    assert list(found.keys) == [Account.PRODUCTION]
+    assert list(found.keys) == [Environment.PRODUCTION]
 
 
 def test_a_secret_needs_no_sandbox_account(cloud: Cloud, store: CredentialsStore) -> None:
     cloud.put_secret("clevertap", {"production": PRODUCTION})
-    assert not credentials(store).has_sandbox
+    assert list(credentials(store).keys) == [Environment.PRODUCTION]
 
 
 @pytest.mark.parametrize(
@@ -97,52 +93,21 @@ def test_an_account_that_takes_the_place_of_a_placeholder_is_used_after_10_secon
     assert isinstance(store.get("default"), Unusable)
     cloud.put_secret("clevertap", {"production": PRODUCTION})
     cloud.clock.advance(10)
-    assert credentials(store).keys == {Account.PRODUCTION: ("PRODUCTION-ID", "production-passcode")}
+    assert credentials(store).keys == {Environment.PRODUCTION: ("PRODUCTION-ID", "production-passcode")}
 
 
 def test_a_reread_finds_a_changed_passcode(cloud: Cloud, store: CredentialsStore) -> None:
     credentials(store)
     cloud.put_secret("clevertap", {"production": PRODUCTION | {"passcode": "changed"}})
     cloud.clock.advance(10)
-    assert credentials(store).keys[Account.PRODUCTION][1] == "production-passcode"
+    assert credentials(store).keys[Environment.PRODUCTION][1] == "production-passcode"
     reread = store.get("default", reread=True)
-    assert isinstance(reread, Credentials)
-    assert reread.keys[Account.PRODUCTION][1] == "changed"
-
-
-@pytest.mark.parametrize(
-    ("settings", "production", "sandbox"),
-    [
-        ("{}", "https://api.clevertap.com", "https://api.clevertap.com"),
-        ('{"region": "IN1"}', "https://in1.api.clevertap.com", "https://in1.api.clevertap.com"),
-        (
-            '{"region": "in1", "sandbox_region": "us1"}',
-            "https://in1.api.clevertap.com",
-            "https://us1.api.clevertap.com",
-        ),
-        ('{"sandbox_region": "aps3"}', "https://api.clevertap.com", "https://aps3.api.clevertap.com"),
-    ],
-)
-def test_accounts_are_in_the_regions_of_the_settings(
-    store: CredentialsStore, settings: str, production: str, sandbox: str
-) -> None:
-    found = credentials(store)
-    assert found.account(Account.PRODUCTION, parse(settings)) == CleverTapAccount(
-        "PRODUCTION-ID", "production-passcode", production
-    )
-    assert found.account(Account.SANDBOX, parse(settings)) == CleverTapAccount(
-        "SANDBOX-ID", "sandbox-passcode", sandbox
-    )
-
-
-def test_an_endpoint_of_the_stack_replaces_that_of_any_region(cloud: Cloud) -> None:
-    found = CredentialsStore(cloud.secrets("clevertap"), endpoint="http://127.0.0.1:9").get("default")
-    assert isinstance(found, Credentials)
-    settings = parse('{"region": "in1", "sandbox_region": "us1"}')
-    assert {found.account(account, settings).endpoint for account in Account} == {"http://127.0.0.1:9"}
+    assert isinstance(reread, AppCredentials)
+    assert reread.keys[Environment.PRODUCTION][1] == "changed"
 
 
 def test_credentials_are_shown_without_a_passcode(store: CredentialsStore) -> None:
     found = credentials(store)
-    shown = repr(found) + repr(found.account(Account.PRODUCTION, parse("{}")))
+    account_id, passcode = found.keys[Environment.PRODUCTION]
+    shown = repr(found) + repr(Credentials(account_id, passcode, "https://api.clevertap.com"))
     assert "passcode" not in shown.replace("passcode=", "")

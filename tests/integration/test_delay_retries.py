@@ -4,28 +4,32 @@ from copy import replace
 
 import pytest
 
-from purchasely_clevertap.aws.returning import Returns
+from purchasely_clevertap.aws.queues import RetryDelays
+from purchasely_clevertap.delivery.result import MessageResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.forwarder import MessageResult
 from purchasely_clevertap.outcome import (
     BUSY,
     Delivered,
     Duplicate,
+    GiveUp,
     Outcome,
     Parked,
     ParkReason,
     Retried,
+    RetryReason,
     Skipped,
     SkipReason,
 )
 from tests.integration.cloud import Cloud, unreachable
 from tests.integration.webhook import event, message
 
-THROTTLED = Retried("throttled")
+THROTTLED = Retried(RetryReason.THROTTLED)
 
 
-def returns(cloud: Cloud, *, base: float = 30, most: float = 3600, chance: float = 0.0) -> Returns:
-    return Returns(cloud.sqs, queue_url=cloud.events_url, retry_policy=RetryPolicy(base, most), chance=lambda: chance)
+def returns(cloud: Cloud, *, base: float = 30, most: float = 3600, chance: float = 0.0) -> RetryDelays:
+    return RetryDelays(
+        cloud.sqs, queue_url=cloud.events_url, retry_policy=RetryPolicy(base, most), chance=lambda: chance
+    )
 
 
 def handled(outcome: Outcome, *, id: str = "m-1", receives: int = 1, dead_letter: bool = False) -> MessageResult:
@@ -49,40 +53,40 @@ def test_only_retried_messages_are_hidden_and_named(cloud: Cloud) -> None:
         handled(BUSY, id="m-4"),
         handled(Duplicate(), id="m-5"),
         handled(Parked(ParkReason.NO_USER, "x"), id="m-6"),
-        handled(Retried("setup_fault_401", patient=False), id="m-7"),
+        handled(Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=401), id="m-7"),
     ]
-    assert returns(cloud).hide(batch) == [{"itemIdentifier": f"m-{number}"} for number in (2, 4, 7)]
+    assert returns(cloud).delay_retries(batch) == [{"itemIdentifier": f"m-{number}"} for number in (2, 4, 7)]
     (call,) = cloud.calls.of("ChangeMessageVisibilityBatch")
     assert call["QueueUrl"] == cloud.events_url
     assert [entry["ReceiptHandle"] for entry in call["Entries"]] == [f"receipt-of-m-{number}" for number in (2, 4, 7)]
 
 
 def test_a_batch_without_a_retry_is_no_call_and_names_nothing(cloud: Cloud) -> None:
-    assert returns(cloud).hide([handled(Delivered()), handled(Duplicate())]) == []
+    assert returns(cloud).delay_retries([handled(Delivered()), handled(Duplicate())]) == []
     assert cloud.calls.made == []
 
 
 def test_the_wait_doubles_with_each_receipt_up_to_the_longest(cloud: Cloud) -> None:
     for receives in range(1, 12):
-        returns(cloud).hide([handled(THROTTLED, receives=receives)])
+        returns(cloud).delay_retries([handled(THROTTLED, receives=receives)])
     assert waits(cloud) == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
 
 
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 240), (0.5, 180), (1.0, 120)])
 def test_up_to_half_of_the_wait_is_taken_off_at_random(cloud: Cloud, chance: float, wait: int) -> None:
-    returns(cloud, chance=chance).hide([handled(THROTTLED, receives=4)])
+    returns(cloud, chance=chance).delay_retries([handled(THROTTLED, receives=4)])
     assert waits(cloud) == [wait]
 
 
 def test_a_message_that_another_worker_is_at_comes_again_soon_however_often_it_came(cloud: Cloud) -> None:
-    returns(cloud).hide([handled(BUSY, receives=30)])
-    returns(cloud, base=4).hide([handled(BUSY, receives=30)])
+    returns(cloud).delay_retries([handled(BUSY, receives=30)])
+    returns(cloud, base=4).delay_retries([handled(BUSY, receives=30)])
     assert waits(cloud) == [15, 4]
 
 
 def test_no_wait_is_longer_than_sqs_allows_nor_shorter_than_a_second(cloud: Cloud) -> None:
-    returns(cloud, base=43200, most=43200).hide([handled(THROTTLED, receives=1000)])
-    returns(cloud, base=1, most=1, chance=0.9).hide([handled(THROTTLED), handled(BUSY)])
+    returns(cloud, base=43200, most=43200).delay_retries([handled(THROTTLED, receives=1000)])
+    returns(cloud, base=1, most=1, chance=0.9).delay_retries([handled(THROTTLED), handled(BUSY)])
     longest, *shortest = waits(cloud)
     assert 40_000 < longest < 12 * 3600
     assert shortest == [1, 1]
@@ -90,14 +94,14 @@ def test_no_wait_is_longer_than_sqs_allows_nor_shorter_than_a_second(cloud: Clou
 
 def test_a_dead_letter_is_named_but_not_hidden(cloud: Cloud) -> None:
     batch = [handled(THROTTLED, id="m-1", dead_letter=True), handled(THROTTLED, id="m-2")]
-    assert returns(cloud).hide(batch) == [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-2"}]
+    assert returns(cloud).delay_retries(batch) == [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-2"}]
     (call,) = cloud.calls.of("ChangeMessageVisibilityBatch")
     assert [entry["ReceiptHandle"] for entry in call["Entries"]] == ["receipt-of-m-2"]
 
 
 def test_messages_are_hidden_ten_at_a_time_under_ids_of_their_own(cloud: Cloud) -> None:
     batch = [handled(THROTTLED, id=f"m-{number}") for number in range(25)]
-    assert len(returns(cloud).hide(batch)) == 25
+    assert len(returns(cloud).delay_retries(batch)) == 25
     calls = cloud.calls.of("ChangeMessageVisibilityBatch")
     assert [len({entry["Id"] for entry in call["Entries"]}) for call in calls] == [10, 10, 5]
 
@@ -106,7 +110,7 @@ def test_messages_are_hidden_ten_at_a_time_under_ids_of_their_own(cloud: Cloud) 
 def test_a_message_that_cannot_be_hidden_is_named_all_the_same(cloud: Cloud, fault: str) -> None:
     cloud.calls.always("ChangeMessageVisibilityBatch", fault)
     batch = [handled(THROTTLED, id=f"m-{number}") for number in range(12)]
-    assert len(returns(cloud).hide(batch)) == 12
+    assert len(returns(cloud).delay_retries(batch)) == 12
     assert len(cloud.calls.of("ChangeMessageVisibilityBatch")) == 2
 
 
@@ -116,6 +120,6 @@ def test_a_hidden_message_is_not_there_and_a_message_that_was_not_is(cloud: Clou
     received = cloud.sqs.receive_message(QueueUrl=cloud.events_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
     first = received["Messages"][0]
     sent = replace(message(b"0", id=first["MessageId"]), receipt_handle=first["ReceiptHandle"])
-    returns(cloud).hide([MessageResult(sent, THROTTLED, "e-0")])
+    returns(cloud).delay_retries([MessageResult(sent, THROTTLED, "e-0")])
     left = cloud.sqs.receive_message(QueueUrl=cloud.events_url, MaxNumberOfMessages=10)["Messages"]
     assert [each["MessageId"] for each in left] == [received["Messages"][1]["MessageId"]]

@@ -48,14 +48,14 @@ def names(emulator: Emulator, account: str = ACCOUNT) -> Counter[str]:
 
 def reason(outcome: Outcome) -> str:
     assert isinstance(outcome, Retried)
-    return outcome.reason
+    return outcome.shown_reason
 
 
 def until_settled(cloud: Cloud, worker: Worker, messages: list[Message]) -> Counter[str]:
     """Lets everything that is retried come again until nothing is; how many messages met which outcome."""
     outcomes: dict[str, str] = {}
     for _ in range(12):
-        outcomes |= {each.message.id: each.outcome.outcome for each in worker.forward(*messages).handled}
+        outcomes |= {each.message.id: each.outcome.name for each in worker.forward(*messages).messages}
         messages = [each for each in messages if outcomes[each.id] == "in_flight"]
         cloud.clock.advance(330)
         if not messages:
@@ -117,8 +117,8 @@ def test_only_records_whose_answer_was_lost_are_taken_twice_and_they_are_counted
 ) -> None:
     emulator.faults.add(fault)
     sent = message(transaction())
-    (handled,) = worker.forward(sent).handled
-    assert handled.in_doubt == 3
+    (handled,) = worker.forward(sent).messages
+    assert handled.unconfirmed_sends == 3
     cloud.clock.advance(60)
     assert worker.outcome(sent) == Delivered()
     doubled = [stored.record for stored in emulator.records(ACCOUNT) if stored.answer_lost]
@@ -139,13 +139,13 @@ def test_a_wrong_passcode_parks_nothing_and_once_it_is_mended_everything_arrives
     assert names(emulator) == {"SUBSCRIPTION_RENEWED": 3}
 
 
-def test_nobody_listening_is_waited_out_and_leaves_nothing_in_doubt(cloud: Cloud, emulator: Emulator) -> None:
+def test_nobody_listening_is_waited_out_and_leaves_nothing_unconfirmed_sends(cloud: Cloud, emulator: Emulator) -> None:
     client = Client(connect_timeout=1, read_timeout=0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sent = message(event())
-    (handled,) = cloud.worker(client, endpoint=nobody).forward(sent).handled
-    assert (reason(handled.outcome), handled.in_doubt) == ("connect", 0)
+    (handled,) = cloud.worker(client, endpoint=nobody).forward(sent).messages
+    assert (reason(handled.outcome), handled.unconfirmed_sends) == ("connect", 0)
     assert cloud.worker(client, name="worker-2", endpoint=emulator.url).outcome(sent) == Delivered()
 
 

@@ -10,12 +10,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from purchasely_clevertap.aws.ledger import LEASE_MS, REMEMBERED_SECONDS, delivery_key
-from purchasely_clevertap.clevertap.response import Receipt, Refused, Retry, SetupFault, Unknown
-from purchasely_clevertap.delivery.message import Message, Parking
-from purchasely_clevertap.forwarder import MessageResult
-from purchasely_clevertap.mapping.mapper import Account
-from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, ParkReason, Retried, Skipped, SkipReason
+from purchasely_clevertap.clevertap.account import Environment
+from purchasely_clevertap.clevertap.response import NotTaken, RecordResult, Rejected, SetupFault, Unknown
+from purchasely_clevertap.delivery.entry import LEASE_MS
+from purchasely_clevertap.delivery.keys import RETENTION_SECONDS, entry_key
+from purchasely_clevertap.delivery.message import Message, Redrive
+from purchasely_clevertap.delivery.result import MessageResult
+from purchasely_clevertap.outcome import (
+    Delivered,
+    Duplicate,
+    GiveUp,
+    Outcome,
+    Parked,
+    ParkReason,
+    Retried,
+    RetryReason,
+    Skipped,
+    SkipReason,
+)
 from tests.integration.clevertap import (
     NEEDED_SECONDS,
     Killed,
@@ -36,14 +48,14 @@ PERSON = "default#production#user#user-1"
 
 
 def why(outcome: Outcome) -> tuple[str, bool]:
-    """The reason of a retry, and whether it counts against the event's retry_policy."""
+    """The reason of a retry, and whether the limit for an outage ends it."""
     assert isinstance(outcome, Retried)
-    return outcome.reason, outcome.patient
+    return outcome.shown_reason, outcome.give_up is GiveUp.OUTAGE
 
 
 def redriven(parked_body: bytes, *, accepted: str = "", id: str = "m-redriven", origin: str = "m-1") -> Message:
     """The message that a redrive makes of a parked one."""
-    return message(parked_body, id=id, parking=Parking(origin, frozenset(filter(None, accepted.split(",")))))
+    return message(parked_body, id=id, redrive=Redrive(origin, frozenset(filter(None, accepted.split(",")))))
 
 
 def by_name(clevertap: ScriptedClevertap) -> Counter[str]:
@@ -61,7 +73,7 @@ def test_an_event_becomes_a_profile_and_an_event_record_and_its_outcome_is_remem
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.clock.advance(90)
-    (handled,) = worker.forward(message(event(event_id="e-1"), id="m-1")).handled
+    (handled,) = worker.forward(message(event(event_id="e-1"), id="m-1")).messages
     assert handled.outcome == Delivered()
     assert (handled.event_id, handled.event_name, handled.known_name) == ("e-1", "SUBSCRIPTION_RENEWED", True)
     assert handled.age_ms == 90_000
@@ -81,7 +93,7 @@ def test_an_event_becomes_a_profile_and_an_event_record_and_its_outcome_is_remem
         "account": "production",
         "subscriber": PERSON,
         "settled_at": now,
-        "expires_at": now // 1000 + REMEMBERED_SECONDS,
+        "expires_at": now // 1000 + RETENTION_SECONDS,
     }
 
 
@@ -97,21 +109,21 @@ def test_a_refund_is_no_charged_record(clevertap: ScriptedClevertap, worker: Wor
 
 
 def test_an_unknown_event_passes_through_and_is_told_apart(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).handled
+    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).messages
     assert (handled.outcome, handled.known_name) == (Delivered(), False)
     assert clevertap.events == ["SOMETHING_NEW"]
 
 
 def test_an_upload_is_told_with_its_account_and_receipts(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(answer(Refused(513, "no"), of="Charged"))
+    clevertap.script.append(answer(Rejected(513, "no"), of="Charged"))
     (uploaded,) = worker.forward(message(transaction())).uploads
-    assert (uploaded.app, uploaded.account, uploaded.records, uploaded.requests) == ("default", "production", 3, 1)
+    assert (uploaded.app, uploaded.environment, uploaded.records, uploaded.requests) == ("default", "production", 3, 1)
     assert uploaded.seconds > 0
-    assert uploaded.receipts == {"accepted": 2, "refused": 1}
+    assert uploaded.results == {"accepted": 2, "rejected": 1}
 
 
 def test_an_empty_batch_is_nothing(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    assert worker.forward().handled == ()
+    assert worker.forward().messages == ()
     assert clevertap.requests == []
     assert worker.calls.made == []
 
@@ -147,8 +159,8 @@ def test_copies_within_a_batch_are_delivered_once_and_each_message_has_its_outco
     payload = event(event_id="e-1")
     first = message(payload, id="m-1")
     batch = [first, message(payload, id="m-2"), replace(first, receipt_handle="another"), message(payload, id="m-3")]
-    handled = worker.forward(*batch).handled
-    assert Counter((each.message.id, each.outcome.outcome) for each in handled) == {
+    handled = worker.forward(*batch).messages
+    assert Counter((each.message.id, each.outcome.name) for each in handled) == {
         ("m-1", "delivered"): 2,  # the same message received twice: it has one outcome
         ("m-2", "duplicate"): 1,
         ("m-3", "duplicate"): 1,
@@ -162,7 +174,7 @@ def test_a_copy_comes_again_with_the_message_that_stands_for_the_event(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")
-    clevertap.script.append(answer(Retry("server_error", 500)))
+    clevertap.script.append(answer(NotTaken(RetryReason.SERVER_ERROR, 500)))
     first, second = worker.outcomes(message(payload, id="m-1"), message(payload, id="m-2"))
     assert (why(first), why(second)) == (("server_error", True), ("server_error", True))
     cloud.clock.advance(30)
@@ -242,7 +254,7 @@ def test_an_event_whose_worker_died_before_the_upload_is_delivered_once_its_leas
     cloud.clock.advance(LEASE_MS / 1000 - 1)
     assert why(other.outcome(sent)) == BUSY
     cloud.clock.advance(1)
-    (handled,) = other.forward(sent).handled
+    (handled,) = other.forward(sent).messages
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
     assert cloud.entry("e-1")["attempts"] == 2
@@ -256,7 +268,7 @@ def test_an_event_whose_worker_died_with_the_answer_is_sent_again_and_that_is_to
     with pytest.raises(Killed):
         worker.forward(sent)
     cloud.clock.advance(LEASE_MS / 1000)
-    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).handled
+    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).messages
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * 2
 
@@ -264,15 +276,15 @@ def test_an_event_whose_worker_died_with_the_answer_is_sent_again_and_that_is_to
 def test_a_worker_that_dies_leaves_at_most_one_request_in_doubt(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 4)
+    monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 4)
     batch = [message(event(user=f"user-{n}", at=NOW_MS + n, event_id=f"e-{n}"), id=f"m-{n}") for n in range(6)]
     clevertap.script.extend([Step(), killed_after()])
     with pytest.raises(Killed):
         worker.forward(*batch)
     assert [cloud.entry(f"e-{n}").get("outcome") for n in range(6)] == ["delivered"] * 2 + [None] * 4
     cloud.clock.advance(LEASE_MS / 1000)
-    handled = cloud.worker(clevertap, name="worker-2").forward(*batch).handled
-    assert [each.outcome.outcome for each in handled] == ["duplicate"] * 2 + ["delivered"] * 4
+    handled = cloud.worker(clevertap, name="worker-2").forward(*batch).messages
+    assert [each.outcome.name for each in handled] == ["duplicate"] * 2 + ["delivered"] * 4
     assert [each.taken_over for each in handled] == [False] * 2 + [True] * 4
     assert (
         sorted(Counter(sent.identity for sent in clevertap.taken if sent.name != "profile").values())
@@ -284,11 +296,11 @@ def test_an_event_that_was_given_back_in_order_is_not_told_as_taken_over(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
-    clevertap.script.append(answer(Retry("throttled", 429)))
+    clevertap.script.append(answer(NotTaken(RetryReason.THROTTLED, 429)))
     worker.forward(sent)
     cloud.clock.advance(60)
-    (handled,) = worker.forward(sent).handled
-    assert (handled.outcome, handled.taken_over, handled.in_doubt) == (Delivered(), False, 0)
+    (handled,) = worker.forward(sent).messages
+    assert (handled.outcome, handled.taken_over, handled.unconfirmed_sends) == (Delivered(), False, 0)
 
 
 # Partial answers: every record's outcome is its own
@@ -299,7 +311,7 @@ def test_only_the_event_whose_record_is_refused_is_parked(
 ) -> None:
     names = ["SUBSCRIPTION_STARTED", "RENEWAL_DISABLED", "RENEWAL_ENABLED"]
     batch = [message(event(name, user=name), id=f"m-{name}") for name in names]
-    clevertap.script.append(answer(Refused(512, "Event is bad"), of="RENEWAL_DISABLED"))
+    clevertap.script.append(answer(Rejected(512, "Event is bad"), of="RENEWAL_DISABLED"))
     assert worker.outcomes(*batch) == [
         Delivered(),
         Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Event is bad", 512),
@@ -324,7 +336,7 @@ def test_only_the_event_whose_record_is_refused_is_parked(
 def test_a_parked_event_is_remembered_with_reason_and_code(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.script.append(answer(Refused(512, "Event is bad"), of="RENEWAL_DISABLED"))
+    clevertap.script.append(answer(Rejected(512, "Event is bad"), of="RENEWAL_DISABLED"))
     worker.forward(message(event("RENEWAL_DISABLED", event_id="e-1")))
     entry = cloud.entry("e-1")
     assert (entry["outcome"], entry["reason"], entry["code"]) == ("parked", "refused_by_clevertap", 512)
@@ -336,7 +348,7 @@ def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction(event_id="e-1"))
-    clevertap.script.append(answer(Retry("record_error"), of="TRANSACTION_PROCESSED"))
+    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED"))
     assert why(worker.outcome(sent)) == ("record_error", True)
     entry = cloud.entry("e-1")
     assert (entry["accepted"], entry["reason"], entry["lease_until"]) == ({"charged"}, "record_error", 0)
@@ -351,8 +363,8 @@ def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not
 def test_a_redrive_sends_only_the_record_that_was_refused(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, refused: str, accepted: str
 ) -> None:
-    clevertap.script.append(answer(Refused(522, "Too many"), of=refused))
-    assert worker.outcome(message(transaction(event_id="e-1"), id="m-1")).outcome == "parked"
+    clevertap.script.append(answer(Rejected(522, "Too many"), of=refused))
+    assert worker.outcome(message(transaction(event_id="e-1"), id="m-1")).name == "parked"
     (parked,) = cloud.parked()
     assert parked.attributes["accepted"] == accepted
     again = redriven(parked.body, accepted=parked.attributes["accepted"])
@@ -367,14 +379,14 @@ def test_a_redrive_sends_only_the_record_that_was_refused(
 def test_a_record_that_may_succeed_yet_is_tried_before_its_event_is_parked_for_another(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    def mixed(sent: object) -> Receipt:
-        return Refused(512, "bad") if "Charged" in str(sent) else Retry("record_error")
+    def mixed(sent: object) -> RecordResult:
+        return Rejected(512, "bad") if "Charged" in str(sent) else NotTaken(RetryReason.RECORD_ERROR)
 
     sent = message(transaction())
     clevertap.script.append(Step(mixed))
     assert why(worker.outcome(sent)) == ("record_error", True)
-    clevertap.script.append(answer(Refused(512, "bad"), of="Charged"))
-    assert worker.outcome(sent).outcome == "parked"
+    clevertap.script.append(answer(Rejected(512, "bad"), of="Charged"))
+    assert worker.outcome(sent).name == "parked"
     (parked,) = cloud.parked()
     assert parked.attributes["accepted"] == "event"
 
@@ -384,7 +396,7 @@ def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_se
 ) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000), id="m-1")
     newer = message(event("RENEWAL_DISABLED", at=NOW_MS), id="m-2")
-    clevertap.script.append(answer(Refused(515, "Email is not valid"), of="profile"))
+    clevertap.script.append(answer(Rejected(515, "Email is not valid"), of="profile"))
     assert worker.outcomes(newer, older) == [
         Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Email is not valid", 515),
         Delivered(),
@@ -400,7 +412,7 @@ def test_a_profile_that_failed_for_a_while_is_sent_again_without_the_event(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
-    clevertap.script.append(answer(Retry("record_error"), of="profile"))
+    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     assert why(worker.outcome(sent)) == ("record_error", True)
     assert clevertap.profiles == []
     cloud.clock.advance(30)
@@ -413,7 +425,7 @@ def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retr
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS))
-    clevertap.script.append(answer(Retry("record_error"), of="profile"))
+    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     assert why(worker.outcome(older)) == ("record_error", True)
     assert worker.outcome(message(event("RENEWAL_DISABLED", at=NOW_MS + 1000))) == Delivered()
     assert worker.outcome(older) == Delivered()
@@ -424,39 +436,42 @@ def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retr
 
 
 @pytest.mark.parametrize(
-    "receipt",
+    "result",
     [
-        Retry("throttled", 429),
-        Retry("server_error", 503),
-        Retry("unexpected_status", 302),
-        Retry("not_processed"),
-        Retry("connect"),
-        Retry("not_sent"),
-        Retry("record_error"),
+        NotTaken(RetryReason.THROTTLED, 429),
+        NotTaken(RetryReason.SERVER_ERROR, 503),
+        NotTaken(RetryReason.UNEXPECTED_STATUS, 302),
+        NotTaken(RetryReason.NOT_PROCESSED),
+        NotTaken(RetryReason.CONNECT),
+        NotTaken(RetryReason.NOT_SENT),
+        NotTaken(RetryReason.RECORD_ERROR),
     ],
 )
 def test_what_was_certainly_not_taken_comes_again_and_is_free_for_any_worker(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, receipt: Retry
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, result: NotTaken
 ) -> None:
     sent = message(event(event_id="e-1"))
-    clevertap.script.append(answer(receipt))
-    (handled,) = worker.forward(sent).handled
-    assert why(handled.outcome) == (receipt.reason, True)
-    assert (handled.in_doubt, handled.age_ms, handled.unsettled) == (0, None, False)
+    clevertap.script.append(answer(result))
+    (handled,) = worker.forward(sent).messages
+    assert why(handled.outcome) == (result.reason, True)
+    assert (handled.unconfirmed_sends, handled.age_ms, handled.unsettled) == (0, None, False)
     assert cloud.parked() == []
-    assert cloud.entry("e-1")["reason"] == receipt.reason
+    assert cloud.entry("e-1")["reason"] == result.reason
     assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Delivered()
 
 
-@pytest.mark.parametrize("reason", ["timeout", "connection_lost", "not_json", "count_mismatch"])
+@pytest.mark.parametrize(
+    "reason",
+    [RetryReason.TIMEOUT, RetryReason.CONNECTION_LOST, RetryReason.NOT_JSON, RetryReason.COUNT_MISMATCH],
+)
 def test_records_whose_answer_was_lost_come_again_and_are_counted(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, reason: str
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, reason: RetryReason
 ) -> None:
     sent = message(transaction())
     clevertap.script.append(Step(lambda _: Unknown(reason), taken=True))
-    (handled,) = worker.forward(sent).handled
+    (handled,) = worker.forward(sent).messages
     assert why(handled.outcome) == (reason, True)
-    assert handled.in_doubt == 3  # the event, its Charged and its profile
+    assert handled.unconfirmed_sends == 3  # the event, its Charged and its profile
     cloud.clock.advance(60)
     assert worker.outcome(sent) == Delivered()
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
@@ -465,12 +480,12 @@ def test_records_whose_answer_was_lost_come_again_and_are_counted(
 def test_a_lost_answer_leaves_only_its_own_request_in_doubt(
     clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 2)
+    monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
     batch = [message(event(user=f"user-{n}", at=NOW_MS + n)) for n in range(3)]
     clevertap.script.extend([Step(), lost_answer()])
-    handled = worker.forward(*batch).handled
+    handled = worker.forward(*batch).messages
     # The third is not even sent: the account does not answer.
-    assert [each.in_doubt for each in handled] == [0, 2, 0]
+    assert [each.unconfirmed_sends for each in handled] == [0, 2, 0]
     assert [getattr(each.outcome, "reason", None) for each in handled] == [None, "timeout", "circuit_open"]
     assert len(clevertap.requests) == 2
 
@@ -508,7 +523,7 @@ def test_after_a_401_a_changed_passcode_is_found_and_the_records_are_delivered_a
     cloud.clock.advance(60)
     clevertap.script.append(answer(SetupFault(401, "no")))
     forwarded = worker.forward(message(transaction()))
-    assert forwarded.handled[0].outcome == Delivered()
+    assert forwarded.messages[0].outcome == Delivered()
     assert forwarded.uploads[0].requests == 2
     assert [account.passcode for account, _ in clevertap.requests][1:] == ["production-passcode", "changed"]
     assert worker.outcome(message(event())) == Delivered()  # the circuit is closed again
@@ -517,7 +532,7 @@ def test_after_a_401_a_changed_passcode_is_found_and_the_records_are_delivered_a
 def test_a_401_stops_the_further_requests_of_the_batch(
     clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 2)
+    monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
     clevertap.otherwise = answer(SetupFault(401, "no"))
     batch = [message(event(user=f"user-{n}")) for n in range(4)]
     assert {why(each) for each in worker.outcomes(*batch)} == {("setup_fault_401", False)}
@@ -530,7 +545,7 @@ def test_a_401_stops_the_further_requests_of_the_batch(
 def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.otherwise = answer(Retry("server_error", 503))
+    clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     sent = message(event(event_id="e-1"), id="m-1", sent_at=NOW_MS)
     cloud.clock.advance(48 * HOUR - 1)
     assert why(worker.outcome(sent)) == ("server_error", True)
@@ -551,20 +566,20 @@ def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
 def test_an_event_is_parked_for_lost_patience_also_when_its_account_is_left_alone(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.otherwise = answer(Retry("server_error", 503))
+    clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     cloud.clock.advance(48 * HOUR)
     worker.forward(message(event(), sent_at=cloud.clock()))
-    assert worker.outcome(message(event(), sent_at=NOW_MS)).outcome == "parked"
+    assert worker.outcome(message(event(), sent_at=NOW_MS)).name == "parked"
     assert len(clevertap.requests) == 1
 
 
 def test_a_redriven_event_has_all_its_patience_again(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.otherwise = answer(Retry("server_error", 503))
+    clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     payload = event()
     cloud.clock.advance(48 * HOUR)
-    assert worker.outcome(message(payload, sent_at=NOW_MS)).outcome == "parked"
+    assert worker.outcome(message(payload, sent_at=NOW_MS)).name == "parked"
     cloud.clock.advance(600)
     again = replace(redriven(encoded(payload)), sent_at=cloud.clock())
     assert why(worker.outcome(again)) == ("server_error", True)
@@ -582,19 +597,19 @@ def test_a_fault_of_the_setup_parks_nothing_for_12_days(
     assert [why(each) for each in worker.outcomes(*batch)] == [("circuit_open", False)] * 3
     assert cloud.parked() == []
     cloud.clock.advance(12 * 24 * HOUR)
-    assert worker.outcome(batch[0]).outcome == "parked"
+    assert worker.outcome(batch[0]).name == "parked"
 
 
 def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage_is_none(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
-    for receipt, patient in (
-        (Retry("server_error", 503), True),
+    for result, patient in (
+        (NotTaken(RetryReason.SERVER_ERROR, 503), True),
         (SetupFault(401, "no"), False),
-        (Retry("connect"), True),
+        (NotTaken(RetryReason.CONNECT), True),
     ):
-        clevertap.script.append(answer(receipt))
+        clevertap.script.append(answer(result))
         assert why(worker.outcome(sent))[1] is patient
         assert why(worker.outcome(sent)) == ("circuit_open", patient)
         cloud.clock.advance(300)
@@ -606,7 +621,7 @@ def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage
 def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.otherwise = answer(Retry("server_error", 503))
+    clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     sent = message(event(event_id="e-1"))
     waits = []
     for _ in range(6):
@@ -632,7 +647,7 @@ def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
 def test_an_event_that_waits_for_an_account_to_recover_is_not_claimed(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.script.append(answer(Retry("connect")))
+    clevertap.script.append(answer(NotTaken(RetryReason.CONNECT)))
     worker.forward(message(event()))
     assert why(worker.outcome(message(event(event_id="e-2")))) == ("circuit_open", True)
     assert cloud.entry("e-2") == {}
@@ -643,7 +658,7 @@ def test_an_outage_costs_a_bounded_number_of_requests(
 ) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
     worker.calls.always("TransactWriteItems", Answered())
-    clevertap.otherwise = answer(Retry("server_error", 503))
+    clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     hours = 10
     for _ in range(hours * 30):  # a batch every two minutes
         worker.forward(*(message(event(user=f"user-{n}"), sent_at=cloud.clock()) for n in range(2)))
@@ -651,11 +666,13 @@ def test_an_outage_costs_a_bounded_number_of_requests(
     assert len(clevertap.requests) <= hours * 12 + 5
 
 
-@pytest.mark.parametrize("receipt", [Retry("record_error"), Refused(512, "bad"), Retry("no_time_left")])
+@pytest.mark.parametrize(
+    "result", [NotTaken(RetryReason.RECORD_ERROR), Rejected(512, "bad"), NotTaken(RetryReason.NO_TIME_LEFT)]
+)
 def test_what_is_wrong_with_a_record_does_not_keep_the_others_from_the_account(
-    clevertap: ScriptedClevertap, worker: Worker, receipt: Receipt
+    clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
-    clevertap.script.append(answer(receipt))
+    clevertap.script.append(answer(result))
     worker.forward(message(event(user="user-1")))
     assert worker.outcome(message(event(user="user-2"))) == Delivered()
 
@@ -664,11 +681,11 @@ def test_an_account_that_fails_does_not_keep_another_from_its_events(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.otherwise = Step(
-        lambda sent: Retry("connect") if sent.account_id == "PRODUCTION-ID" else Step().receipt(sent)
+        lambda sent: NotTaken(RetryReason.CONNECT) if sent.account_id == "PRODUCTION-ID" else Step().result(sent)
     )
     for _ in range(2):
         production, sandbox = worker.outcomes(message(event()), message(event(environment="SANDBOX")))
-        assert (production.outcome, sandbox.outcome) == ("in_flight", "delivered")
+        assert (production.name, sandbox.name) == ("in_flight", "delivered")
     assert [account.account_id for account, _ in clevertap.requests] == ["PRODUCTION-ID", "SANDBOX-ID", "SANDBOX-ID"]
 
 
@@ -692,7 +709,7 @@ def test_without_time_for_an_upload_nothing_is_uploaded_and_the_event_is_free_ag
 def test_a_batch_whose_time_runs_out_settles_what_it_uploaded_and_gives_the_rest_back(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purchasely_clevertap.forwarder.MAX_RECORDS", 2)
+    monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
     batch = [message(event(user=f"user-{n}", at=NOW_MS + n, event_id=f"e-{n}")) for n in range(3)]
     clevertap.otherwise = while_uploading(lambda: cloud.clock.advance(20))
     first, *rest = worker.outcomes(*batch, seconds_left=50)
@@ -715,7 +732,7 @@ def test_when_the_ledger_cannot_be_read_nothing_is_uploaded_parked_or_forgotten(
     assert [why(each) for each in worker.outcomes(*batch)] == [("ledger_unavailable", False)] * 3
     assert clevertap.requests == []
     assert cloud.parked() == []
-    assert [each.outcome for each in worker.outcomes(*batch)] == ["delivered", "parked", "skipped"]
+    assert [each.name for each in worker.outcomes(*batch)] == ["delivered", "parked", "skipped"]
     assert len(cloud.parked()) == 1
 
 
@@ -748,7 +765,7 @@ def test_what_was_uploaded_and_cannot_be_remembered_is_told_and_not_uploaded_aga
 ) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
     clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", fault)))
-    (handled,) = worker.forward(sent).handled
+    (handled,) = worker.forward(sent).messages
     assert (handled.outcome, handled.unsettled) == (Delivered(), True)
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
     worker.calls.mend()
@@ -778,7 +795,7 @@ def test_a_half_delivered_event_that_could_not_be_remembered_is_sent_the_other_h
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
-    fault = answer(Retry("record_error"), of="TRANSACTION_PROCESSED")
+    fault = answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED")
     gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
     clevertap.script.append(replace(fault, during=gone.during))
     # The message on the queue stands for it now; a second one would be a second event.
@@ -799,7 +816,7 @@ def test_when_neither_ledger_nor_queue_take_what_was_uploaded_the_event_comes_ag
             worker.calls.always(operation, unreachable())
 
     clevertap.script.append(while_uploading(everything_fails))
-    (handled,) = worker.forward(message(event())).handled
+    (handled,) = worker.forward(message(event())).messages
     assert (why(handled.outcome), handled.unsettled) == (("unsettled", False), True)
     assert cloud.drain(cloud.events_url) == []
 
@@ -809,7 +826,7 @@ def test_what_was_not_taken_and_could_not_be_given_back_comes_again_by_itself(
 ) -> None:
     sent = message(event())
     gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
-    clevertap.script.append(replace(answer(Retry("server_error", 503)), during=gone.during))
+    clevertap.script.append(replace(answer(NotTaken(RetryReason.SERVER_ERROR, 503)), during=gone.during))
     assert isinstance(worker.outcome(sent), Retried)
     assert cloud.drain(cloud.events_url) == []
     worker.calls.mend()
@@ -822,7 +839,7 @@ def test_throttling_while_settling_is_waited_out(cloud: Cloud, clevertap: Script
     clevertap.script.append(
         while_uploading(lambda: worker.calls.next("TransactWriteItems", *["ThrottlingException"] * 5))
     )
-    (handled,) = worker.forward(message(event(event_id="e-1"))).handled
+    (handled,) = worker.forward(message(event(event_id="e-1"))).messages
     assert (handled.outcome, handled.unsettled) == (Delivered(), False)
     assert cloud.entry("e-1")["outcome"] == "delivered"
     assert len(worker.pauses) == 5
@@ -839,7 +856,7 @@ def test_an_event_that_lost_its_lease_during_the_upload_is_told_as_unsettled(
         assert other.outcome(sent) == Delivered()
 
     clevertap.script.append(while_uploading(overtaken))
-    (handled,) = worker.forward(sent, seconds_left=600).handled
+    (handled,) = worker.forward(sent, seconds_left=600).messages
     assert handled.unsettled
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
@@ -867,15 +884,15 @@ def test_a_copy_that_cannot_be_noted_comes_again_and_the_delivery_stands(
 def test_a_value_too_large_to_remember_harms_no_other_event(cloud: Cloud, worker: Worker) -> None:
     huge = message(event(user="user-1", plan="x" * 500_000, event_id="e-1"))
     others = [message(event(user=f"user-{n}", event_id=f"e-{n}")) for n in range(2, 6)]
-    handled = worker.forward(huge, *others).handled
-    assert [(each.outcome.outcome, each.unsettled) for each in handled] == [("delivered", False)] * 5
+    handled = worker.forward(huge, *others).messages
+    assert [(each.outcome.name, each.unsettled) for each in handled] == [("delivered", False)] * 5
     assert [cloud.entry(f"e-{n}")["outcome"] for n in range(1, 6)] == ["delivered"] * 5
     assert worker.outcomes(huge, *others) == [Duplicate()] * 5
 
 
 def test_an_event_name_too_long_to_remember_is_parked_once(cloud: Cloud, worker: Worker) -> None:
     sent = message(event("X" * 500_000, event_id="e-1"))
-    assert worker.outcome(sent).outcome == "parked"
+    assert worker.outcome(sent).name == "parked"
     assert worker.outcome(sent) == Duplicate()
     assert [parked.body for parked in cloud.parked()] == [sent.body]
     entry = cloud.entry("e-1")
@@ -894,7 +911,7 @@ def test_a_body_that_no_event_can_be_made_of_is_parked_as_it_is(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, body: bytes
 ) -> None:
     sent = message(body, id="m-1")
-    (handled,) = worker.forward(sent).handled
+    (handled,) = worker.forward(sent).messages
     assert isinstance(handled.outcome, Parked)
     assert handled.outcome.reason is ParkReason.UNREADABLE
     (parked,) = cloud.parked()
@@ -935,7 +952,7 @@ def test_a_dead_letter_is_parked_with_its_reason_and_not_looked_into(
     def deadly(_: bytes) -> None:
         raise Killed
 
-    monkeypatch.setattr("purchasely_clevertap.forwarder.read", deadly)
+    monkeypatch.setattr("purchasely_clevertap.delivery.batch.read", deadly)
     sent = message(event(event_id="e-1"), id="m-1", receives=1000, dead_letter=True)
     outcome = worker.outcome(sent)
     assert isinstance(outcome, Parked)
@@ -967,7 +984,7 @@ def test_a_dead_letter_whose_last_worker_may_be_at_it_yet_waits_for_the_end_of_i
     assert why(worker.outcome(dead)) == BUSY
     assert cloud.parked() == []
     cloud.clock.advance(LEASE_MS / 1000)
-    assert worker.outcome(dead).outcome == "parked"
+    assert worker.outcome(dead).name == "parked"
 
 
 def test_a_redriven_dead_letter_is_delivered(cloud: Cloud, worker: Worker) -> None:
@@ -989,15 +1006,15 @@ def test_what_the_parked_queue_does_not_take_comes_again_and_is_parked_once(
         message(event("ACTIVATE", event_id="e-2"), dead_letter=True),
     ]
     worker.calls.always("SendMessageBatch", unreachable())
-    clevertap.script.append(answer(Refused(512, "bad"), of="Charged"))
+    clevertap.script.append(answer(Rejected(512, "bad"), of="Charged"))
     assert [why(each) for each in worker.outcomes(*batch)] == [("parked_queue_unavailable", False)] * 3
     entry = cloud.entry("e-1")
     assert "outcome" not in entry
     assert entry["accepted"] == {"event"}
     assert "outcome" not in cloud.entry("e-2")
     worker.calls.mend()
-    clevertap.script.append(answer(Refused(512, "bad"), of="Charged"))
-    assert [each.outcome for each in worker.outcomes(*batch)] == ["parked"] * 3
+    clevertap.script.append(answer(Rejected(512, "bad"), of="Charged"))
+    assert [each.name for each in worker.outcomes(*batch)] == ["parked"] * 3
     assert Counter(parked.attributes["reason"] for parked in cloud.parked()) == {
         "unreadable": 1,
         "refused_by_clevertap": 1,
@@ -1143,8 +1160,8 @@ def test_settings_and_credentials_once_read_serve_while_aws_fails(cloud: Cloud, 
 
 
 def parked_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, payload: Payload) -> bytes:
-    clevertap.script.append(answer(Refused(512, "bad")))
-    assert worker.outcome(message(payload, id="m-1")).outcome == "parked"
+    clevertap.script.append(answer(Rejected(512, "bad")))
+    assert worker.outcome(message(payload, id="m-1")).name == "parked"
     (parked,) = cloud.parked()
     return parked.body
 
@@ -1180,7 +1197,7 @@ def test_a_redriven_message_is_not_lost_for_a_webhook_of_the_same_event_in_its_b
 ) -> None:
     body = parked_once(cloud, clevertap, worker, event(event_id="e-1"))
     batch = [message(body, id="m-2"), redriven(body)]
-    handled = worker.forward(*(batch if webhook_first else batch[::-1])).handled
+    handled = worker.forward(*(batch if webhook_first else batch[::-1])).messages
     outcomes = {each.message.id: each.outcome for each in handled}
     assert outcomes == {"m-2": Duplicate(), "m-redriven": Delivered()}
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
@@ -1191,8 +1208,8 @@ def test_a_redriven_event_that_is_refused_again_is_parked_again_under_its_first_
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     body = parked_once(cloud, clevertap, worker, transaction(event_id="e-1"))
-    clevertap.script.append(answer(Refused(528, "Discarded"), of="Charged"))
-    assert worker.outcome(redriven(body)).outcome == "parked"
+    clevertap.script.append(answer(Rejected(528, "Discarded"), of="Charged"))
+    assert worker.outcome(redriven(body)).name == "parked"
     (parked,) = cloud.parked()
     assert (parked.attributes["code"], parked.attributes["message_id"]) == ("528", "m-1")
     assert parked.attributes["accepted"] == "event"
@@ -1212,7 +1229,7 @@ def test_a_redriven_event_that_has_to_wait_comes_again_and_is_delivered(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     again = redriven(parked_once(cloud, clevertap, worker, event(event_id="e-1")))
-    clevertap.script.append(answer(Retry("throttled", 429)))
+    clevertap.script.append(answer(NotTaken(RetryReason.THROTTLED, 429)))
     assert why(worker.outcome(again)) == ("throttled", True)
     assert "outcome" not in cloud.entry("e-1")
     assert why(worker.outcome(again)) == ("circuit_open", True)
@@ -1278,7 +1295,7 @@ def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, cleve
 
 
 def test_values_that_clevertap_did_not_take_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(answer(Retry("record_error"), of="profile"))
+    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
     worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
     assert {"plan", "store", "user_id"} <= set(clevertap.profiles[0])
@@ -1319,7 +1336,7 @@ def test_events_of_a_subscriber_that_another_worker_has_wait_and_the_others_do_n
     entry = cloud.entry("e-2")
     assert entry["lease_until"] == 0
     assert not {"outcome", "lease_owner"} & set(entry)
-    (handled,) = other.forward(second).handled
+    (handled,) = other.forward(second).messages
     assert (handled.outcome, handled.taken_over) == (Delivered(), False)
     assert len(clevertap.events) == 3
 
@@ -1374,7 +1391,7 @@ def test_after_a_profile_whose_answer_was_lost_the_subscriber_rests_and_then_get
     renewal = message(event(at=NOW_MS + 1000, plan="yearly", event_id="e-2"))
     clevertap.script.append(lost_answer())
     assert why(worker.outcome(renewal)) == ("timeout", True)
-    assert cloud.entry("e-2")["in_doubt"] > 0
+    assert cloud.entry("e-2")["unconfirmed_sends"] > 0
     other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
     cloud.clock.advance(44)
     assert why(other.outcome(renewal)) == BUSY
@@ -1434,7 +1451,7 @@ def test_a_thousand_events_of_500_users_take_two_uploads_and_few_calls(
     worker.calls.always("TransactWriteItems", Answered())
     batch = [message(event(user=f"user-{n % 500}", at=NOW_MS + n)) for n in range(1000)]
     forwarded = worker.forward(*batch)
-    assert Counter(each.outcome.outcome for each in forwarded.handled) == {"delivered": 1000}
+    assert Counter(each.outcome.name for each in forwarded.messages) == {"delivered": 1000}
     records = len(clevertap.taken)
     assert records == 1500
     assert len(clevertap.requests) == math.ceil(records / 1000)
@@ -1451,7 +1468,7 @@ def test_the_events_of_a_user_with_more_than_one_request_holds_go_in_their_order
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
     worker.calls.always("TransactWriteItems", Answered())
     batch = [message(event(at=NOW_MS + n * 1000)) for n in range(1200)]
-    assert Counter(each.outcome for each in worker.outcomes(*reversed(batch))) == {"delivered": 1200}
+    assert Counter(each.name for each in worker.outcomes(*reversed(batch))) == {"delivered": 1200}
     assert [len(records) for _, records in clevertap.requests] == [1000, 201]
     stamps = [sent.record["ts"] for sent in clevertap.taken if sent.name != "profile"]
     assert stamps == sorted(stamps)
@@ -1492,7 +1509,7 @@ def told(batches: list[list[Payload]]) -> dict[str, dict[str, object]]:
         workers = [cloud.worker(clevertap, name=name) for name in ("worker-1", "worker-2")]
         for number, batch in enumerate(batches):
             outcomes = workers[number % 2].outcomes(*map(message, batch))
-            assert {each.outcome for each in outcomes} <= {"delivered", "duplicate"}
+            assert {each.name for each in outcomes} <= {"delivered", "duplicate"}
         return {user: clevertap.profile(user) for user in ("user-1", "user-2")}
 
 
@@ -1529,13 +1546,13 @@ def test_whatever_the_order_of_arrival_the_profiles_are_the_same(
 
 FAULTS: dict[str, Step] = {
     "none": Step(),
-    "429": answer(Retry("throttled", 429)),
-    "555 for an event": answer(Retry("record_error"), of="TRANSACTION_PROCESSED"),
-    "555 for a charged": answer(Retry("record_error"), of="Charged"),
-    "555 for a profile": answer(Retry("record_error"), of="profile"),
-    "an event refused": answer(Refused(512, "bad"), of="TRANSACTION_PROCESSED"),
-    "a charged refused": answer(Refused(522, "bad"), of="Charged"),
-    "a profile refused": answer(Refused(515, "bad"), of="profile"),
+    "429": answer(NotTaken(RetryReason.THROTTLED, 429)),
+    "555 for an event": answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED"),
+    "555 for a charged": answer(NotTaken(RetryReason.RECORD_ERROR), of="Charged"),
+    "555 for a profile": answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"),
+    "an event refused": answer(Rejected(512, "bad"), of="TRANSACTION_PROCESSED"),
+    "a charged refused": answer(Rejected(522, "bad"), of="Charged"),
+    "a profile refused": answer(Rejected(515, "bad"), of="profile"),
     "401": answer(SetupFault(401, "no")),
 }
 
@@ -1559,7 +1576,7 @@ def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_
         workers = [cloud.worker(clevertap, name=name) for name in ("worker-1", "worker-2")]
         outcomes: dict[str, MessageResult] = {}
         for turn in range(40):
-            handled = workers[turn % 2].forward(*arriving).handled
+            handled = workers[turn % 2].forward(*arriving).messages
             assert Counter(each.message.id for each in handled) == Counter(each.id for each in arriving)
             outcomes |= {each.message.id: each for each in handled if not isinstance(each.outcome, Retried)}
             arriving = [each.message for each in handled if isinstance(each.outcome, Retried)]
@@ -1579,7 +1596,7 @@ def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_
         assert clevertap.events.count("Charged") == len(users)
         for payload in payloads:
             entry = cloud.entry(payload["event_id"])
-            assert (entry["event"], entry["outcome"]) == (delivery_key("default", payload["event_id"]), "delivered")
+            assert (entry["event"], entry["outcome"]) == (entry_key("default", payload["event_id"]), "delivered")
         for user in set(users):
             assert clevertap.profile(user)["last_event_at"] == f"$D_{NOW_MS // 1000}"
 
@@ -1592,21 +1609,21 @@ def test_whom_an_event_is_about_and_where_it_goes_is_told(worker: Worker) -> Non
         message(event()),
         message(event(user=None, environment="SANDBOX")),
         message(b"unreadable"),
-    ).handled
-    assert [(each.person, each.account) for each in handled] == [
-        ("user-1", Account.PRODUCTION),
+    ).messages
+    assert [(each.user, each.environment) for each in handled] == [
+        ("user-1", Environment.PRODUCTION),
         ("anon-1", None),  # skipped, so it goes nowhere
         (None, None),
     ]
 
 
 def test_how_many_records_an_event_had_to_send_is_told(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(answer(Retry("record_error"), of="Charged"))
+    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="Charged"))
     sent = message(transaction())
-    (handled,) = worker.forward(sent).handled
-    assert (handled.outcome.outcome, handled.records) == ("in_flight", 3)  # its profile, the event, its Charged
-    (handled,) = worker.forward(sent).handled
-    assert (handled.outcome.outcome, handled.records) == ("delivered", 2)  # CleverTap has the event
+    (handled,) = worker.forward(sent).messages
+    assert (handled.outcome.name, handled.records) == ("in_flight", 3)  # its profile, the event, its Charged
+    (handled,) = worker.forward(sent).messages
+    assert (handled.outcome.name, handled.records) == ("delivered", 2)  # CleverTap has the event
 
 
 def test_the_records_that_a_dead_worker_may_have_sent_are_told(
@@ -1618,13 +1635,13 @@ def test_the_records_that_a_dead_worker_may_have_sent_are_told(
         worker.forward(sent)
     sent_before = len(clevertap.taken)
     cloud.clock.advance(LEASE_MS / 1000)
-    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).handled
+    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).messages
     assert (handled.taken_over, handled.records) == (True, sent_before)
 
 
 def test_how_many_profiles_clevertap_took_is_told(clevertap: ScriptedClevertap, worker: Worker) -> None:
     people = [message(event(user=f"user-{n}")) for n in range(3)]
-    clevertap.script.append(answer(Refused(515, "no"), of="profile"))
+    clevertap.script.append(answer(Rejected(515, "no"), of="profile"))
     (upload,) = worker.forward(*people).uploads
     assert (upload.records, upload.profiles) == (6, 0)
     (upload,) = worker.forward(message(event(user="user-4"))).uploads
@@ -1633,5 +1650,5 @@ def test_how_many_profiles_clevertap_took_is_told(clevertap: ScriptedClevertap, 
 
 def test_an_unknown_event_with_settings_of_its_own_is_no_news(cloud: Cloud, worker: Worker) -> None:
     cloud.put_settings({"events": {"SOMETHING_NEW": {"send": True}}})
-    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).handled
+    (handled,) = worker.forward(message(event("SOMETHING_NEW"))).messages
     assert handled.known_name

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.clevertap.response import Refused, Retry, SetupFault
+from purchasely_clevertap.clevertap.response import NotTaken, Rejected, SetupFault
 from purchasely_clevertap.delivery.message import attributes, encode_body
+from purchasely_clevertap.outcome import RetryReason
 from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer
 from tests.integration.cloud import DELIVERIES, Cloud
 from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
@@ -115,7 +116,7 @@ def test_only_what_comes_again_is_answered_as_failed_and_it_is_hidden(
         b"unreadable",
     )
     failing = next(each for each in batch["Records"] if "RENEWAL_DISABLED" in each["body"])
-    clevertap.script.append(answer(Retry("record_error"), of="RENEWAL_DISABLED"))
+    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="RENEWAL_DISABLED"))
     forwarder = start()
     answered = forwarder(batch)
     assert answered == {"batchItemFailures": [{"itemIdentifier": failing["messageId"]}]}
@@ -131,7 +132,7 @@ def test_the_wait_is_asked_of_the_events_queue_with_the_messages_own_receipt(
     cloud.sqs.change_message_visibility(
         QueueUrl=cloud.events_url, ReceiptHandle=batch["Records"][0]["receiptHandle"], VisibilityTimeout=0
     )
-    clevertap.otherwise = answer(Retry("throttled", 429))
+    clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED, 429))
     assert len(start(RETRY_BASE_SECONDS="30")(batch)["batchItemFailures"]) == 1
     assert received(cloud, cloud.events_url) == []  # it was visible, and is hidden now
 
@@ -162,7 +163,7 @@ def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     forwarder = start()
-    clevertap.script.append(answer(Refused(522, "bad"), of="Charged"))
+    clevertap.script.append(answer(Rejected(522, "bad"), of="Charged"))
     assert forwarder(queue(cloud, transaction(event_id="e-1", at=now_ms()))) == {"batchItemFailures": []}
     ((parked),) = received(cloud, cloud.parked_url)
     cloud.sqs.send_message(
@@ -199,7 +200,7 @@ def test_nothing_that_is_told_is_personal_or_secret(cloud: Cloud, clevertap: Scr
         transaction(at=now_ms(), **person),
         b'{"user_id": "somebody@example.com"',
     )
-    clevertap.script.append(answer(Refused(512, "somebody@example.com is bad"), of="RENEWAL_DISABLED"))
+    clevertap.script.append(answer(Rejected(512, "somebody@example.com is bad"), of="RENEWAL_DISABLED"))
     forwarder = start()
     assert forwarder(batch) == {"batchItemFailures": []}
     clevertap.otherwise = answer(SetupFault(401, "production-passcode of somebody is wrong"))
@@ -214,7 +215,7 @@ def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
 ) -> None:
     started = recent(user="a", event_id="e-1")
     forwarder = start()
-    clevertap.script.append(answer(Refused(512, "bad"), of="RENEWAL_DISABLED"))
+    clevertap.script.append(answer(Rejected(512, "bad"), of="RENEWAL_DISABLED"))
     forwarder(
         queue(
             cloud,
@@ -291,7 +292,7 @@ def test_invocations_of_one_environment_do_not_count_each_other(
 def test_two_environments_are_two_owners(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     one, two = start(), start()
     batch = queue(cloud, recent())
-    clevertap.script.append(answer(Retry("connect")))
+    clevertap.script.append(answer(NotTaken(RetryReason.CONNECT)))
     assert len(one(batch)["batchItemFailures"]) == 1
     assert two(batch) == {"batchItemFailures": []}
     assert one(batch) == {"batchItemFailures": []}

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES
-from purchasely_clevertap.ingest import Fault, Refused, Request, Taken, WebhookReceiver
-from purchasely_clevertap.purchasely.signature import Refusal
+from purchasely_clevertap.ingest import Queued, RefusalReason, Refused, Request, WebhookReceiver
+from purchasely_clevertap.purchasely.signature import SignatureProblem
 from tests.integration.cloud import Clock, Cloud, unreachable
 from tests.integration.webhook import NOW_MS, SECRET, encoded, event, gateway_event, signed
 
@@ -22,7 +22,7 @@ BODY = b'{"event_id":"e-1"}'
 
 @pytest.fixture
 def ingest(cloud: Cloud) -> WebhookReceiver:
-    return WebhookReceiver(cloud.secrets("purchasely"), cloud.sqs, queue_url=cloud.events_url, tolerance=TOLERANCE)
+    return cloud.receiver(tolerance=TOLERANCE)
 
 
 def request(body: bytes = BODY, *, app: str = "default", secret: str = SECRET, at: float = NOW) -> Request:
@@ -46,8 +46,8 @@ def test_a_genuine_webhook_is_answered_200_and_is_on_the_queue_with_its_app_and_
 ) -> None:
     body = encoded(event())
     answer = ingest.receive(request(body), now=NOW + 0.25)
-    assert isinstance(answer, Taken)
-    assert (answer.status, answer.body) == (200, body)
+    assert isinstance(answer, Queued)
+    assert answer.status == 200
     (queued,) = cloud.drain(cloud.events_url)
     assert queued.body == body
     assert queued.attributes == {"app": "default", "received_at": str(NOW_MS + 250)}
@@ -134,28 +134,28 @@ def _without(name: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ({}, Refusal.MISSING_SIGNATURE),
-        (_without("x-purchasely-request-signature"), Refusal.MISSING_SIGNATURE),
-        (_without("x-purchasely-timestamp"), Refusal.MISSING_TIMESTAMP),
-        (signed(BODY, timestamp="-1770000000"), Refusal.BAD_TIMESTAMP),
-        (signed(BODY, timestamp="1.77e9"), Refusal.BAD_TIMESTAMP),
-        (signed(BODY, timestamp="١٧٧٠٠٠٠٠٠٠"), Refusal.BAD_TIMESTAMP),
-        (signed(BODY, timestamp="9" * 13), Refusal.BAD_TIMESTAMP),
-        (signed(BODY, timestamp=str(int(NOW) - TOLERANCE - 1)), Refusal.TIMESTAMP_OUTSIDE_TOLERANCE),
-        (signed(BODY, timestamp=str(int(NOW) + TOLERANCE + 1)), Refusal.TIMESTAMP_OUTSIDE_TOLERANCE),
-        (signed(BODY, secret="another"), Refusal.WRONG_SIGNATURE),
-        (signed(BODY + b" "), Refusal.WRONG_SIGNATURE),
-        (signed(BODY) | {"x-purchasely-timestamp": str(int(NOW) + 1)}, Refusal.WRONG_SIGNATURE),
-        (signed(BODY) | {"x-purchasely-request-signature": "é"}, Refusal.WRONG_SIGNATURE),
+        ({}, SignatureProblem.MISSING_SIGNATURE),
+        (_without("x-purchasely-request-signature"), SignatureProblem.MISSING_SIGNATURE),
+        (_without("x-purchasely-timestamp"), SignatureProblem.MISSING_TIMESTAMP),
+        (signed(BODY, timestamp="-1770000000"), SignatureProblem.BAD_TIMESTAMP),
+        (signed(BODY, timestamp="1.77e9"), SignatureProblem.BAD_TIMESTAMP),
+        (signed(BODY, timestamp="١٧٧٠٠٠٠٠٠٠"), SignatureProblem.BAD_TIMESTAMP),
+        (signed(BODY, timestamp="9" * 13), SignatureProblem.BAD_TIMESTAMP),
+        (signed(BODY, timestamp=str(int(NOW) - TOLERANCE - 1)), SignatureProblem.TIMESTAMP_OUTSIDE_TOLERANCE),
+        (signed(BODY, timestamp=str(int(NOW) + TOLERANCE + 1)), SignatureProblem.TIMESTAMP_OUTSIDE_TOLERANCE),
+        (signed(BODY, secret="another"), SignatureProblem.WRONG_SIGNATURE),
+        (signed(BODY + b" "), SignatureProblem.WRONG_SIGNATURE),
+        (signed(BODY) | {"x-purchasely-timestamp": str(int(NOW) + 1)}, SignatureProblem.WRONG_SIGNATURE),
+        (signed(BODY) | {"x-purchasely-request-signature": "é"}, SignatureProblem.WRONG_SIGNATURE),
         # The deprecated signature does not cover the body: sha256 HMAC of secret and timestamp.
         (
             {"x-purchasely-timestamp": "1580909929", "x-purchasely-signature": "ea909b88098b63ef93711cd14542403e"},
-            Refusal.MISSING_SIGNATURE,
+            SignatureProblem.MISSING_SIGNATURE,
         ),
     ],
 )
 def test_what_purchasely_did_not_sign_in_time_is_answered_401_and_not_queued(
-    cloud: Cloud, ingest: WebhookReceiver, headers: dict[str, str], reason: Refusal
+    cloud: Cloud, ingest: WebhookReceiver, headers: dict[str, str], reason: SignatureProblem
 ) -> None:
     assert ingest.receive(Request("default", headers, BODY), now=NOW) == Refused(reason, 401)
     assert cloud.drain(cloud.events_url) == []
@@ -193,7 +193,7 @@ def test_a_request_without_body_or_headers_is_answered_401(ingest: WebhookReceiv
 def test_a_name_that_no_app_can_have_is_answered_404_without_a_look_at_secrets(
     cloud: Cloud, ingest: WebhookReceiver, app: str
 ) -> None:
-    assert ingest.receive(request(app=app), now=NOW) == Refused(Fault.UNKNOWN_APP, 404)
+    assert ingest.receive(request(app=app), now=NOW) == Refused(RefusalReason.UNKNOWN_APP, 404)
     assert reads(cloud) == 0
 
 
@@ -207,7 +207,7 @@ def test_a_request_without_an_app_in_its_path_is_answered_404(ingest: WebhookRec
 def test_an_app_without_a_secret_is_answered_404_and_with_one_it_is_served(
     cloud: Cloud, ingest: WebhookReceiver, app: str
 ) -> None:
-    assert ingest.receive(request(app=app), now=NOW) == Refused(Fault.UNKNOWN_APP, 404)
+    assert ingest.receive(request(app=app), now=NOW) == Refused(RefusalReason.UNKNOWN_APP, 404)
     cloud.put_secret("purchasely", {"shared_secrets": ["its-own"]}, app=app)
     cloud.clock.advance(31)
     assert status(ingest, request(app=app, secret="its-own")) == 200
@@ -232,7 +232,7 @@ def test_a_body_that_the_queue_cannot_hold_is_answered_413_and_not_queued(
 ) -> None:
     answer = ingest.receive(request(b"x" * (MAX_BODY_BYTES + 1)), now=NOW)
     assert isinstance(answer, Refused)
-    assert (answer.reason, answer.status) == (Fault.TOO_LARGE, 413)
+    assert (answer.reason, answer.status) == (RefusalReason.TOO_LARGE, 413)
     assert cloud.drain(cloud.events_url) == []
 
 
@@ -277,7 +277,7 @@ def test_a_secret_that_is_not_what_it_should_be_is_answered_503_and_never_quoted
     cloud.put_secret("purchasely", secret)
     answer = ingest.receive(request(), now=NOW)
     assert isinstance(answer, Refused)
-    assert (answer.reason, answer.status) == (Fault.SECRET_UNAVAILABLE, 503)
+    assert (answer.reason, answer.status) == (RefusalReason.SECRET_UNAVAILABLE, 503)
     assert SECRET not in (answer.detail or SECRET)
     assert cloud.drain(cloud.events_url) == []
 
@@ -290,7 +290,7 @@ def test_while_the_secret_is_a_placeholder_the_answer_is_503(
     for secret in ("REPLACE_ME", "", SECRET):
         answer = ingest.receive(request(secret=secret), now=NOW)
         assert isinstance(answer, Refused)
-        assert (answer.reason, answer.status) == (Fault.SECRET_IS_PLACEHOLDER, 503)
+        assert (answer.reason, answer.status) == (RefusalReason.SECRET_IS_PLACEHOLDER, 503)
     assert cloud.drain(cloud.events_url) == []
 
 
@@ -319,7 +319,7 @@ def test_a_secret_that_cannot_be_read_is_answered_503_until_it_can(
     cloud.calls.next("GetSecretValue", code)
     answer = ingest.receive(request(), now=NOW)
     assert isinstance(answer, Refused)
-    assert (answer.reason, answer.status) == (Fault.SECRET_UNAVAILABLE, 503)
+    assert (answer.reason, answer.status) == (RefusalReason.SECRET_UNAVAILABLE, 503)
     assert code in (answer.detail or "")
     assert cloud.drain(cloud.events_url) == []
     cloud.clock.advance(10)
@@ -347,7 +347,7 @@ def test_a_queue_that_does_not_take_the_body_is_answered_503(cloud: Cloud, inges
     cloud.calls.next("SendMessage", fault)
     answer = ingest.receive(request(), now=NOW)
     assert isinstance(answer, Refused)
-    assert (answer.reason, answer.status) == (Fault.QUEUE_UNAVAILABLE, 503)
+    assert (answer.reason, answer.status) == (RefusalReason.QUEUE_UNAVAILABLE, 503)
     assert status(ingest, request()) == 200
     assert len(cloud.drain(cloud.events_url)) == 1
 
@@ -411,7 +411,7 @@ def test_a_new_secret_that_can_not_be_read_yet_is_not_called_a_wrong_signature(
     for _ in range(9):
         answer = ingest.receive(request(secret="new"), now=NOW)
         assert isinstance(answer, Refused)
-        assert (answer.reason, answer.status) == (Fault.SECRET_UNAVAILABLE, 503)
+        assert (answer.reason, answer.status) == (RefusalReason.SECRET_UNAVAILABLE, 503)
         assert status(ingest, request()) == 200
         cloud.clock.advance(1)
     assert reads(cloud) == 2
@@ -457,14 +457,14 @@ def test_somebody_who_has_the_secret_read_all_the_time_does_not_have_the_new_one
 @pytest.mark.parametrize(
     ("becomes", "reason", "answered"),
     [
-        ({"shared_secrets": ["REPLACE_ME"]}, Fault.SECRET_IS_PLACEHOLDER, 503),
-        ("no json", Fault.SECRET_UNAVAILABLE, 503),
-        ({"shared_secrets": "new"}, Fault.SECRET_UNAVAILABLE, 503),
-        (None, Fault.UNKNOWN_APP, 404),
+        ({"shared_secrets": ["REPLACE_ME"]}, RefusalReason.SECRET_IS_PLACEHOLDER, 503),
+        ("no json", RefusalReason.SECRET_UNAVAILABLE, 503),
+        ({"shared_secrets": "new"}, RefusalReason.SECRET_UNAVAILABLE, 503),
+        (None, RefusalReason.UNKNOWN_APP, 404),
     ],
 )
 def test_a_signature_is_not_called_wrong_by_a_secret_that_is_no_longer_there(
-    cloud: Cloud, ingest: WebhookReceiver, becomes: object, reason: Fault, answered: int
+    cloud: Cloud, ingest: WebhookReceiver, becomes: object, reason: RefusalReason, answered: int
 ) -> None:
     assert status(ingest, request()) == 200
     if becomes is None:
@@ -480,7 +480,7 @@ def test_a_signature_is_not_called_wrong_by_a_secret_that_is_no_longer_there(
 def test_the_ingest_tells_which_webhooks_a_former_secret_has_signed(cloud: Cloud, ingest: WebhookReceiver) -> None:
     cloud.put_secret("purchasely", {"shared_secrets": ["current", "previous", "the-one-before"]})
     answers = [ingest.receive(request(secret=secret), now=NOW) for secret in ("current", "previous", "the-one-before")]
-    assert [isinstance(answer, Taken) and answer.former_secret for answer in answers] == [False, True, True]
+    assert [isinstance(answer, Queued) and answer.by_former_secret for answer in answers] == [False, True, True]
 
 
 def test_each_app_has_secrets_of_its_own(cloud: Cloud, ingest: WebhookReceiver) -> None:

@@ -84,7 +84,7 @@ def test_a_note_that_fails_does_not_change_the_200(cloud: Cloud, start: Start) -
     assert len(received(cloud, cloud.events_url)) == 1
     (line,), metrics = ingest.told()
     assert line["noted"] is False
-    assert metrics.values == {"Accepted": [1], "UnnotedReceipts": [1]}
+    assert metrics.values == {"Accepted": [1], "UnnotedWebhooks": [1]}
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,45 @@
-"""The delivery ledger and the subscribers: claims, leases and what is settled."""
+"""The ledger's verbs: read, claim, settle, note."""
 
 import re
 
 import pytest
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
-from purchasely_clevertap.aws.ledger import (
+from purchasely_clevertap.aws.changes import Changes
+from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
+from purchasely_clevertap.clevertap.account import Environment
+from purchasely_clevertap.delivery.entry import (
     LEASE_MS,
-    Change,
-    Delivery,
-    Known,
-    Ledger,
-    LedgerUnavailable,
-    delivery_key,
+    Claim,
+    ClaimGroup,
+    Entry,
+    Grant,
+    ProfileSave,
+    Settlement,
+    StoredProfile,
 )
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.mapping.profile import ProfileState
+from purchasely_clevertap.outcome import (
+    Delivered,
+    Outcome,
+    Parked,
+    ParkReason,
+    Retried,
+    RetryReason,
+    Skipped,
+    SkipReason,
+)
 from purchasely_clevertap.purchasely.event import Event, read
-from tests.integration.cloud import DELIVERIES, Answered, Calls, Cancelled, Cloud, unreachable
+from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Answered, Calls, Cancelled, Cloud, unreachable
 from tests.integration.webhook import NOW_MS, encoded, event
 
-KEY = delivery_key("default", "e-1")
+KEY = entry_key("default", "e-1")
 PERSON = "default#production#user#user-1"
-UNHEARD_OF = Delivery()
 DAYS_30 = 30 * 24 * 3600
-OUTCOME: dict[str, str | int | None] = {"outcome": "delivered"}
+REFUSED = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "no", 513)
+LATE = Skipped(SkipReason.LATE)
+FAILED = Retried(RetryReason.SERVER_ERROR)
 
 
 def plenty() -> float:
@@ -32,97 +48,137 @@ def plenty() -> float:
 
 @pytest.fixture
 def ledger(cloud: Cloud) -> Ledger:
-    return cloud.ledger()
+    return cloud.ledger(owner="one")
 
 
-def claimed(ledger: Ledger, seen: Delivery = UNHEARD_OF, *, owner: str = "one", at: int = NOW_MS) -> bool:
-    (held,) = ledger.write([ledger.claim(KEY, "m-1", seen, owner=owner, now_ms=at)], plenty)
-    return held
+@pytest.fixture
+def other(cloud: Cloud) -> Ledger:
+    return cloud.ledger(owner="two")
 
 
-def seen(ledger: Ledger, key: str = KEY) -> Delivery:
-    return ledger.deliveries([key], plenty)[key]
+def seen(ledger: Ledger, key: str = KEY) -> Entry:
+    return ledger.read([key], plenty)[key]
 
 
-def state(*names: str) -> Subscriber:
+def claimed(ledger: Ledger, entry: Entry, *, at: int = NOW_MS, message_id: str | None = "m-1") -> bool:
+    (grant,) = ledger.claim([ClaimGroup((Claim(KEY, entry, message_id),))], plenty, now_ms=at)
+    return KEY in grant.entries
+
+
+def settled(ledger: Ledger, outcome: Outcome, *accepted: str, at: int = NOW_MS) -> bool:
+    settlement = Settlement(Claim(KEY, Entry(), "m-1"), outcome, is_claimed=True, accepted=frozenset(accepted))
+    return KEY in ledger.settle([settlement], (), plenty, now_ms=at)
+
+
+def decided(ledger: Ledger, outcome: Outcome, entry: Entry, *, at: int = NOW_MS) -> bool:
+    """Whether an event that needs no upload gets its outcome."""
+    settlement = Settlement(Claim(KEY, entry, "m-1"), outcome, is_claimed=False)
+    return KEY in ledger.settle([settlement], (), plenty, now_ms=at)
+
+
+def leased(ledger: Ledger, *, key: str = KEY, at: int = NOW_MS) -> Grant:
+    """What the worker gets of an event with a profile."""
+    group = ClaimGroup((Claim(key, seen(ledger, key), "m-1"),), PERSON)
+    return ledger.claim([group], plenty, now_ms=at)[0]
+
+
+def saved(ledger: Ledger, state: ProfileState, *, lease_until: int = 0) -> None:
+    ledger.settle((), [ProfileSave(PERSON, state, lease_until)], plenty, now_ms=NOW_MS)
+
+
+def state(*names: str) -> ProfileState:
     events = [read(encoded(event(name, at=NOW_MS + offset))) for offset, name in enumerate(names)]
-    return Subscriber().after(each for each in events if isinstance(each, Event))
+    return ProfileState().apply(each for each in events if isinstance(each, Event))
+
+
+def groups(count: int) -> list[ClaimGroup]:
+    return [ClaimGroup((Claim(f"default#{number}", Entry(), f"m-{number}"),)) for number in range(count)]
+
+
+def granted(grants: list[Grant]) -> list[bool]:
+    return [bool(grant.entries) for grant in grants]
 
 
 # Claims
 
 
-def test_an_event_never_heard_of_is_nothing_yet(ledger: Ledger) -> None:
-    assert ledger.deliveries(["a#1", "a#2"], plenty) == {"a#1": Delivery(), "a#2": Delivery()}
+def test_an_unknown_event_has_an_empty_entry(ledger: Ledger) -> None:
+    assert ledger.read(["a#1", "a#2"], plenty) == {"a#1": Entry(), "a#2": Entry()}
 
 
-def test_a_claim_is_remembered_with_its_lease_and_30_days_to_live(cloud: Cloud, ledger: Ledger) -> None:
-    assert claimed(ledger)
-    assert seen(ledger) == Delivery(frozenset({"m-1"}), None, NOW_MS + LEASE_MS, 1)
+def test_a_claim_has_a_lease_and_30_days(cloud: Cloud, ledger: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    assert seen(ledger) == Entry(frozenset({"m-1"}), None, NOW_MS + LEASE_MS, 1)
     entry = cloud.entry("e-1")
     assert (entry["lease_owner"], entry["expires_at"]) == ("one", NOW_MS // 1000 + DAYS_30)
 
 
-def test_two_workers_that_saw_the_same_cannot_both_have_the_event(ledger: Ledger) -> None:
+def test_one_of_two_workers_gets_the_event(ledger: Ledger, other: Ledger) -> None:
     before = seen(ledger)
-    assert claimed(ledger, before, owner="one")
-    assert not claimed(ledger, before, owner="two")
-    assert ledger.write([ledger.settle(KEY, owner="two", now_ms=NOW_MS, accepted=(), facts=OUTCOME)], plenty) == [False]
-    assert ledger.write([ledger.settle(KEY, owner="one", now_ms=NOW_MS, accepted=(), facts=OUTCOME)], plenty) == [True]
+    assert claimed(ledger, before)
+    assert not claimed(other, before)
+    assert not settled(other, Delivered())
+    assert settled(ledger, Delivered())
 
 
-def test_a_worker_that_looked_before_another_was_done_cannot_have_the_event_afterwards(ledger: Ledger) -> None:
+def test_a_stale_read_claims_nothing(ledger: Ledger, other: Ledger) -> None:
     before = seen(ledger)
-    assert claimed(ledger, before, owner="one")
-    ledger.write([ledger.settle(KEY, owner="one", now_ms=NOW_MS, accepted=("event",), facts=OUTCOME)], plenty)
-    assert not claimed(ledger, before, owner="two", at=NOW_MS + LEASE_MS)
+    assert claimed(ledger, before)
+    assert settled(ledger, Delivered(), "event")
+    assert not claimed(other, before, at=NOW_MS + LEASE_MS)
     assert seen(ledger).outcome == "delivered"
 
 
-def test_a_worker_that_looked_before_another_gave_up_cannot_have_the_event_by_what_it_saw(ledger: Ledger) -> None:
+def test_a_freed_event_is_claimed_by_a_fresh_read(ledger: Ledger, other: Ledger) -> None:
     before = seen(ledger)
-    assert claimed(ledger, before, owner="one")
-    ledger.write([ledger.release(KEY, owner="one", accepted=("charged",), facts={})], plenty)
-    assert not claimed(ledger, before, owner="two")
-    assert claimed(ledger, seen(ledger), owner="two")
-    assert seen(ledger).accepted == {"charged"}
+    assert claimed(ledger, before)
+    assert settled(ledger, FAILED, "charged")
+    assert not claimed(other, before)
+    assert claimed(other, seen(other))
+    assert seen(other).accepted == {"charged"}
 
 
-def test_a_claim_lasts_as_long_as_its_lease_and_no_longer(ledger: Ledger) -> None:
-    assert claimed(ledger, owner="one")
-    assert not claimed(ledger, seen(ledger), owner="two", at=NOW_MS + LEASE_MS - 1)
-    assert claimed(ledger, seen(ledger), owner="two", at=NOW_MS + LEASE_MS)
-    assert seen(ledger).attempts == 2
+def test_a_claim_lasts_exactly_its_lease(ledger: Ledger, other: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    assert not claimed(other, seen(other), at=NOW_MS + LEASE_MS - 1)
+    assert claimed(other, seen(other), at=NOW_MS + LEASE_MS)
+    assert seen(other).attempts == 2
 
 
-def test_a_lease_outlasts_the_longest_life_of_a_worker() -> None:
+def test_a_lease_outlasts_a_worker() -> None:
     assert LEASE_MS > 60_000  # the forwarder's timeout
 
 
-def test_a_worker_whose_lease_has_run_out_settles_nothing(ledger: Ledger) -> None:
-    assert claimed(ledger, owner="one")
-    assert claimed(ledger, seen(ledger), owner="two", at=NOW_MS + LEASE_MS)
-    late = [ledger.settle(KEY, owner="one", now_ms=NOW_MS, accepted=("event",), facts=OUTCOME)]
-    assert ledger.write(late, plenty) == [False]
-    assert ledger.write([ledger.release(KEY, owner="one", accepted=("event",), facts={})], plenty) == [False]
-    assert seen(ledger).outcome is None
-    assert seen(ledger).accepted == frozenset()
+def test_an_expired_claim_settles_nothing(ledger: Ledger, other: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    assert claimed(other, seen(other), at=NOW_MS + LEASE_MS)
+    assert not settled(ledger, Delivered(), "event")
+    assert not settled(ledger, FAILED, "event")
+    assert (seen(ledger).outcome, seen(ledger).accepted) == (None, frozenset())
 
 
-def test_a_claim_without_a_message_adds_none(ledger: Ledger) -> None:
-    assert ledger.write([ledger.claim(KEY, None, Delivery(), owner="one", now_ms=NOW_MS)], plenty) == [True]
+def test_a_redriven_message_is_not_noted(ledger: Ledger) -> None:
+    assert claimed(ledger, Entry(), message_id=None)
     assert seen(ledger).messages == frozenset()
 
 
 # Outcomes
 
 
-def test_a_settled_event_has_its_outcome_and_no_lease(cloud: Cloud, ledger: Ledger) -> None:
-    assert claimed(ledger)
-    facts: dict[str, str | int | None] = {"outcome": "parked", "reason": "refused_by_clevertap", "code": 513}
-    facts |= {"event_name": "X", "account": None}
-    done = ledger.settle(KEY, owner="one", now_ms=NOW_MS + 5, accepted=("event", "charged"), facts=facts)
-    assert ledger.write([done], plenty) == [True]
+def test_an_outcome_ends_the_lease(cloud: Cloud, ledger: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    settlement = Settlement(
+        Claim(KEY, Entry(), "m-1"),
+        REFUSED,
+        is_claimed=True,
+        accepted=frozenset({"event", "charged"}),
+        event_name="X",
+        event_at=7,
+        environment=Environment.SANDBOX,
+        profile_key=PERSON,
+        unconfirmed_sends=2,
+    )
+    assert ledger.settle([settlement], (), plenty, now_ms=NOW_MS + 5) == {KEY}
     assert cloud.entry("e-1") == {
         "event": KEY,
         "messages": {"m-1"},
@@ -132,146 +188,194 @@ def test_a_settled_event_has_its_outcome_and_no_lease(cloud: Cloud, ledger: Ledg
         "reason": "refused_by_clevertap",
         "code": 513,
         "event_name": "X",
+        "event_at": 7,
+        "account": "sandbox",
+        "subscriber": PERSON,
+        "unconfirmed_sends": 2,
         "settled_at": NOW_MS + 5,
         "expires_at": (NOW_MS + 5) // 1000 + DAYS_30,
     }
 
 
-def test_what_was_accepted_is_kept_through_every_further_attempt(ledger: Ledger) -> None:
-    assert claimed(ledger)
-    ledger.write([ledger.release(KEY, owner="one", accepted=("charged",), facts={"reason": "record_error"})], plenty)
-    assert seen(ledger) == Delivery(frozenset({"m-1"}), None, 0, 1, frozenset({"charged"}))
-    assert claimed(ledger, seen(ledger), owner="two")
-    ledger.write([ledger.release(KEY, owner="two", accepted=(), facts={"reason": "timeout"})], plenty)
-    assert claimed(ledger, seen(ledger), owner="three")
-    ledger.write([ledger.settle(KEY, owner="three", now_ms=NOW_MS, accepted=("event",), facts=OUTCOME)], plenty)
+def test_accepted_records_survive_every_attempt(ledger: Ledger, other: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    assert settled(ledger, FAILED, "charged")
+    assert seen(ledger) == Entry(frozenset({"m-1"}), None, 0, 1, frozenset({"charged"}))
+    assert claimed(other, seen(other))
+    assert settled(other, FAILED)
+    assert claimed(ledger, seen(ledger))
+    assert settled(ledger, Delivered(), "event")
     assert seen(ledger).accepted == {"charged", "event"}
 
 
-def test_a_later_outcome_leaves_nothing_of_an_earlier_one(cloud: Cloud, ledger: Ledger) -> None:
-    parked: dict[str, str | int | None] = {"outcome": "parked", "reason": "refused_by_clevertap", "code": 513}
-    assert ledger.write([ledger.settle_unclaimed(KEY, "m-1", seen(ledger), now_ms=NOW_MS, facts=parked)], plenty) == [
-        True
-    ]
+def test_a_later_outcome_replaces_an_earlier_one(cloud: Cloud, ledger: Ledger) -> None:
+    assert decided(ledger, REFUSED, seen(ledger))
     assert claimed(ledger, seen(ledger))
     assert "outcome" not in cloud.entry("e-1")
-    delivered: dict[str, str | int | None] = {"outcome": "delivered", "reason": None, "code": None}
-    ledger.write([ledger.settle(KEY, owner="one", now_ms=NOW_MS, accepted=("event",), facts=delivered)], plenty)
+    assert settled(ledger, Delivered(), "event")
     entry = cloud.entry("e-1")
     assert entry["outcome"] == "delivered"
     assert not {"reason", "code", "lease_owner", "lease_until"} & set(entry)
 
 
-def test_an_event_that_needs_no_upload_gets_its_outcome_once(cloud: Cloud, ledger: Ledger) -> None:
-    before = seen(ledger)
-    skipped: dict[str, str | int | None] = {"outcome": "skipped", "reason": "late", "code": None}
-    assert ledger.write([ledger.settle_unclaimed(KEY, "m-1", before, now_ms=NOW_MS, facts=skipped)], plenty) == [True]
-    assert ledger.write([ledger.settle_unclaimed(KEY, "m-1", before, now_ms=NOW_MS, facts=skipped)], plenty) == [False]
-    assert not claimed(ledger, before)
-    assert seen(ledger).outcome == "skipped"
+def test_a_discarded_event_keeps_its_facts(cloud: Cloud, ledger: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    settlement = Settlement(Claim(KEY, Entry(), "m-1"), REFUSED, is_claimed=True, event_name="X")
+    ledger.settle([settlement], (), plenty, now_ms=NOW_MS)
+    claim = Claim(KEY, seen(ledger), None)
+    discarded = Settlement(claim, Skipped(SkipReason.DISCARDED), is_claimed=False, keeps_facts=True)
+    assert ledger.settle([discarded], (), plenty, now_ms=NOW_MS) == {KEY}
     entry = cloud.entry("e-1")
-    assert (entry["reason"], entry["attempts"], entry["messages"]) == ("late", 1, {"m-1"})
+    assert (entry["outcome"], entry["reason"], entry["event_name"]) == ("skipped", "discarded", "X")
+    assert "code" not in entry
 
 
-def test_an_event_that_a_worker_holds_gets_no_outcome_from_another(ledger: Ledger) -> None:
-    assert claimed(ledger)
-    other = ledger.settle_unclaimed(KEY, "m-1", seen(ledger), now_ms=NOW_MS + 1, facts={"outcome": "skipped"})
-    assert ledger.write([other], plenty) == [False]
+def test_an_event_without_upload_is_settled_once(cloud: Cloud, ledger: Ledger) -> None:
+    before = seen(ledger)
+    assert decided(ledger, LATE, before)
+    assert not decided(ledger, LATE, before)
+    assert not claimed(ledger, before)
+    entry = cloud.entry("e-1")
+    assert (entry["outcome"], entry["reason"], entry["attempts"], entry["messages"]) == ("skipped", "late", 1, {"m-1"})
+
+
+def test_a_claimed_event_is_settled_by_no_other(ledger: Ledger, other: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    assert not decided(other, LATE, seen(other), at=NOW_MS + 1)
     assert seen(ledger).outcome is None
 
 
-def test_further_webhooks_are_added_once_each_and_change_nothing_else(cloud: Cloud, ledger: Ledger) -> None:
-    assert claimed(ledger)
+def test_an_abandoned_event_is_known(ledger: Ledger) -> None:
+    assert claimed(ledger, Entry())
+    assert seen(ledger).is_abandoned
+    assert settled(ledger, Delivered())
+    assert not seen(ledger).is_abandoned
+
+
+def test_further_messages_are_noted_once(cloud: Cloud, ledger: Ledger) -> None:
+    assert claimed(ledger, Entry())
     before = cloud.entry("e-1")
     for _ in range(2):
-        assert ledger.write([ledger.add_messages(KEY, ["m-2", "m-3"], now_ms=NOW_MS + 9_000)], plenty) == [True]
+        ledger.note({KEY: ["m-2", "m-3"]}, plenty, now_ms=NOW_MS + 9_000)
     assert cloud.entry("e-1") == before | {"messages": {"m-1", "m-2", "m-3"}}
 
 
-# Subscribers
+def test_a_note_lives_30_days(cloud: Cloud, ledger: Ledger) -> None:
+    ledger.note({KEY: ["m-1"]}, plenty, now_ms=NOW_MS)
+    assert cloud.entry("e-1")["expires_at"] == NOW_MS // 1000 + DAYS_30
 
 
-def test_a_person_never_heard_of_is_unknown(ledger: Ledger) -> None:
-    assert ledger.subscribers([PERSON], plenty) == {PERSON: Known()}
+# Profiles
 
 
-def test_a_leased_subscriber_is_saved_and_free_again(ledger: Ledger) -> None:
-    assert ledger.write([ledger.lease(PERSON, Known(), owner="one", now_ms=NOW_MS)], plenty) == [True]
-    assert ledger.subscribers([PERSON], plenty)[PERSON].lease_until == NOW_MS + LEASE_MS
+def test_an_unknown_person_has_an_empty_profile(ledger: Ledger) -> None:
+    assert leased(ledger) == Grant(frozenset({KEY}), StoredProfile())
+
+
+def test_a_saved_profile_is_free_again(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    leased(ledger)
+    assert cloud.subscriber(PERSON)["lease_until"] == NOW_MS + LEASE_MS
     known = state("SUBSCRIPTION_STARTED").accepted({"plan": "monthly", "paying": True}, "clevertap-id")
-    assert ledger.write([ledger.save(PERSON, known, owner="one")], plenty) == [True]
-    saved = ledger.subscribers([PERSON], plenty)[PERSON]
-    assert saved.state == known
-    assert saved.lease_until == 0
-    assert ledger.write([ledger.lease(PERSON, saved, owner="two", now_ms=NOW_MS)], plenty) == [True]
+    saved(ledger, known)
+    profile = leased(other, key="default#e-2").profile
+    assert profile is not None
+    assert (profile.state, profile.lease_until) == (known, 0)
 
 
-def test_a_subscriber_is_leased_by_one_worker_at_a_time(ledger: Ledger) -> None:
-    assert ledger.write([ledger.lease(PERSON, Known(), owner="one", now_ms=NOW_MS)], plenty) == [True]
-    held = ledger.subscribers([PERSON], plenty)[PERSON]
-    for known, at in ((Known(), NOW_MS), (held, NOW_MS + LEASE_MS - 1)):
-        assert ledger.write([ledger.lease(PERSON, known, owner="two", now_ms=at)], plenty) == [False]
-    assert ledger.write([ledger.lease(PERSON, held, owner="two", now_ms=NOW_MS + LEASE_MS)], plenty) == [True]
-    assert ledger.write([ledger.save(PERSON, state("ACTIVATE"), owner="one")], plenty) == [False]
+def test_a_profile_has_one_lease_at_a_time(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    leased(ledger)
+    for at in (NOW_MS, NOW_MS + LEASE_MS - 1):
+        assert leased(other, key="default#e-2", at=at) == Grant()
+    assert leased(other, key="default#e-2", at=NOW_MS + LEASE_MS).entries
+    before = cloud.subscriber(PERSON)
+    saved(ledger, state("ACTIVATE"))  # its lease has expired
+    assert cloud.subscriber(PERSON) == before
 
 
-def test_a_state_that_was_read_while_another_worker_held_the_subscriber_gets_no_lease(ledger: Ledger) -> None:
-    ledger.write([ledger.lease(PERSON, Known(), owner="one", now_ms=NOW_MS)], plenty)
-    read_meanwhile = ledger.subscribers([PERSON], plenty)[PERSON]
-    ledger.write([ledger.save(PERSON, state("SUBSCRIPTION_STARTED"), owner="one")], plenty)
-    assert ledger.write([ledger.lease(PERSON, read_meanwhile, owner="two", now_ms=NOW_MS)], plenty) == [False]
-    fresh = ledger.subscribers([PERSON], plenty)[PERSON]
-    assert ledger.write([ledger.lease(PERSON, fresh, owner="two", now_ms=NOW_MS)], plenty) == [True]
+def test_a_busy_profile_frees_the_events(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    leased(ledger)
+    assert leased(other, key="default#e-2") == Grant()
+    entry = cloud.entry("e-2")
+    assert (entry["lease_until"], entry["attempts"]) == (0, 1)
+    assert "lease_owner" not in entry
 
 
-def test_a_state_that_was_read_before_another_worker_wrote_gets_no_lease(ledger: Ledger) -> None:
-    for owner in ("one", "two"):
-        known = ledger.subscribers([PERSON], plenty)[PERSON]
-        ledger.write([ledger.lease(PERSON, known, owner=owner, now_ms=NOW_MS)], plenty)
-        ledger.write([ledger.save(PERSON, state("SUBSCRIPTION_STARTED"), owner=owner)], plenty)
-        assert ledger.write([ledger.lease(PERSON, known, owner="three", now_ms=NOW_MS)], plenty) == [False]
+def test_busy_events_free_the_profile(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    group = ClaimGroup((Claim(KEY, seen(other), "m-1"),), PERSON)
+    assert claimed(ledger, Entry())
+    assert other.claim([group], plenty, now_ms=NOW_MS) == [Grant()]
+    assert cloud.subscriber(PERSON)["lease_until"] == 0
+
+
+def test_a_lease_needs_what_was_read(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    """Both have read the profile; the other leases and saves it before this one's lease is written."""
+    calls = Calls()
+    slow = cloud.ledger(owner="three", calls=calls)
+
+    def meanwhile() -> None:
+        leased(other, key="default#e-2")
+        saved(other, state("SUBSCRIPTION_STARTED"))
+
+    calls.next("TransactWriteItems", meanwhile)
+    assert leased(slow, key="default#e-3") == Grant()
+    assert leased(ledger).entries
+
+
+def test_an_expired_lease_makes_a_profile_uncertain(ledger: Ledger, other: Ledger) -> None:
+    leased(ledger)
+    profile = leased(other, key="default#e-2", at=NOW_MS + LEASE_MS).profile
+    assert profile is not None
+    assert profile.is_uncertain
+
+
+def test_a_quiet_time_holds_the_profile_back(ledger: Ledger, other: Ledger) -> None:
+    leased(ledger)
+    saved(ledger, ProfileState(), lease_until=NOW_MS + 45_000)
+    assert leased(other, key="default#e-2", at=NOW_MS + 44_999) == Grant()
+    profile = leased(other, key="default#e-2", at=NOW_MS + 45_000).profile
+    assert profile is not None
+    assert profile.is_uncertain
+
+
+def test_without_its_profile_an_event_is_not_settled(cloud: Cloud, ledger: Ledger) -> None:
+    leased(ledger)
+    cloud.dynamodb.delete_item(TableName=SUBSCRIBERS, Key={"subscriber": {"S": PERSON}})
+    settlement = Settlement(Claim(KEY, Entry(), "m-1"), Delivered(), is_claimed=True, profile_key=PERSON)
+    assert ledger.settle([settlement], [ProfileSave(PERSON, ProfileState())], plenty, now_ms=NOW_MS) == frozenset()
+    assert seen(ledger).outcome is None
 
 
 # Many at once
 
 
-def claims(ledger: Ledger, count: int, *, owner: str = "one", attempts: int = 0) -> list[Change]:
-    return [
-        ledger.claim(f"default#{number}", f"m-{number}", Delivery(attempts=attempts), owner=owner, now_ms=NOW_MS)
-        for number in range(count)
-    ]
-
-
 def test_a_thousand_claims_are_ten_transactions(cloud: Cloud, ledger: Ledger) -> None:
     cloud.calls.always("TransactWriteItems", Answered())
-    assert ledger.write(claims(ledger, 1000), plenty) == [True] * 1000
-    sizes = [len(call["TransactItems"]) for call in cloud.calls.of("TransactWriteItems")]
-    assert sizes == [100] * 10
+    assert granted(ledger.claim(groups(1000), plenty, now_ms=NOW_MS)) == [True] * 1000
+    assert [len(call["TransactItems"]) for call in cloud.calls.of("TransactWriteItems")] == [100] * 10
 
 
-def test_a_thousand_events_are_looked_up_in_ten_consistent_reads(cloud: Cloud, ledger: Ledger) -> None:
+def test_a_thousand_events_are_ten_reads(cloud: Cloud, ledger: Ledger) -> None:
     cloud.calls.always("BatchGetItem", Answered({"Responses": {}}))
-    assert len(ledger.deliveries([str(number) for number in range(1000)], plenty)) == 1000
+    assert len(ledger.read([str(number) for number in range(1000)], plenty)) == 1000
     requests = [call["RequestItems"][DELIVERIES] for call in cloud.calls.of("BatchGetItem")]
     assert [len(each["Keys"]) for each in requests] == [100] * 10
     assert all(each["ConsistentRead"] for each in requests)
 
 
-def test_one_condition_that_fails_in_a_hundred_leaves_the_other_99_made(cloud: Cloud, ledger: Ledger) -> None:
-    ledger.write([claims(ledger, 100, owner="other")[37]], plenty)
+def test_one_refused_claim_leaves_99(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    other.claim([groups(100)[37]], plenty, now_ms=NOW_MS)
     cloud.calls.made.clear()
-    held = ledger.write(claims(ledger, 100), plenty)
-    assert held == [number != 37 for number in range(100)]
+    assert granted(ledger.claim(groups(100), plenty, now_ms=NOW_MS)) == [number != 37 for number in range(100)]
     assert len(cloud.calls.of("TransactWriteItems")) == 2
-    found = ledger.deliveries([f"default#{number}" for number in range(100)], plenty)
-    assert [each.attempts for each in found.values()] == [1] * 100
-    assert cloud.entry("37")["lease_owner"] == "other"
+    assert cloud.entry("37")["lease_owner"] == "two"
     assert cloud.entry("38")["lease_owner"] == "one"
 
 
-def test_nothing_to_write_or_to_read_is_no_call(cloud: Cloud, ledger: Ledger) -> None:
-    assert ledger.write([], plenty) == []
-    assert ledger.deliveries([], plenty) == {}
+def test_nothing_to_do_is_no_call(cloud: Cloud, ledger: Ledger) -> None:
+    assert ledger.read([], plenty) == {}
+    assert ledger.claim([], plenty, now_ms=NOW_MS) == []
+    assert ledger.settle([], [], plenty, now_ms=NOW_MS) == frozenset()
+    ledger.note({}, plenty, now_ms=NOW_MS)
     assert cloud.calls.made == []
 
 
@@ -281,8 +385,7 @@ def test_nothing_to_write_or_to_read_is_no_call(cloud: Cloud, ledger: Ledger) ->
 def waited(cloud: Cloud) -> tuple[Ledger, list[float], Calls]:
     """A ledger that notes how long it waits."""
     calls, pauses = Calls(), list[float]()
-    ledger = cloud.ledger(calls=calls, pause=pauses.append)
-    return ledger, pauses, calls
+    return cloud.ledger(calls=calls, pause=pauses.append), pauses, calls
 
 
 @pytest.mark.parametrize(
@@ -296,119 +399,107 @@ def waited(cloud: Cloud) -> tuple[Ledger, list[float], Calls]:
         Cancelled(["None", "None", "ProvisionedThroughputExceeded"]),
     ],
 )
-def test_throttling_and_conflicts_are_waited_out_and_the_whole_transaction_is_made(
-    cloud: Cloud, fault: str | Cancelled
-) -> None:
+def test_throttling_and_conflicts_are_waited_out(cloud: Cloud, fault: str | Cancelled) -> None:
     ledger, pauses, calls = waited(cloud)
     calls.next("TransactWriteItems", fault, fault, fault)
-    assert ledger.write(claims(ledger, 3), plenty) == [True] * 3
+    assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [True] * 3
     assert len(pauses) == 3
     assert all(0 < pause < 1 for pause in pauses)
     assert len(calls.of("TransactWriteItems")) == 4
     assert [cloud.entry(str(number))["attempts"] for number in range(3)] == [1, 1, 1]
 
 
-def test_a_failed_condition_beside_a_conflict_is_not_tried_again_and_the_rest_is(cloud: Cloud) -> None:
+def test_a_refusal_beside_a_conflict_is_final(cloud: Cloud) -> None:
     ledger, _, calls = waited(cloud)
     calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed", "TransactionConflict", "None"]))
-    assert ledger.write(claims(ledger, 3), plenty) == [False, True, True]
+    assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [False, True, True]
     assert [len(call["TransactItems"]) for call in calls.of("TransactWriteItems")] == [3, 2]
 
 
-def test_throttling_that_does_not_end_is_given_up_while_a_second_is_left(cloud: Cloud) -> None:
+def test_endless_throttling_is_given_up(cloud: Cloud) -> None:
     ledger, pauses, calls = waited(cloud)
     calls.always("TransactWriteItems", "ThrottlingException")
     with pytest.raises(LedgerUnavailable, match="ThrottlingException"):
-        ledger.write(claims(ledger, 3), lambda: 3 - len(pauses))
+        ledger.claim(groups(3), lambda: 3 - len(pauses), now_ms=NOW_MS)
     assert len(pauses) == 3
 
 
 @pytest.mark.parametrize(
     "fault", ["InternalServerError", "ResourceNotFoundException", "AccessDeniedException", unreachable()]
 )
-def test_a_write_that_dynamodb_does_not_take_is_unavailability(cloud: Cloud, ledger: Ledger, fault: str) -> None:
+def test_a_failed_write_is_unavailability(cloud: Cloud, ledger: Ledger, fault: str) -> None:
     cloud.calls.next("TransactWriteItems", fault)
     with pytest.raises(LedgerUnavailable):
-        ledger.write(claims(ledger, 3), plenty)
+        ledger.claim(groups(3), plenty, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("fault", ["InternalServerError", "ThrottlingException", unreachable()])
-def test_a_read_that_dynamodb_does_not_answer_is_unavailability_and_not_an_unknown_event(
-    cloud: Cloud, ledger: Ledger, fault: str
-) -> None:
+def test_a_failed_read_is_unavailability(cloud: Cloud, ledger: Ledger, fault: str) -> None:
     cloud.calls.next("BatchGetItem", fault, fault)
     with pytest.raises(LedgerUnavailable):
-        ledger.deliveries([KEY], plenty)
+        ledger.read([KEY], plenty)
     with pytest.raises(LedgerUnavailable):
-        ledger.subscribers([PERSON], plenty)
+        ledger.claim([ClaimGroup((Claim(KEY, Entry(), "m-1"),), PERSON)], plenty, now_ms=NOW_MS)
 
 
-def test_keys_that_dynamodb_leaves_for_later_are_asked_for_again(cloud: Cloud) -> None:
+def test_unprocessed_keys_are_asked_again(cloud: Cloud) -> None:
     ledger, pauses, calls = waited(cloud)
-    assert ledger.write(claims(ledger, 2), plenty) == [True, True]
+    ledger.claim(groups(2), plenty, now_ms=NOW_MS)
     left = {"UnprocessedKeys": {DELIVERIES: {"Keys": [{"event": {"S": "default#0"}}, {"event": {"S": "default#1"}}]}}}
     calls.next("BatchGetItem", Answered({"Responses": {}, **left}))
-    found = ledger.deliveries(["default#0", "default#1"], plenty)
+    found = ledger.read(["default#0", "default#1"], plenty)
     assert [each.attempts for each in found.values()] == [1, 1]
     assert len(pauses) == 1
 
 
-def test_keys_that_are_left_for_ever_are_unavailability(cloud: Cloud) -> None:
+def test_endlessly_unprocessed_keys_are_given_up(cloud: Cloud) -> None:
     ledger, pauses, calls = waited(cloud)
     left = {"UnprocessedKeys": {DELIVERIES: {"Keys": [{"event": {"S": KEY}}]}}}
     calls.always("BatchGetItem", Answered({"Responses": {}, **left}))
     with pytest.raises(LedgerUnavailable):
-        ledger.deliveries([KEY], lambda: 3 - len(pauses))
+        ledger.read([KEY], lambda: 3 - len(pauses))
 
 
-def test_a_change_that_would_make_an_item_too_large_costs_only_itself(cloud: Cloud, ledger: Ledger) -> None:
-    facts: dict[str, str | int | None] = {"outcome": "skipped", "reason": "x" * 500_000}
-    too_large = ledger.settle_unclaimed(KEY, "m-1", Delivery(), now_ms=NOW_MS, facts=facts)
-    changes = [*claims(ledger, 6), too_large, *claims(ledger, 9)[6:]]
-    assert ledger.write(changes, plenty) == [True] * 6 + [False] + [True] * 3
+def test_a_too_large_item_costs_only_itself(cloud: Cloud, ledger: Ledger) -> None:
+    keys = [f"default#{number}" for number in range(6)]
+    settlements = [Settlement(Claim(key, Entry(), "m"), LATE, is_claimed=False) for key in keys]
+    too_large = Settlement(Claim(KEY, Entry(), "m"), LATE, is_claimed=False, event_name="x" * 500_000)
+    assert ledger.settle([*settlements, too_large], (), plenty, now_ms=NOW_MS) == set(keys)
     assert cloud.entry("e-1") == {}
-    assert [cloud.entry(str(number))["attempts"] for number in range(9)] == [1] * 9
+    assert [cloud.entry(str(number))["outcome"] for number in range(6)] == ["skipped"] * 6
 
 
-def test_an_item_that_a_transaction_names_as_invalid_costs_only_itself(cloud: Cloud, ledger: Ledger) -> None:
+def test_an_invalid_item_costs_only_itself(cloud: Cloud, ledger: Ledger) -> None:
     cloud.calls.next("TransactWriteItems", Cancelled(["None", "ValidationError", "None"]))
-    assert ledger.write(claims(ledger, 3), plenty) == [True, False, True]
+    assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [True, False, True]
 
 
-def test_a_transaction_of_more_than_4_mb_is_made_in_parts(cloud: Cloud, ledger: Ledger) -> None:
+def test_a_transaction_above_4_mb_is_halved(cloud: Cloud, ledger: Ledger) -> None:
     cloud.calls.next("TransactWriteItems", "ValidationException")
-    assert ledger.write(claims(ledger, 10), plenty) == [True] * 10
+    assert granted(ledger.claim(groups(10), plenty, now_ms=NOW_MS)) == [True] * 10
     assert [len(call["TransactItems"]) for call in cloud.calls.of("TransactWriteItems")] == [10, 5, 5]
 
 
-# The table's own rules
-
-
-def test_dynamodb_here_refuses_reserved_words_as_the_real_one_does(ledger: Ledger) -> None:
-    reserved = Change(DELIVERIES, {"event": {"S": KEY}}, "SET status = :s", None, {":s": {"S": "x"}})
-    assert ledger.write([reserved], plenty) == [False]
-    fine = Change(DELIVERIES, {"event": {"S": KEY}}, "SET outcome = :s", None, {":s": {"S": "x"}})
-    assert ledger.write([fine], plenty) == [True]
-
-
-def test_no_attribute_is_named_by_a_reserved_word(ledger: Ledger) -> None:
-    facts: dict[str, str | int | None] = dict.fromkeys(
-        ("outcome", "reason", "code", "event_name", "event_at", "account", "subscriber"), "x"
-    )
-    changes = [
-        ledger.claim(KEY, "m", Delivery(), owner="o", now_ms=NOW_MS),
-        ledger.settle_unclaimed(KEY, "m", Delivery(), now_ms=NOW_MS, facts=facts),
-        ledger.settle(KEY, owner="o", now_ms=NOW_MS, accepted=["event"], facts=facts),
-        ledger.release(KEY, owner="o", accepted=["event"], facts=facts),
-        ledger.add_messages(KEY, ["m"], now_ms=NOW_MS),
-        ledger.lease(PERSON, Known(), owner="o", now_ms=NOW_MS),
-        ledger.save(PERSON, Subscriber(), owner="o"),
+def test_no_attribute_is_a_reserved_word() -> None:
+    changes = Changes(DELIVERIES, SUBSCRIBERS, "one")
+    claim = Claim(KEY, Entry(unconfirmed_sends=1), "m")
+    facts = Settlement(claim, REFUSED, True, frozenset({"event"}), "X", 1, Environment.SANDBOX, PERSON, 1)
+    unclaimed = Settlement(claim, REFUSED, False, frozenset(), "X", 1, Environment.SANDBOX, PERSON, 1)
+    made = [
+        changes.claim(claim, now_ms=NOW_MS),
+        changes.settle(facts, now_ms=NOW_MS),
+        changes.settle(unclaimed, now_ms=NOW_MS),
+        changes.settle(Settlement(claim, FAILED, True), now_ms=NOW_MS),
+        changes.free(claim),
+        changes.note(KEY, ["m"], now_ms=NOW_MS),
+        changes.lease(PERSON, StoredProfile(), now_ms=NOW_MS),
+        changes.save(ProfileSave(PERSON, ProfileState())),
     ]
     syntax = {"SET", "REMOVE", "ADD", "AND", "OR", "attribute_not_exists", "if_not_exists"}
     words = {
         word
-        for change in changes
+        for change in made
         for word in re.findall(r"(?<![:\w])[A-Za-z_]\w*", f"{change.update} {change.condition or ''}")
     }
-    assert {"outcome", "lease_until", "messages", "version"} <= words
+    assert {"outcome", "lease_until", "messages", "version", "unconfirmed_sends"} <= words
     assert {word.upper() for word in words - syntax} & set(ReservedKeywords.get_reserved_keywords()) == set()

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from local_stack.template import Template
-from purchasely_clevertap.clevertap.response import Refused, SetupFault
+from purchasely_clevertap.clevertap.response import Rejected, SetupFault
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import Cloud
@@ -96,7 +96,7 @@ def lines(
     written: list[Line] = list(ingest.told()[0])
     monkeypatch.setattr("purchasely_clevertap.clevertap.client.Client", lambda: clevertap)
     forwarder = Function("forwarder", cloud, monkeypatch, capsys)
-    clevertap.script.append(answer(Refused(512, "bad"), of="RENEWAL_DISABLED"))
+    clevertap.script.append(answer(Rejected(512, "bad"), of="RENEWAL_DISABLED"))
     forwarder(queue_event(received(cloud, cloud.events_url)))
     cloud.put_secret("clevertap", {"production": {}}, app="another")
     clevertap.otherwise = answer(SetupFault(401, "no"))
@@ -111,7 +111,7 @@ def lines(
 
 def test_every_question_asks_for_fields_that_are_written(lines: list[Line]) -> None:
     # An answer that was lost is another test's; no line has it when all answers arrive.
-    rare = {"in_doubt"}
+    rare = {"unconfirmed_sends"}
     for name, query, services in QUESTIONS:
         written = {field for line in lines if line["service"] in services for field in line}
         assert names(query) - written - rare == set(), name

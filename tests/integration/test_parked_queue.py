@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from purchasely_clevertap.aws.parked_queue import ParkedQueue, Parking
+from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery import message as messages
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, Message
 from purchasely_clevertap.outcome import Parked, ParkReason
@@ -16,8 +16,8 @@ PARKED_AT = NOW_MS + 77
 
 
 @pytest.fixture
-def queue(cloud: Cloud) -> ParkedQueue:
-    return ParkedQueue(cloud.sqs, queue_url=cloud.parked_url)
+def queue(cloud: Cloud) -> SendQueue:
+    return SendQueue(cloud.sqs, queue_url=cloud.parked_url)
 
 
 def parking(
@@ -27,11 +27,11 @@ def parking(
     event_id: str = "e-1",
     event_name: str | None = "ACTIVATE",
     accepted: frozenset[str] = frozenset(),
-) -> Parking:
-    return Parking(sent, parked, event_id, event_name, accepted)
+) -> ParkRequest:
+    return ParkRequest(sent, parked, event_id, event_name, accepted)
 
 
-def test_a_parked_message_has_the_exact_body_and_all_there_is_to_know(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_a_parked_message_has_the_exact_body_and_all_there_is_to_know(cloud: Cloud, queue: SendQueue) -> None:
     body = encoded(event(user="Zoë"))
     sent = parking(message(body, id="m-1", sent_at=NOW_MS), accepted=frozenset({"event", "charged"}))
     assert queue.send([sent], now_ms=PARKED_AT) == [None]
@@ -51,15 +51,15 @@ def test_a_parked_message_has_the_exact_body_and_all_there_is_to_know(cloud: Clo
     }
 
 
-def test_what_is_not_known_is_left_out(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_what_is_not_known_is_left_out(cloud: Cloud, queue: SendQueue) -> None:
     sent = parking(message(b"", app=""), Parked(ParkReason.UNREADABLE, ""), event_name=None)
     assert queue.send([sent], now_ms=PARKED_AT) == [None]
     (parked,) = cloud.parked()
     assert set(parked.attributes) == {"received_at", "reason", "event_id", "parked_at", "message_id"}
 
 
-def test_a_message_that_is_parked_again_keeps_the_id_of_its_webhook(cloud: Cloud, queue: ParkedQueue) -> None:
-    redriven = message(event(), id="m-2", parking=messages.Parking("m-1", frozenset()))
+def test_a_message_that_is_parked_again_keeps_the_id_of_its_webhook(cloud: Cloud, queue: SendQueue) -> None:
+    redriven = message(event(), id="m-2", redrive=messages.Redrive("m-1", frozenset()))
     assert queue.send([parking(redriven)], now_ms=PARKED_AT) == [None]
     (parked,) = cloud.parked()
     assert parked.attributes["message_id"] == "m-1"
@@ -68,7 +68,7 @@ def test_a_message_that_is_parked_again_keeps_the_id_of_its_webhook(cloud: Cloud
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=100), detail=st.text(max_size=60), name=st.none() | st.text(max_size=40))
 def test_whatever_an_event_holds_sqs_can_take_its_parking(
-    cloud: Cloud, queue: ParkedQueue, body: bytes, detail: str, name: str | None
+    cloud: Cloud, queue: SendQueue, body: bytes, detail: str, name: str | None
 ) -> None:
     cloud.calls.made.clear()
     sent = parking(message(body), Parked(ParkReason.UNREADABLE, detail), event_name=name)
@@ -87,7 +87,7 @@ def test_whatever_an_event_holds_sqs_can_take_its_parking(
             )
 
 
-def test_the_largest_message_still_fits_with_the_longest_attributes(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_the_largest_message_still_fits_with_the_longest_attributes(cloud: Cloud, queue: SendQueue) -> None:
     sent = parking(
         message(b"x" * MAX_BODY_BYTES, app="a" * 40),
         Parked(ParkReason.UNUSABLE_EVENT_NAME, "\U0001f600" * 5000, 513),
@@ -104,20 +104,20 @@ def test_the_largest_message_still_fits_with_the_longest_attributes(cloud: Cloud
     assert size <= 1024 * 1024
 
 
-def test_messages_go_out_ten_at_a_time(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_messages_go_out_ten_at_a_time(cloud: Cloud, queue: SendQueue) -> None:
     assert queue.send([parking(message(event())) for _ in range(25)], now_ms=PARKED_AT) == [None] * 25
     assert [len(call["Entries"]) for call in cloud.calls.of("SendMessageBatch")] == [10, 10, 5]
     assert len(cloud.parked()) == 25
 
 
-def test_large_messages_go_out_in_calls_of_at_most_1_mib(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_large_messages_go_out_in_calls_of_at_most_1_mib(cloud: Cloud, queue: SendQueue) -> None:
     large = [parking(message(b"x" * 400_000)) for _ in range(5)]
     assert queue.send(large, now_ms=PARKED_AT) == [None] * 5
     assert [len(call["Entries"]) for call in cloud.calls.of("SendMessageBatch")] == [2, 2, 1]
     assert len(cloud.parked()) == 5
 
 
-def test_nothing_to_park_is_no_call(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_nothing_to_park_is_no_call(cloud: Cloud, queue: SendQueue) -> None:
     assert queue.send([], now_ms=PARKED_AT) == []
     assert cloud.calls.made == []
 
@@ -125,19 +125,19 @@ def test_nothing_to_park_is_no_call(cloud: Cloud, queue: ParkedQueue) -> None:
 @pytest.mark.parametrize(
     ("fault", "code"), [("InternalError", "InternalError"), (unreachable(), "ConnectTimeoutError")]
 )
-def test_a_call_that_fails_costs_only_its_own_messages(cloud: Cloud, queue: ParkedQueue, fault: str, code: str) -> None:
+def test_a_call_that_fails_costs_only_its_own_messages(cloud: Cloud, queue: SendQueue, fault: str, code: str) -> None:
     cloud.calls.next("SendMessageBatch", lambda: None, fault)
     sent = [parking(message(event(), id=f"m-{number}")) for number in range(25)]
     assert queue.send(sent, now_ms=PARKED_AT) == [None] * 10 + [code] * 10 + [None] * 5
     assert len(cloud.parked()) == 15
 
 
-def test_a_message_that_the_queue_refuses_costs_only_itself(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_a_message_that_the_queue_refuses_costs_only_itself(cloud: Cloud, queue: SendQueue) -> None:
     partly = {"Successful": [{"Id": "0"}, {"Id": "2"}], "Failed": [{"Id": "1", "Code": "InternalError"}]}
     cloud.calls.next("SendMessageBatch", Answered(partly))
     assert queue.send([parking(message(event())) for _ in range(3)], now_ms=PARKED_AT) == [None, "InternalError", None]
 
 
-def test_without_an_answer_worth_the_name_nothing_is_parked(cloud: Cloud, queue: ParkedQueue) -> None:
+def test_without_an_answer_worth_the_name_nothing_is_parked(cloud: Cloud, queue: SendQueue) -> None:
     cloud.calls.next("SendMessageBatch", Answered({}))
     assert queue.send([parking(message(event()))], now_ms=PARKED_AT) == ["unanswered"]

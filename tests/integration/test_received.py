@@ -2,7 +2,7 @@
 
 import pytest
 
-from purchasely_clevertap.aws.received import Receipts
+from purchasely_clevertap.aws.received import ReceivedNotes
 from purchasely_clevertap.outcome import Delivered
 from purchasely_clevertap.purchasely.event_id import event_id
 from tests.integration.clevertap import ScriptedClevertap
@@ -13,15 +13,15 @@ DAYS_30 = 30 * 24 * 3600
 
 
 @pytest.fixture
-def receipts(cloud: Cloud) -> Receipts:
-    return Receipts(cloud.dynamodb, table=DELIVERIES)
+def results(cloud: Cloud) -> ReceivedNotes:
+    return ReceivedNotes(cloud.dynamodb, table=DELIVERIES)
 
 
 def test_an_accepted_webhook_is_noted_with_its_message_its_time_and_30_days_to_live(
-    cloud: Cloud, receipts: Receipts
+    cloud: Cloud, results: ReceivedNotes
 ) -> None:
     body = encoded(event(event_id="e-1"))
-    assert receipts.note("default", body, "m-1", now_ms=NOW_MS) is True
+    assert results.note("default", body, "m-1", now_ms=NOW_MS) is True
     assert cloud.entry("e-1") == {
         "event": "default#e-1",
         "messages": {"m-1"},
@@ -30,60 +30,60 @@ def test_an_accepted_webhook_is_noted_with_its_message_its_time_and_30_days_to_l
     }
 
 
-def test_noting_a_message_twice_counts_it_once_and_another_copy_is_added(cloud: Cloud, receipts: Receipts) -> None:
+def test_noting_a_message_twice_counts_it_once_and_another_copy_is_added(cloud: Cloud, results: ReceivedNotes) -> None:
     body = encoded(event(event_id="e-1"))
     for at, message_id in enumerate(["m-1", "m-1", "m-2"]):
-        assert receipts.note("default", body, message_id, now_ms=NOW_MS + at)
+        assert results.note("default", body, message_id, now_ms=NOW_MS + at)
     entry = cloud.entry("e-1")
     assert entry["messages"] == {"m-1", "m-2"}
     assert entry["received_at"] == NOW_MS
 
 
-def test_apps_are_kept_apart(cloud: Cloud, receipts: Receipts) -> None:
+def test_apps_are_kept_apart(cloud: Cloud, results: ReceivedNotes) -> None:
     body = encoded(event(event_id="e-1"))
     for app in ("default", "second"):
-        assert receipts.note(app, body, f"m-{app}", now_ms=NOW_MS)
+        assert results.note(app, body, f"m-{app}", now_ms=NOW_MS)
     assert cloud.entry("e-1")["messages"] == {"m-default"}
     assert cloud.entry("e-1", app="second")["messages"] == {"m-second"}
 
 
 def test_a_note_that_comes_after_the_delivery_changes_neither_outcome_nor_time_to_live(
-    cloud: Cloud, receipts: Receipts, clevertap: ScriptedClevertap
+    cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap
 ) -> None:
     payload = event(event_id="e-1")
     assert cloud.worker(clevertap).outcome(message(payload, id="m-1")) == Delivered()
     delivered = cloud.entry("e-1")
     cloud.clock.advance(60)
-    assert receipts.note("default", encoded(payload), "m-2", now_ms=cloud.clock())
+    assert results.note("default", encoded(payload), "m-2", now_ms=cloud.clock())
     noted = cloud.entry("e-1")
     assert noted["messages"] == {"m-1", "m-2"}
     assert noted | {"messages": {"m-1"}} == delivered | {"received_at": cloud.clock()}
 
 
 def test_a_note_that_comes_first_does_not_hinder_the_delivery(
-    cloud: Cloud, receipts: Receipts, clevertap: ScriptedClevertap
+    cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap
 ) -> None:
     payload = event(event_id="e-1")
-    assert receipts.note("default", encoded(payload), "m-1", now_ms=NOW_MS)
+    assert results.note("default", encoded(payload), "m-1", now_ms=NOW_MS)
     assert cloud.worker(clevertap).outcome(message(payload, id="m-1")) == Delivered()
     entry = cloud.entry("e-1")
     assert (entry["outcome"], entry["messages"]) == ("delivered", {"m-1"})
 
 
 @pytest.mark.parametrize("fault", ["ProvisionedThroughputExceededException", "InternalServerError", unreachable()])
-def test_a_note_that_dynamodb_does_not_take_is_no_error(cloud: Cloud, receipts: Receipts, fault: str) -> None:
+def test_a_note_that_dynamodb_does_not_take_is_no_error(cloud: Cloud, results: ReceivedNotes, fault: str) -> None:
     cloud.calls.next("UpdateItem", fault)
-    assert receipts.note("default", b"{}", "m-1", now_ms=NOW_MS) is False
+    assert results.note("default", b"{}", "m-1", now_ms=NOW_MS) is False
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"not json", b"\xff", b"[]", b'{"event_id": ""}', b'{"event_id": {"a": 1}}', b"[" * 5000]
 )
 def test_ingest_and_forwarder_note_an_unreadable_body_under_the_same_id(
-    cloud: Cloud, receipts: Receipts, clevertap: ScriptedClevertap, body: bytes
+    cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap, body: bytes
 ) -> None:
-    assert receipts.note("default", body, "m-1", now_ms=NOW_MS)
-    (handled,) = cloud.worker(clevertap).forward(message(body, id="m-1")).handled
+    assert results.note("default", body, "m-1", now_ms=NOW_MS)
+    (handled,) = cloud.worker(clevertap).forward(message(body, id="m-1")).messages
     assert handled.event_id == event_id(body)
     entry = cloud.entry(handled.event_id)
     assert (entry["outcome"], entry["messages"]) == ("parked", {"m-1"})

@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
-from purchasely_clevertap.delivery.message import Parking
+from purchasely_clevertap.clevertap.account import Environment
+from purchasely_clevertap.delivery.message import Redrive
+from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.forwarder import BatchResult, MessageResult, UploadReport
-from purchasely_clevertap.mapping.mapper import Account
 from purchasely_clevertap.outcome import (
     BUSY,
     Delivered,
     Duplicate,
+    GiveUp,
     Outcome,
     Parked,
     ParkReason,
     Retried,
+    RetryReason,
     Skipped,
     SkipReason,
 )
@@ -76,8 +78,8 @@ def test_an_event_is_a_line_that_names_it_and_what_became_of_it(watch: Watch) ->
         Delivered(),
         "e-1",
         "SUBSCRIPTION_RENEWED",
-        person="user-1",
-        account=Account.PRODUCTION,
+        user="user-1",
+        environment=Environment.PRODUCTION,
         records=2,
         age_ms=1500,
     )
@@ -112,10 +114,16 @@ def test_a_line_has_the_reason_but_not_the_detail_of_a_parking(watch: Watch) -> 
 
 def test_a_line_says_what_needs_a_look(watch: Watch) -> None:
     (line,), _ = watch().told(
-        of(Retried("timeout"), in_doubt=2, taken_over=True, unsettled=True, clipped=("presentation",))
+        of(
+            Retried(RetryReason.TIMEOUT),
+            unconfirmed_sends=2,
+            taken_over=True,
+            unsettled=True,
+            clipped=("presentation",),
+        )
     )
     assert (line["level"], line["outcome"], line["reason"]) == ("INFO", "in_flight", "timeout")
-    assert (line["in_doubt"], line["taken_over"], line["unsettled"]) == (2, True, True)
+    assert (line["unconfirmed_sends"], line["taken_over"], line["unsettled"]) == (2, True, True)
     assert line["clipped"] == ["presentation"]
 
 
@@ -125,7 +133,7 @@ def test_a_line_says_that_a_name_is_new(watch: Watch) -> None:
 
 
 def test_a_line_says_where_an_unusual_message_comes_from(watch: Watch) -> None:
-    redriven = message(event(), parking=Parking("m-0", frozenset()))
+    redriven = message(event(), redrive=Redrive("m-0", frozenset()))
     lines, _ = watch().told(
         MessageResult(redriven, Delivered(), "e-1"),
         MessageResult(message(event(), dead_letter=True), Delivered(), "e-2"),
@@ -134,7 +142,7 @@ def test_a_line_says_where_an_unusual_message_comes_from(watch: Watch) -> None:
 
 
 def test_a_fault_that_a_person_must_mend_is_a_warning_that_says_what_it_is(watch: Watch) -> None:
-    (line,), _ = watch().told(of(Retried("credentials_unusable", patient=False, detail="no secret")))
+    (line,), _ = watch().told(of(Retried(RetryReason.CREDENTIALS_UNUSABLE, give_up=GiveUp.SETUP, detail="no secret")))
     assert (line["level"], line["reason"], line["detail"]) == ("WARNING", "credentials_unusable", "no secret")
 
 
@@ -151,29 +159,38 @@ def test_only_lines_of_the_least_level_and_above_are_written_and_everything_is_c
         (of(Skipped(SkipReason.LATE)), {"Skipped": 1, "Settled": 1}),
         (of(Duplicate()), {"Duplicate": 1, "Settled": 1}),
         (of(Parked(ParkReason.NO_USER, "x")), {"Parked": 1, "Settled": 1}),
-        (of(Retried("throttled")), {"Retried": 1}),
+        (of(Retried(RetryReason.THROTTLED)), {"Retried": 1}),
         (of(BUSY), {"Retried": 1}),
-        (of(Retried("setup_fault_401", patient=False)), {"Retried": 1, "SetupFaults": 1}),
-        (of(Retried("setup_fault_0", patient=False)), {"Retried": 1, "SetupFaults": 1}),
-        (of(Retried("credentials_unusable", patient=False)), {"Retried": 1, "SetupFaults": 1}),
-        (of(Retried("settings_unavailable", patient=False)), {"Retried": 1, "SetupFaults": 1}),
-        (of(Retried("circuit_open", patient=False)), {"Retried": 1, "CircuitOpen": 1, "SetupFaults": 1}),
-        (of(Retried("circuit_open")), {"Retried": 1, "CircuitOpen": 1}),
-        (of(Retried("ledger_unavailable", patient=False)), {"Retried": 1, "StorageFaults": 1}),
-        (of(Retried("parked_queue_unavailable", patient=False)), {"Retried": 1, "StorageFaults": 1}),
+        (of(Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=401)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=0)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried(RetryReason.CREDENTIALS_UNUSABLE, give_up=GiveUp.SETUP)), {"Retried": 1, "SetupFaults": 1}),
+        (of(Retried(RetryReason.SETTINGS_UNAVAILABLE, give_up=GiveUp.SETUP)), {"Retried": 1, "SetupFaults": 1}),
+        (
+            of(Retried(RetryReason.CIRCUIT_OPEN, give_up=GiveUp.SETUP)),
+            {"Retried": 1, "CircuitOpen": 1, "SetupFaults": 1},
+        ),
+        (of(Retried(RetryReason.CIRCUIT_OPEN)), {"Retried": 1, "CircuitOpen": 1}),
+        (of(Retried(RetryReason.LEDGER_UNAVAILABLE, give_up=GiveUp.SETUP)), {"Retried": 1, "StorageFaults": 1}),
+        (of(Retried(RetryReason.PARKED_QUEUE_UNAVAILABLE, give_up=GiveUp.SETUP)), {"Retried": 1, "StorageFaults": 1}),
         (of(Delivered(), known_name=False), {"Delivered": 1, "Settled": 1, "UnknownEvents": 1}),
         (of(Delivered(), clipped=("a", "b")), {"Delivered": 1, "Settled": 1, "ClippedValues": 2}),
-        (of(Retried("timeout"), in_doubt=3), {"Retried": 1, "LostAnswers": 3}),
+        (of(Retried(RetryReason.TIMEOUT), unconfirmed_sends=3), {"Retried": 1, "LostAnswers": 3}),
         (of(Delivered(), taken_over=True, records=2), {"Delivered": 1, "Settled": 1, "LostAnswers": 2}),
-        (of(Retried("timeout"), taken_over=True, records=2, in_doubt=2), {"Retried": 1, "LostAnswers": 4}),
+        (
+            of(Retried(RetryReason.TIMEOUT), taken_over=True, records=2, unconfirmed_sends=2),
+            {"Retried": 1, "LostAnswers": 4},
+        ),
         (of(Delivered(), unsettled=True), {"Delivered": 1, "Settled": 1, "Unsettled": 1, "StorageFaults": 1}),
-        (of(Retried("unsettled", patient=False), unsettled=True), {"Retried": 1, "Unsettled": 1, "StorageFaults": 1}),
+        (
+            of(Retried(RetryReason.UNSETTLED, give_up=GiveUp.SETUP), unsettled=True),
+            {"Retried": 1, "Unsettled": 1, "StorageFaults": 1},
+        ),
         (
             MessageResult(message(event(), dead_letter=True), Parked(ParkReason.DEAD_LETTER, "x"), "e-1"),
             {"Parked": 1, "Settled": 1, "DeadLetters": 1},
         ),
         # It was settled when it was parked: the webhooks that have an outcome are compared with those that came.
-        (MessageResult(message(event(), parking=Parking("m", frozenset())), Delivered(), "e-1"), {"Delivered": 1}),
+        (MessageResult(message(event(), redrive=Redrive("m", frozenset())), Delivered(), "e-1"), {"Delivered": 1}),
     ],
 )
 def test_every_outcome_is_counted(watch: Watch, handled: MessageResult, counted: dict[str, int]) -> None:
@@ -182,17 +199,17 @@ def test_every_outcome_is_counted(watch: Watch, handled: MessageResult, counted:
 
 
 def test_the_age_of_delivered_events_is_measured_in_milliseconds(watch: Watch) -> None:
-    _, metrics = watch().told(of(Delivered(), age_ms=1500), of(Delivered(), age_ms=0), of(Retried("busy")))
+    _, metrics = watch().told(of(Delivered(), age_ms=1500), of(Delivered(), age_ms=0), of(Retried(RetryReason.BUSY)))
     assert metrics.values["EventAge"] == [1500, 0]
     assert metrics.units["EventAge"] == "Milliseconds"
 
 
 def test_of_what_comes_again_the_age_at_the_next_try_is_measured(watch: Watch) -> None:
     """SQS leaves messages that were received three times out of its age of the oldest."""
-    redriven = MessageResult(message(event(), parking=Parking("m", frozenset())), Retried("throttled"), "e-3")
+    redriven = MessageResult(message(event(), redrive=Redrive("m", frozenset())), Retried(RetryReason.THROTTLED), "e-3")
     _, metrics = watch().told(
-        MessageResult(message(event(), receives=1), Retried("throttled"), "e-1"),
-        MessageResult(message(event(), receives=9), Retried("throttled"), "e-2"),
+        MessageResult(message(event(), receives=1), Retried(RetryReason.THROTTLED), "e-1"),
+        MessageResult(message(event(), receives=9), Retried(RetryReason.THROTTLED), "e-2"),
         MessageResult(message(event(), receives=9), BUSY, "e-4"),
         redriven,
         of(Delivered()),
@@ -220,7 +237,7 @@ def test_a_batch_without_messages_tells_nothing(watch: Watch) -> None:
 
 
 def test_an_upload_is_a_line_with_its_size_its_time_and_its_receipts(watch: Watch) -> None:
-    upload = UploadReport("default", Account.SANDBOX, 12, 2, 0.3456, {"accepted": 11, "refused": 1}, profiles=4)
+    upload = UploadReport("default", Environment.SANDBOX, 12, 2, 0.3456, {"accepted": 11, "rejected": 1}, profiles=4)
     (line,), metrics = watch().told(uploads=(upload,))
     expected = {
         "message": "upload",
@@ -229,21 +246,21 @@ def test_an_upload_is_a_line_with_its_size_its_time_and_its_receipts(watch: Watc
         "records": 12,
         "requests": 2,
         "ms": 346,
-        "receipts": {"accepted": 11, "refused": 1},
+        "results": {"accepted": 11, "rejected": 1},
     }
     assert {key: line.get(key) for key in expected} == expected
     assert (metrics.values["UploadRequests"], metrics.values["UploadTime"]) == ([2], [346])
     assert metrics.values["ProfileUpdates"] == [4]
-    by_receipt = {
-        dict(point.dimensions).get("receipt"): point.value
+    by_result = {
+        dict(point.dimensions).get("result"): point.value
         for point in metrics.points
         if point.metric == "UploadedRecords" and len(point.dimensions) == 3
     }
-    assert by_receipt == {"accepted": 11, "refused": 1}
+    assert by_result == {"accepted": 11, "rejected": 1}
 
 
 def test_an_upload_that_was_not_made_takes_no_time(watch: Watch) -> None:
-    upload = UploadReport("default", Account.SANDBOX, 12, 0, 0.0, {"retry": 12})
+    upload = UploadReport("default", Environment.SANDBOX, 12, 0, 0.0, {"not_taken": 12})
     _, metrics = watch().told(uploads=(upload,))
     assert "UploadTime" not in metrics.values
 
@@ -258,4 +275,4 @@ def test_refused_settings_are_an_error_with_the_version_and_everything_that_is_w
 
 
 def test_what_is_handled_shows_no_person_where_it_is_printed() -> None:
-    assert "user-1" not in repr(MessageResult(message({}), Delivered(), "e-1", person="user-1"))
+    assert "user-1" not in repr(MessageResult(message({}), Delivered(), "e-1", user="user-1"))

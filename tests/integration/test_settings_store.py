@@ -2,7 +2,7 @@
 
 import pytest
 
-from purchasely_clevertap.aws.settings_store import SettingsStore, Unavailable
+from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
 from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT
@@ -140,14 +140,14 @@ def test_a_new_worker_looks_through_ten_versions_and_then_has_none(cloud: Cloud,
     cloud.put_settings(US)
     for _ in range(10):
         cloud.put_settings(BAD)
-    assert isinstance(store.mapper("default"), Unavailable)
+    assert isinstance(store.mapper("default"), SettingsUnavailable)
     assert reads(cloud) == 10
 
 
 def test_settings_that_were_never_valid_are_not_read_again_for_every_event(cloud: Cloud, store: Store) -> None:
     cloud.put_settings(BAD)
     for _ in range(50):
-        assert isinstance(store.mapper("default"), Unavailable)
+        assert isinstance(store.mapper("default"), SettingsUnavailable)
     assert reads(cloud) == 1
     cloud.put_settings(US)
     cloud.clock.advance(10)
@@ -176,7 +176,7 @@ def test_without_settings_at_hand_a_failure_is_unavailable_and_not_repeated_for_
     cloud.put_settings(US)
     cloud.calls.always("GetParameter", fault)
     for _ in range(50):
-        assert isinstance(store.mapper("default"), Unavailable)
+        assert isinstance(store.mapper("default"), SettingsUnavailable)
     assert reads(cloud) == 1
     cloud.calls.mend()
     cloud.clock.advance(10)
@@ -189,4 +189,4 @@ def test_a_failure_on_the_way_back_is_unavailable_and_not_taken_for_a_missing_ve
     cloud.put_settings(US)
     cloud.put_settings(BAD)
     cloud.calls.next("GetParameter", lambda: None, "InternalServerError")
-    assert isinstance(store.mapper("default"), Unavailable)
+    assert isinstance(store.mapper("default"), SettingsUnavailable)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from purchasely_clevertap.aws.ledger import LEASE_MS
-from purchasely_clevertap.clevertap.response import Retry, Unknown
-from purchasely_clevertap.delivery.message import Message, Parking
-from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, Retried
+from purchasely_clevertap.clevertap.response import NotTaken, Unknown
+from purchasely_clevertap.delivery.entry import LEASE_MS
+from purchasely_clevertap.delivery.message import Message, Redrive
+from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, Retried, RetryReason
 from tests.integration.clevertap import (
     Killed,
     ScriptedClevertap,
@@ -28,7 +28,7 @@ def killed(worker: Worker, *messages: Message) -> None:
 
 
 def reasons(outcomes: list[Outcome]) -> list[str]:
-    return [each.reason if isinstance(each, Retried) else each.outcome for each in outcomes]
+    return [each.reason if isinstance(each, Retried) else each.name for each in outcomes]
 
 
 def status(at: int, value: str) -> Message:
@@ -70,7 +70,7 @@ def test_a_property_that_only_the_lost_upload_had_stayed_for_ever(
 def test_a_profile_was_overtaken_by_an_older_one_that_clevertap_took_late(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    clevertap.script.append(answer(Unknown("timeout")))
+    clevertap.script.append(answer(Unknown(RetryReason.TIMEOUT)))
     worker.forward(status(1, "AUTO_RENEWING"))
     other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
     newer = status(2, "DEACTIVATED")
@@ -83,7 +83,7 @@ def test_the_doubt_about_a_profile_was_forgotten_when_the_next_upload_failed_too
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(status(0, "AUTO_RENEWING"))
-    clevertap.script.extend([lost_answer(), answer(Retry("record_error"))])
+    clevertap.script.extend([lost_answer(), answer(NotTaken(RetryReason.RECORD_ERROR))])
     worker.forward(status(1, "DEACTIVATED"))
     cloud.clock.advance(REST_SECONDS)
     worker.forward(status(2, "AUTO_RENEWING"))
@@ -114,7 +114,7 @@ def test_what_an_event_told_was_lost_when_its_outcome_was_kept_and_the_state_was
         worker.calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed"]))
 
     clevertap.script.append(while_uploading(refuse_the_state))
-    (handled,) = worker.forward(message(event(event_id="e-1", plan="yearly"))).handled
+    (handled,) = worker.forward(message(event(event_id="e-1", plan="yearly"))).messages
     assert handled.unsettled
     assert "outcome" not in cloud.entry("e-1")
 
@@ -128,10 +128,10 @@ def test_an_event_that_lost_an_answer_is_told_by_the_table_whatever_becomes_of_t
     sent = message(transaction(event_id="e-1"))
     clevertap.script.append(lost_answer())
     worker.forward(sent)
-    assert cloud.entry("e-1")["in_doubt"] == 3  # the event, its Charged and its profile
+    assert cloud.entry("e-1")["unconfirmed_sends"] == 3  # the event, its Charged and its profile
     cloud.clock.advance(REST_SECONDS)
     assert worker.outcome(sent) == Delivered()
-    assert cloud.entry("e-1")["in_doubt"] == 3
+    assert cloud.entry("e-1")["unconfirmed_sends"] == 3
 
 
 def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_before_its_log(
@@ -142,7 +142,7 @@ def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_
     killed(worker, sent)
     cloud.clock.advance(NEXT_LEASE_SECONDS)
     cloud.worker(clevertap, name="worker-2").forward(sent)  # and nobody hears of it
-    assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["in_doubt"]) == ("delivered", 1)
+    assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["unconfirmed_sends"]) == ("delivered", 1)
 
 
 def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_not_get_the_subscriber(
@@ -155,7 +155,7 @@ def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_n
     other = cloud.worker(clevertap, name="worker-2")
     other.calls.next("TransactWriteItems", Cancelled(["None", "ConditionalCheckFailed"]))
     assert reasons([other.outcome(sent)]) == ["busy"]
-    assert cloud.entry("e-1")["in_doubt"] == 1
+    assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
 def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_first(
@@ -165,15 +165,15 @@ def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_fir
     clevertap.script.append(killed_after())
     killed(worker, sent)
     cloud.clock.advance(NEXT_LEASE_SECONDS)
-    (handled,) = cloud.worker(clevertap).forward(message(event(event_id="e-1"), id="m-1", dead_letter=True)).handled
+    (handled,) = cloud.worker(clevertap).forward(message(event(event_id="e-1"), id="m-1", dead_letter=True)).messages
     assert isinstance(handled.outcome, Parked)
     assert handled.taken_over
-    assert cloud.entry("e-1")["in_doubt"] == 1
+    assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
 def test_an_event_of_which_nothing_is_in_doubt_says_nothing_of_doubt(cloud: Cloud, worker: Worker) -> None:
     worker.forward(message(event(event_id="e-1")))
-    assert "in_doubt" not in cloud.entry("e-1")
+    assert "unconfirmed_sends" not in cloud.entry("e-1")
 
 
 # Messages
@@ -186,10 +186,10 @@ def test_an_event_was_lost_when_two_workers_each_took_another_of_its_webhooks_fo
     first, second = message(payload, id="m-1"), message(payload, id="m-2")
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
-    clevertap.script.append(answer(Retry("server_error", 500)))
+    clevertap.script.append(answer(NotTaken(RetryReason.SERVER_ERROR, 500)))
     # SQS has delivered both to both, in another order.
     clevertap.script[0] = type(clevertap.script[0])(
-        clevertap.script[0].receipt, during=lambda: others.extend(other.outcomes(second, first))
+        clevertap.script[0].result, during=lambda: others.extend(other.outcomes(second, first))
     )
     assert reasons(worker.outcomes(first, second)) == ["server_error", "server_error"]
     assert reasons(others) == ["busy", "busy"]
@@ -218,7 +218,7 @@ def test_an_event_that_nobody_could_take_note_of_comes_again_and_is_counted(
     assert reasons([worker.outcome(sent)]) == ["unsettled"]
     worker.calls.mend()
     cloud.clock.advance(NEXT_LEASE_SECONDS)
-    (handled,) = worker.forward(sent).handled
+    (handled,) = worker.forward(sent).messages
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
 
 
@@ -229,6 +229,6 @@ def test_a_note_that_comes_before_another_webhook_of_the_event_spares_it_the_upl
     clevertap.script.append(killed_before())
     killed(worker, message(payload, id="m-1"))
     cloud.clock.advance(NEXT_LEASE_SECONDS)
-    note = message(payload, id="m-note", parking=Parking("m-1", frozenset({"event"})))
+    note = message(payload, id="m-note", redrive=Redrive("m-1", frozenset({"event"})))
     assert worker.outcomes(message(payload, id="m-2"), note) == [Duplicate(), Delivered()]
     assert clevertap.events == []

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from purchasely_clevertap.delivery.message import Message, Parking
+from purchasely_clevertap.delivery.message import Message, Redrive
 
 type Payload = dict[str, Any]
 
@@ -57,7 +57,7 @@ def message(
     sent_at: int = NOW_MS,
     receives: int = 1,
     dead_letter: bool = False,
-    parking: Parking | None = None,
+    redrive: Redrive | None = None,
 ) -> Message:
     """A message of the queue that brings `payload`."""
     id = id or f"message-{next(_numbers)}"
@@ -70,7 +70,7 @@ def message(
         receives=receives,
         receipt_handle=f"receipt-of-{id}",
         dead_letter=dead_letter,
-        parking=parking,
+        redrive=redrive,
     )
 
 

@@ -27,7 +27,6 @@ DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu
         ("BatchWindowSeconds", 5),
         ("BatchSize", 1000),
         ("AlarmEmail", ""),
-        ("AlarmsOff", ""),
         ("SilenceHours", 24),
         ("Rollout", "AtOnce"),
         ("IngestSnapStart", "None"),

@@ -15,10 +15,11 @@ from bridge_cli.finding import MOST_SANE, OLDEST_SANE_MS, Alarm, Finding
 from bridge_cli.queues import Count, Queues
 from bridge_cli.secret_document import Document
 from purchasely_clevertap.aws.secrets import Absent, Unusable
+from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.account import Region
-from purchasely_clevertap.clevertap.response import Accepted, Receipt, Retry, SetupFault, Unknown
-from purchasely_clevertap.mapping.mapper import Account as Project
+from purchasely_clevertap.clevertap.response import Accepted, NotTaken, RecordResult, SetupFault, Unknown
 from purchasely_clevertap.mapping.settings import DEFAULT, parse
+from purchasely_clevertap.outcome import RetryReason
 
 ACCOUNT = {"account_id": "PROJECT-1", "passcode": "passcode-1"}
 PLACEHOLDER = {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}
@@ -120,9 +121,12 @@ def test_a_project_that_clevertap_accepts_or_not() -> None:
     assert "refuses the credentials (401)" in wrong.found
 
 
-@pytest.mark.parametrize("receipt", [Retry("server_error", 503), Retry("throttled", 429), Unknown("timeout")])
-def test_a_clevertap_that_does_not_answer_is_no_reason_to_set_the_app_up_anew(receipt: Receipt) -> None:
-    found = finding.of_project("app", Project.PRODUCTION, "PROJECT-1", Region.IN1, receipt)
+@pytest.mark.parametrize(
+    "result",
+    [NotTaken(RetryReason.SERVER_ERROR, 503), NotTaken(RetryReason.THROTTLED, 429), Unknown(RetryReason.TIMEOUT)],
+)
+def test_a_clevertap_that_does_not_answer_is_no_reason_to_set_the_app_up_anew(result: RecordResult) -> None:
+    found = finding.of_project("app", Project.PRODUCTION, "PROJECT-1", Region.IN1, result)
     assert found.good is False
     assert "bridge status" in (found.todo or "")
 

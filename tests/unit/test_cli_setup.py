@@ -24,11 +24,12 @@ from bridge_cli.secret_document import (
     with_shared_secret,
 )
 from bridge_cli.setup import Given, proven, region_of, wanted_of
-from purchasely_clevertap.clevertap.account import Region
-from purchasely_clevertap.clevertap.client import Account, Client
-from purchasely_clevertap.clevertap.response import Accepted, Receipt, Refused, Retry, SetupFault, Unknown
-from purchasely_clevertap.mapping.mapper import Account as Project
+from purchasely_clevertap.clevertap.account import Credentials, Region
+from purchasely_clevertap.clevertap.account import Environment as Project
+from purchasely_clevertap.clevertap.client import Client
+from purchasely_clevertap.clevertap.response import Accepted, NotTaken, RecordResult, Rejected, SetupFault, Unknown
 from purchasely_clevertap.mapping.settings import DEFAULT, parse
+from purchasely_clevertap.outcome import RetryReason
 
 PRODUCTION, SANDBOX = Keys("PROJECT-1", "passcode-1"), Keys("TEST-2", "passcode-2")
 WANTED = Wanted(Region.IN1, PRODUCTION, "secret-1")
@@ -227,18 +228,18 @@ def test_enter_keeps_everything_that_an_app_has() -> None:
 class Clevertap(Client):
     """Accepts a project in one region only; `asked` has the host and the project of each dry run."""
 
-    def __init__(self, homes: Mapping[str, Region], otherwise: Receipt) -> None:
+    def __init__(self, homes: Mapping[str, Region], otherwise: RecordResult) -> None:
         self._homes = homes
         self._otherwise = otherwise
         self.asked: list[tuple[str, str]] = []
 
-    def check(self, account: Account) -> Receipt:
+    def check(self, account: Credentials) -> RecordResult:
         self.asked.append((account.endpoint, account.account_id))
         home = self._homes.get(account.account_id)
         return Accepted() if home is not None and account.endpoint == home.endpoint else self._otherwise
 
 
-REFUSED = SetupFault(401, "Account ID is not valid")
+REFUSED = SetupFault(401, "Credentials ID is not valid")
 REAL = Deployment("CREATE_COMPLETE")
 
 
@@ -283,27 +284,27 @@ def test_credentials_that_no_region_accepts_are_refused_without_being_shown() ->
 
 
 @pytest.mark.parametrize(
-    ("receipt", "said"),
+    ("result", "said"),
     [
         (SetupFault(0, "no request"), "no request can be made"),
         (SetupFault(403, ""), "refuses the credentials \\(403\\)"),
-        (Refused(513, "restricted"), "refuses the test record \\(513\\)"),
-        (Retry("connect"), "cannot be reached"),
-        (Retry("throttled", 429), "429"),
-        (Retry("server_error", 503), "does not answer as it should \\(503\\)"),
-        (Retry("not_processed"), "\\(not_processed\\)"),
-        (Unknown("timeout"), "cannot be reached"),
-        (Unknown("not_json"), "not CleverTap"),
+        (Rejected(513, "restricted"), "refuses the test record \\(513\\)"),
+        (NotTaken(RetryReason.CONNECT), "cannot be reached"),
+        (NotTaken(RetryReason.THROTTLED, 429), "429"),
+        (NotTaken(RetryReason.SERVER_ERROR, 503), "does not answer as it should \\(503\\)"),
+        (NotTaken(RetryReason.NOT_PROCESSED), "\\(not_processed\\)"),
+        (Unknown(RetryReason.TIMEOUT), "cannot be reached"),
+        (Unknown(RetryReason.NOT_JSON), "not CleverTap"),
     ],
 )
-def test_whatever_else_a_dry_run_meets_is_said_and_nothing_is_written(receipt: Receipt, said: str) -> None:
+def test_whatever_else_a_dry_run_meets_is_said_and_nothing_is_written(result: RecordResult, said: str) -> None:
     assert problem(Accepted()) is None
     with pytest.raises(CliError, match=said):
-        proven(WANTED, Clevertap({}, receipt), REAL, lambda _: None)
+        proven(WANTED, Clevertap({}, result), REAL, lambda _: None)
 
 
 def test_other_regions_are_tried_only_when_the_region_may_be_wrong() -> None:
-    clevertap = Clevertap({"PROJECT-1": Region.SG1}, Retry("server_error", 503))
+    clevertap = Clevertap({"PROJECT-1": Region.SG1}, NotTaken(RetryReason.SERVER_ERROR, 503))
     with pytest.raises(CliError, match="503"):
         proven(WANTED, clevertap, REAL, lambda _: None)
     assert len(clevertap.asked) == 1

@@ -13,8 +13,18 @@ from hypothesis import strategies as st
 
 from purchasely_clevertap.clevertap import client as client_module
 from purchasely_clevertap.clevertap import http as connection
-from purchasely_clevertap.clevertap.client import Account, Client, Upload
-from purchasely_clevertap.clevertap.response import Accepted, Receipt, Refused, Retry, SetupFault, Unknown
+from purchasely_clevertap.clevertap.account import Credentials
+from purchasely_clevertap.clevertap.client import Client
+from purchasely_clevertap.clevertap.response import (
+    Accepted,
+    NotTaken,
+    RecordResult,
+    Rejected,
+    SetupFault,
+    Unknown,
+    Upload,
+)
+from purchasely_clevertap.outcome import RetryReason
 from tests.unit.scripted_server import (
     Peer,
     ScriptedServer,
@@ -43,8 +53,8 @@ def records(count: int) -> list[bytes]:
     return [record(str(number)) for number in range(count)]
 
 
-def account(endpoint: str) -> Account:
-    return Account("ACC-OUN-TID", PASSCODE, endpoint)
+def account(endpoint: str) -> Credentials:
+    return Credentials("ACC-OUN-TID", PASSCODE, endpoint)
 
 
 def client(connect: float = 1.0, read: float = 1.0) -> Client:
@@ -75,7 +85,7 @@ def test_a_request_is_what_the_api_documents() -> None:
     with scripted() as server:
         result = upload(server, [record("a"), record("b")])
     (request,) = server.received
-    assert result.receipts == (Accepted(), Accepted())
+    assert result.results == (Accepted(), Accepted())
     assert result.requests == 1
     assert 0 < result.seconds < 5
     assert request.target == "/1/upload"
@@ -91,7 +101,7 @@ def test_a_request_is_what_the_api_documents() -> None:
 def test_nothing_to_upload_is_no_request() -> None:
     with scripted() as server:
         result = upload(server, [])
-    assert (result.receipts, result.requests, server.received) == ((), 0, [])
+    assert (result.results, result.requests, server.received) == ((), 0, [])
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(1000, [1000]), (1001, [1000, 1]), (2500, [1000, 1000, 500])])
@@ -100,15 +110,15 @@ def test_no_request_carries_more_than_1000_records(count: int, sizes: list[int])
         result = upload(server, records(count))
     assert [len(request.records) for request in server.received] == sizes
     assert [name for request in server.received for name in request.records] == [str(n) for n in range(count)]
-    assert result.receipts == (Accepted(),) * count
+    assert result.results == (Accepted(),) * count
     assert result.requests == len(sizes)
 
 
 def test_values_pasted_with_white_space_still_fit() -> None:
     with scripted() as server:
-        pasted = Account(" ACC-OUN-TID\n", f"{PASSCODE}\n", f"{server.url}/ ")
+        pasted = Credentials(" ACC-OUN-TID\n", f"{PASSCODE}\n", f"{server.url}/ ")
         result = client().upload(pasted, [record("a")], time_left=lambda: math.inf)
-    assert result.receipts == (Accepted(),)
+    assert result.results == (Accepted(),)
     (request,) = server.received
     assert request.target == "/1/upload"
     assert request.headers["x-clevertap-account-id"] == "ACC-OUN-TID"
@@ -117,24 +127,24 @@ def test_values_pasted_with_white_space_still_fit() -> None:
 
 def test_check_validates_one_record_without_storing_it() -> None:
     with scripted(reply(200, OK)) as server:
-        receipt = client().check(account(server.url))
+        result = client().check(account(server.url))
     (request,) = server.received
-    assert receipt == Accepted()
+    assert result == Accepted()
     assert request.target == "/1/upload?dryRun=1"
     assert [sorted(sent) for sent in json.loads(request.body)["d"]] == [["identity", "profileData", "type"]]
 
 
 @pytest.mark.parametrize(
-    ("status", "receipt"),
+    ("status", "result"),
     [
         (401, SetupFault(401, "Malformed request")),
-        (400, Refused(400, "Malformed request")),
-        (503, Retry("server_error", 503)),
+        (400, Rejected(400, "Malformed request")),
+        (503, NotTaken(RetryReason.SERVER_ERROR, 503)),
     ],
 )
-def test_check_tells_what_is_wrong(status: int, receipt: Receipt) -> None:
+def test_check_tells_what_is_wrong(status: int, result: RecordResult) -> None:
     with scripted(reply(status, MALFORMED)) as server:
-        assert client().check(account(server.url)) == receipt
+        assert client().check(account(server.url)) == result
 
 
 # Answers, record by record
@@ -152,7 +162,7 @@ def test_partial_answer_does_not_abort_the_batch() -> None:
     ).encode()
     with scripted(reply(200, body)) as server:
         result = upload(server, records(3))
-    assert result.receipts == (Accepted(), Refused(513, "Restricted."), Accepted())
+    assert result.results == (Accepted(), Rejected(513, "Restricted."), Accepted())
     assert result.requests == 1
 
 
@@ -160,23 +170,23 @@ def test_positions_are_counted_within_each_request() -> None:
     body = b'{"status":"partial","processed":1,"unprocessed":[{"code":513,"error":"No. Skipped record number: 2"}]}'
     with scripted(success(), reply(200, body)) as server:
         result = upload(server, records(1002))
-    assert result.receipts == (*(Accepted(),) * 1001, Refused(513, "No."))
+    assert result.results == (*(Accepted(),) * 1001, Rejected(513, "No."))
 
 
 def test_a_success_status_is_not_enough_without_its_body() -> None:
     with scripted(reply(200, b"")) as server:
-        assert upload(server, records(2)).receipts == (Unknown("not_json"),) * 2
+        assert upload(server, records(2)).results == (Unknown(RetryReason.NOT_JSON),) * 2
 
 
 def test_a_compressed_answer_is_read() -> None:
     with scripted(reply(200, gzip.compress(OK), "Content-Encoding: gzip\r\n")) as server:
-        assert upload(server, records(1)).receipts == (Accepted(),)
+        assert upload(server, records(1)).results == (Accepted(),)
 
 
 def test_a_chunked_answer_is_read() -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(OK), OK)
     with scripted(lambda peer: peer.send(chunked)) as server:
-        assert upload(server, records(1)).receipts == (Accepted(),)
+        assert upload(server, records(1)).results == (Accepted(),)
 
 
 # Malformed requests
@@ -212,9 +222,9 @@ def test_a_malformed_record_is_found_and_costs_no_other_record(status: int, pois
     picky = Picky(poisoned={str(poisoned)}, refused=set(), status=status)
     with scripted(otherwise=picky) as server:
         result = upload(server, records(1000))
-    expected: list[Receipt] = [Accepted()] * 1000
-    expected[poisoned] = Refused(status, "Malformed request")
-    assert result.receipts == tuple(expected)
+    expected: list[RecordResult] = [Accepted()] * 1000
+    expected[poisoned] = Rejected(status, "Malformed request")
+    assert result.results == tuple(expected)
     assert len(picky.taken) == len(set(picky.taken)) == 999
     assert result.requests == len(server.received) <= 1 + 2 * math.ceil(math.log2(1000))
 
@@ -233,14 +243,14 @@ def test_every_record_gets_its_own_receipt_and_none_is_taken_twice(
     with scripted(otherwise=picky) as server:
         result = upload(server, records(count))
     expected = [
-        Refused(400, "Malformed request")
+        Rejected(400, "Malformed request")
         if n in poisoned
-        else Refused(513, "Restricted.")
+        else Rejected(513, "Restricted.")
         if n in refused
         else Accepted()
         for n in range(count)
     ]
-    assert result.receipts == tuple(expected)
+    assert result.results == tuple(expected)
     assert sorted(picky.taken, key=int) == [str(n) for n in range(count) if n not in poisoned | refused]
     assert result.requests <= 2 + 2 * len(poisoned) * (math.ceil(math.log2(1000)) + 1)
 
@@ -248,23 +258,23 @@ def test_every_record_gets_its_own_receipt_and_none_is_taken_twice(
 def test_a_server_error_while_halving_concerns_only_its_half() -> None:
     with scripted(reply(400, MALFORMED), reply(503), success()) as server:
         result = upload(server, records(4))
-    assert result.receipts == (*(Retry("server_error", 503),) * 2, Accepted(), Accepted())
+    assert result.results == (*(NotTaken(RetryReason.SERVER_ERROR, 503),) * 2, Accepted(), Accepted())
 
 
 @pytest.mark.parametrize(
     ("step", "met", "rest"),
     [
-        (reply(429), Retry("throttled", 429), Retry("throttled", 429)),
-        (hang(), Unknown("timeout"), Retry("not_sent")),
+        (reply(429), NotTaken(RetryReason.THROTTLED, 429), NotTaken(RetryReason.THROTTLED, 429)),
+        (hang(), Unknown(RetryReason.TIMEOUT), NotTaken(RetryReason.NOT_SENT)),
     ],
 )
 def test_a_stop_while_halving_leaves_what_was_accepted(
-    impatient: Client, step: Step, met: Receipt, rest: Receipt
+    impatient: Client, step: Step, met: RecordResult, rest: RecordResult
 ) -> None:
     # 8 records: 400, its first half accepted, its second 400, of which the first half meets the step.
     with scripted(reply(400, MALFORMED), success(), reply(400, MALFORMED), step) as server:
         result = upload(server, records(8), impatient)
-    assert result.receipts == (*(Accepted(),) * 4, *(met,) * 2, *(rest,) * 2)
+    assert result.results == (*(Accepted(),) * 4, *(met,) * 2, *(rest,) * 2)
     assert result.requests == 4
 
 
@@ -276,45 +286,45 @@ def test_a_stop_while_halving_leaves_what_was_accepted(
     [
         (reply(401, MALFORMED), SetupFault(401, "Malformed request"), SetupFault(401, "Malformed request")),
         (reply(403), SetupFault(403, "HTTP 403"), SetupFault(403, "HTTP 403")),
-        (reply(429), Retry("throttled", 429), Retry("throttled", 429)),
-        (hang(), Unknown("timeout"), Retry("not_sent")),
-        (reset(), Unknown("connection_lost"), Retry("not_sent")),
-        (reply(200, b"<html>"), Unknown("not_json"), Retry("not_sent")),
+        (reply(429), NotTaken(RetryReason.THROTTLED, 429), NotTaken(RetryReason.THROTTLED, 429)),
+        (hang(), Unknown(RetryReason.TIMEOUT), NotTaken(RetryReason.NOT_SENT)),
+        (reset(), Unknown(RetryReason.CONNECTION_LOST), NotTaken(RetryReason.NOT_SENT)),
+        (reply(200, b"<html>"), Unknown(RetryReason.NOT_JSON), NotTaken(RetryReason.NOT_SENT)),
     ],
 )
 def test_what_the_next_request_would_only_meet_again_ends_the_upload(
-    impatient: Client, step: Step, met: Receipt, rest: Receipt
+    impatient: Client, step: Step, met: RecordResult, rest: RecordResult
 ) -> None:
     with scripted(success(), step) as server:
         result = upload(server, records(3001), impatient)
-    assert result.receipts == (*(Accepted(),) * 1000, *(met,) * 1000, *(rest,) * 1001)
+    assert result.results == (*(Accepted(),) * 1000, *(met,) * 1000, *(rest,) * 1001)
     assert result.requests == len(server.received) == 2
 
 
 @pytest.mark.parametrize(
     ("step", "met"),
     [
-        (reply(500), Retry("server_error", 500)),
-        (reply(404), Retry("unexpected_status", 404)),
-        (reply(200, b'{"status":"fail","processed":0,"unprocessed":[]}'), Retry("not_processed")),
-        (reply(200, OK), Unknown("count_mismatch")),
+        (reply(500), NotTaken(RetryReason.SERVER_ERROR, 500)),
+        (reply(404), NotTaken(RetryReason.UNEXPECTED_STATUS, 404)),
+        (reply(200, b'{"status":"fail","processed":0,"unprocessed":[]}'), NotTaken(RetryReason.NOT_PROCESSED)),
+        (reply(200, OK), Unknown(RetryReason.COUNT_MISMATCH)),
     ],
 )
-def test_what_may_concern_one_request_only_does_not_end_the_upload(step: Step, met: Receipt) -> None:
+def test_what_may_concern_one_request_only_does_not_end_the_upload(step: Step, met: RecordResult) -> None:
     with scripted(step) as server:
         result = upload(server, records(1001))
-    assert result.receipts == (*(met,) * 1000, Accepted())
+    assert result.results == (*(met,) * 1000, Accepted())
 
 
 def test_a_refused_connection_is_tried_once(unserved: str) -> None:
     result = client().upload(account(unserved), records(2001), time_left=lambda: math.inf)
-    assert result.receipts == (Retry("connect"),) * 2001
+    assert result.results == (NotTaken(RetryReason.CONNECT),) * 2001
     assert result.requests == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_http_attempts_are_never_repeated_automatically(status: int) -> None:
-    with scripted(reply(status, b"", "Retry-After: 0\r\n")) as server:
+    with scripted(reply(status, b"", "NotTaken-After: 0\r\n")) as server:
         upload(server, records(1))
     assert len(server.received) == 1
 
@@ -329,7 +339,7 @@ def test_http_attempts_never_outlive_the_function() -> None:
             account(server.url), records(3500), time_left=lambda: next(left)
         )
     assert client_module.MARGIN_SECONDS == 2
-    assert result.receipts == (*(Accepted(),) * 2000, *(Retry("no_time_left"),) * 1500)
+    assert result.results == (*(Accepted(),) * 2000, *(NotTaken(RetryReason.NO_TIME_LEFT),) * 1500)
     assert result.requests == len(server.received) == 2
 
 
@@ -337,7 +347,12 @@ def test_halving_never_outlives_the_function() -> None:
     left = iter([100.0, 100.0, 0.0])
     with scripted(reply(400, MALFORMED), success()) as server:
         result = client().upload(account(server.url), records(4), time_left=lambda: next(left))
-    assert result.receipts == (Accepted(), Accepted(), Retry("no_time_left"), Retry("no_time_left"))
+    assert result.results == (
+        Accepted(),
+        Accepted(),
+        NotTaken(RetryReason.NO_TIME_LEFT),
+        NotTaken(RetryReason.NO_TIME_LEFT),
+    )
 
 
 ANSWER = http(200, OK)
@@ -361,14 +376,14 @@ HEADERS = ANSWER.partition(b"\r\n\r\n")[0]
 def test_an_answer_that_does_not_come_in_time_leaves_the_record_unanswered(impatient: Client, step: Step) -> None:
     with scripted(step) as server:
         result = upload(server, records(1), impatient)
-    assert result.receipts == (Unknown("timeout"),)
+    assert result.results == (Unknown(RetryReason.TIMEOUT),)
     assert result.seconds < 1
 
 
 def test_a_host_that_does_not_read_the_request_has_not_taken_it(impatient: Client) -> None:
     with scripted(hang(), reads=False) as server:
         result = upload(server, [b'{"x":"' + b"x" * 20_000_000 + b'"}'], impatient)
-    assert result.receipts == (Retry("connect"),)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
     assert result.seconds < 1
 
 
@@ -379,7 +394,7 @@ def test_a_hang_after_a_drip_has_only_the_time_that_is_left() -> None:
 
     with scripted(step) as server:
         result = upload(server, records(1), client(0.2, 1.0))
-    assert result.receipts == (Unknown("timeout"),)
+    assert result.results == (Unknown(RetryReason.TIMEOUT),)
     assert result.seconds < 1.4
 
 
@@ -407,7 +422,7 @@ def test_nothing_is_sent_when_connecting_took_all_the_time(slow_name: Callable[[
         result = Client(connect_timeout=3, read_timeout=20).upload(
             account(server.url), records(1), time_left=lambda: math.inf
         )
-    assert result.receipts == (Retry("connect"),)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
     assert server.received == []
 
 
@@ -417,7 +432,7 @@ def test_what_connecting_took_is_not_left_for_the_answer(slow_name: Callable[[fl
         result = Client(connect_timeout=3, read_timeout=20).upload(
             account(server.url), records(1), time_left=lambda: math.inf
         )
-    assert result.receipts == (Unknown("timeout"),)
+    assert result.results == (Unknown(RetryReason.TIMEOUT),)
     assert 22.7 < result.seconds < 24
 
 
@@ -437,7 +452,7 @@ def test_a_connect_timeout_is_a_safe_retry(impatient: Client) -> None:
         result = impatient.upload(account(url), records(1), time_left=lambda: math.inf)
         for queued in waiting:
             queued.close()
-    assert result.receipts == (Retry("connect"),)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
     assert 0.2 <= result.seconds < 1
 
 
@@ -447,7 +462,7 @@ def test_an_unknown_host_is_a_safe_retry(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     result = client().upload(account("https://clevertap.invalid"), records(1), time_left=lambda: math.inf)
-    assert result.receipts == (Retry("connect"),)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
 
 
 @pytest.mark.parametrize("step", [raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), raw(b""), reset(), hang()])
@@ -455,7 +470,7 @@ def test_a_failed_tls_handshake_is_a_safe_retry(impatient: Client, step: Step) -
     with scripted(step, reads=False) as server:
         url = server.url.replace("http:", "https:")
         result = impatient.upload(account(url), records(1), time_left=lambda: math.inf)
-    assert result.receipts == (Retry("connect"),)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
 
 
 @pytest.mark.parametrize(
@@ -477,24 +492,30 @@ def test_a_failed_tls_handshake_is_a_safe_retry(impatient: Client, step: Step) -
 )
 def test_a_request_whose_answer_was_lost_may_have_been_taken(step: Step) -> None:
     with scripted(step) as server:
-        assert upload(server, records(2)).receipts == (Unknown("connection_lost"),) * 2
+        assert upload(server, records(2)).results == (Unknown(RetryReason.CONNECTION_LOST),) * 2
     assert len(server.received) == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "receipt"),
-    [(503, Retry("server_error", 503)), (429, Retry("throttled", 429)), (401, SetupFault(401, "HTTP 401"))],
+    ("status", "result"),
+    [
+        (503, NotTaken(RetryReason.SERVER_ERROR, 503)),
+        (429, NotTaken(RetryReason.THROTTLED, 429)),
+        (401, SetupFault(401, "HTTP 401")),
+    ],
 )
 @pytest.mark.parametrize("lose", [raw, reset, hang])
-def test_a_status_that_took_nothing_needs_no_body(impatient: Client, lose: Any, status: int, receipt: Receipt) -> None:
+def test_a_status_that_took_nothing_needs_no_body(
+    impatient: Client, lose: Any, status: int, result: RecordResult
+) -> None:
     with scripted(lose(http(status, b"x" * 100)[:-50])) as server:
-        assert upload(server, records(1), impatient).receipts == (receipt,)
+        assert upload(server, records(1), impatient).results == (result,)
 
 
 def test_a_reset_in_the_middle_of_the_request_is_a_safe_retry() -> None:
     with scripted(reset(), reads=False) as server:
         result = upload(server, [b"x" * 20_000_000])
-    assert result.receipts == (Retry("connect"),)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
 
 
 @settings(max_examples=60, deadline=None)
@@ -511,8 +532,8 @@ def test_a_reset_in_the_middle_of_the_request_is_a_safe_retry() -> None:
 def test_no_answer_of_a_host_ever_raises(data: bytes) -> None:
     with scripted(otherwise=raw(data)) as server:
         result = upload(server, records(3), client(0.2, 0.2))
-    assert len(result.receipts) == 3
-    assert Accepted() not in result.receipts
+    assert len(result.results) == 3
+    assert Accepted() not in result.results
 
 
 # Keep-alive
@@ -537,7 +558,7 @@ def test_an_idle_connection_that_the_host_closed_is_no_lost_request() -> None:
     with scripted(then_close(success())) as server:
         upload(server, records(1), by)
         assert server.hung_up.acquire(timeout=5)
-        assert upload(server, records(1), by).receipts == (Accepted(),)
+        assert upload(server, records(1), by).results == (Accepted(),)
     assert server.connections == 2
 
 
@@ -554,7 +575,7 @@ def test_a_connection_idle_for_long_is_not_trusted(monkeypatch: pytest.MonkeyPat
 def test_a_late_answer_is_not_taken_for_the_answer_to_the_next_request(impatient: Client) -> None:
     with scripted(hang(ANSWER[:-5]), reply(503)) as server:
         upload(server, records(1), impatient)
-        assert upload(server, records(1), impatient).receipts == (Retry("server_error", 503),)
+        assert upload(server, records(1), impatient).results == (NotTaken(RetryReason.SERVER_ERROR, 503),)
 
 
 # Bounds and isolation
@@ -564,11 +585,11 @@ def test_an_endless_answer_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 200_000)
     padded = OK + b" " * 300_000
     with scripted(reply(200, padded)) as server:
-        assert upload(server, records(1)).receipts == (Unknown("not_json"),)
+        assert upload(server, records(1)).results == (Unknown(RetryReason.NOT_JSON),)
     with scripted(reply(200, gzip.compress(OK + b" " * 50_000_000), "Content-Encoding: gzip\r\n")) as server:
-        assert upload(server, records(1)).receipts == (Unknown("not_json"),)
+        assert upload(server, records(1)).results == (Unknown(RetryReason.NOT_JSON),)
     with scripted(reply(503, padded)) as server:
-        assert upload(server, records(1)).receipts == (Retry("server_error", 503),)
+        assert upload(server, records(1)).results == (NotTaken(RetryReason.SERVER_ERROR, 503),)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -578,7 +599,7 @@ def test_redirects_are_not_followed(status: int, target: str) -> None:
         location = f"Location: {target or other.url}\r\n".encode(errors="surrogateescape")
         answer = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n%b\r\n" % (status, location)
         with scripted(lambda peer: peer.send(answer)) as server:
-            assert upload(server, records(1)).receipts == (Retry("unexpected_status", status),)
+            assert upload(server, records(1)).results == (NotTaken(RetryReason.UNEXPECTED_STATUS, status),)
     assert len(server.received) == 1
     assert other.received == []
 
@@ -589,7 +610,7 @@ def test_the_environment_does_not_divert_the_credentials(monkeypatch: pytest.Mon
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with scripted() as server:
-        assert upload(server, records(1)).receipts == (Accepted(),)
+        assert upload(server, records(1)).results == (Accepted(),)
 
 
 def test_cookies_are_not_carried_from_one_account_to_the_next() -> None:
@@ -614,9 +635,9 @@ def test_cookies_are_not_carried_from_one_account_to_the_next() -> None:
     ],
 )
 def test_an_endpoint_that_makes_no_request_is_a_setup_fault(endpoint: str) -> None:
-    (receipt,) = client().upload(account(endpoint), records(1), time_left=lambda: math.inf).receipts
-    assert isinstance(receipt, SetupFault)
-    assert receipt.status == 0
+    (result,) = client().upload(account(endpoint), records(1), time_left=lambda: math.inf).results
+    assert isinstance(result, SetupFault)
+    assert result.status == 0
 
 
 @pytest.mark.parametrize("passcode", ["SECRET\r\nX-Other: 1", "SECRET\nPASS", "SECRET-\u20ac", "SECRET-\ud800"])
@@ -627,7 +648,7 @@ def test_the_passcode_shows_nowhere(
     with scripted(success(), reply(401, MALFORMED), raw(b"HTTP/1.1 200 OK\r\n: bad\r\n\r\n")) as server:
         shown = []
         for endpoint in (server.url, server.url, server.url, unserved, "nonsense"):
-            of = Account("ACC-OUN-TID", passcode, endpoint)
+            of = Credentials("ACC-OUN-TID", passcode, endpoint)
             shown.append(repr(of) + str(of) + repr(client().upload(of, records(1), time_left=lambda: math.inf)))
     output = capfd.readouterr()
     assert "SECRET" not in "".join(shown) + caplog.text + output.out + output.err

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.records import Identity, event_record, profile_record
-from purchasely_clevertap.mapping.mapper import Account, Mapped, Mapper
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.mapper import Mapped, Mapper
+from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.mapping.settings import parse
 from purchasely_clevertap.outcome import Parked, ParkReason, Skipped, SkipReason
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
@@ -546,23 +547,23 @@ def test_an_identity_of_more_than_512_bytes_is_not_cut_to_that_of_another(key: s
 def test_production_events_go_to_the_production_account(setting: str, *, has_account: bool) -> None:
     found = result(event(), has_sandbox=has_account, sandbox=setting)
     assert isinstance(found, Mapped)
-    assert found.account is Account.PRODUCTION
+    assert found.environment is Environment.PRODUCTION
 
 
 @pytest.mark.parametrize(
     ("setting", "has_account", "expected"),
     [
-        ("separate", True, Account.SANDBOX),
+        ("separate", True, Environment.SANDBOX),
         ("separate", False, Skipped(SkipReason.NO_SANDBOX_ACCOUNT)),
         ("skip", True, Skipped(SkipReason.SANDBOX_SWITCHED_OFF)),
         ("skip", False, Skipped(SkipReason.SANDBOX_SWITCHED_OFF)),
-        ("mix", True, Account.PRODUCTION),
-        ("mix", False, Account.PRODUCTION),
+        ("mix", True, Environment.PRODUCTION),
+        ("mix", False, Environment.PRODUCTION),
     ],
 )
 def test_sandbox_events_go_where_the_setting_says(setting: str, expected: Any, *, has_account: bool) -> None:
     found = result(event(environment="SANDBOX"), has_sandbox=has_account, sandbox=setting)
-    assert (found.account if isinstance(found, Mapped) else found) == expected
+    assert (found.environment if isinstance(found, Mapped) else found) == expected
 
 
 # Late events
@@ -828,12 +829,12 @@ def test_every_record_of_any_readable_event_keeps_to_clevertaps_limits(
     found = uses.map(of, now_ms=now, has_sandbox_account=True)
     if not isinstance(found, Mapped):
         return
-    known = Subscriber().after([of])
+    known = ProfileState().apply([of])
     update = uses.profile_update(found.identity, known) if found.profile else None
     records = [found.event, found.charged, update.record if update else None]
     assert [fault for encoded in records if encoded is not None for fault in faults(encoded)] == []
     if update is not None:
-        gone = uses.profile_update(found.identity, Subscriber().accepted(update.properties, update.link))
+        gone = uses.profile_update(found.identity, ProfileState().accepted(update.properties, update.link))
         assert gone is None or list(faults(gone.record)) == []
 
 

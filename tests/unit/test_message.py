@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from purchasely_clevertap.delivery.message import (
     MAX_BODY_BYTES,
     Message,
-    Parking,
+    Redrive,
     attributes,
     decode_body,
     encode_body,
@@ -200,7 +200,7 @@ def test_what_is_not_known_of_a_parked_event_is_left_out() -> None:
 
 def test_a_redriven_event_is_known_by_its_webhook_and_by_what_was_accepted() -> None:
     found = received(in_lambda(parked(MESSAGE)))
-    assert found.parking == Parking("message-1", frozenset({"event", "charged"}))
+    assert found.redrive == Redrive("message-1", frozenset({"event", "charged"}))
     assert (found.app, found.received_at, found.id) == ("default", MOMENT, "message-2")
 
 
@@ -210,7 +210,7 @@ def test_an_event_parked_again_keeps_the_webhook_it_came_with() -> None:
 
 def test_nothing_accepted_is_nothing() -> None:
     found = received(in_lambda(parked(MESSAGE, accepted=())))
-    assert found.parking == Parking("message-1", frozenset())
+    assert found.redrive == Redrive("message-1", frozenset())
 
 
 @given(

@@ -15,11 +15,11 @@ from botocore.exceptions import EndpointConnectionError
 from local_stack.template import Template
 from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES
-from purchasely_clevertap.ingest import Fault, Refused, Request, WebhookReceiver
+from purchasely_clevertap.ingest import RefusalReason, Refused, Request, WebhookReceiver
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import KEYS, Event, money_key, read
 from purchasely_clevertap.purchasely.event_id import event_id
-from purchasely_clevertap.purchasely.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, Refusal, sign
+from purchasely_clevertap.purchasely.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, SignatureProblem, sign
 from purchasely_sender.samples import SAMPLE_SECRET, SAMPLE_TIMESTAMP
 from tests.unit.samples import body, payload
 
@@ -108,7 +108,10 @@ def refused(
 ) -> Refused:
     """What ingest refuses of a request that is genuine but for what is given."""
     secrets = Kept({"shared_secrets": ["a-secret"]} if secret is None else secret)
-    ingest = WebhookReceiver(cast("Secrets", secrets), cast("Any", Queue()), queue_url="a queue", tolerance=TOLERANCE)
+    notes = cast("Any", None)  # nothing that is refused is noted
+    ingest = WebhookReceiver(
+        cast("Secrets", secrets), cast("Any", Queue()), notes, queue_url="a queue", tolerance=TOLERANCE
+    )
     headers = {SIGNATURE_HEADER: sign(signed_with, at, sent), TIMESTAMP_HEADER: at}
     request = Request("default", {name: value for name, value in headers.items() if name not in without}, sent)
     answer = ingest.receive(request, now=NOW)
@@ -134,7 +137,7 @@ def test_every_reason_of_the_ingest_stands_under_its_status() -> None:
     described = {reason: int(status) for status, each in RESPONSES.items() for reason in each.get("x-reasons", [])}
     assert {answer.reason: answer.status for answer in REFUSED} == described
     assert sum(len(each.get("x-reasons", [])) for each in RESPONSES.values()) == len(described)
-    assert set(described) == {*Fault, *Refusal}
+    assert set(described) == {*RefusalReason, *SignatureProblem}
 
 
 def test_every_status_is_the_functions_or_the_gateways() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from purchasely_clevertap.clevertap.records import Identity
 from purchasely_clevertap.mapping.mapper import Mapper, ProfileUpdate
-from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES, Subscriber, Value, chronology
+from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES, ProfileState, Value, chronology
 from purchasely_clevertap.mapping.settings import parse
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import Event, read
@@ -22,9 +22,9 @@ OBJECT_ID = "__4f0b6c1e7d3a4f629d5e0c9a1b2d3e4f"
 
 def profile(*events: Event) -> dict[str, Value]:
     """The profile once these events are known, learnt one by one."""
-    state = Subscriber()
+    state = ProfileState()
     for each in events:
-        state = state.after([each])
+        state = state.apply([each])
     return state.profile()
 
 
@@ -65,7 +65,7 @@ def test_a_profile_has_the_twelve_properties_that_purchasely_publishes() -> None
 
 
 def test_of_somebody_unknown_nothing_but_that_there_is_no_subscription() -> None:
-    assert Subscriber().profile() == {"has_active_subscription": False}
+    assert ProfileState().profile() == {"has_active_subscription": False}
 
 
 @pytest.mark.parametrize(
@@ -411,12 +411,12 @@ def arrivals(draw: st.DrawFn, events: Sequence[Event]) -> list[list[Event]]:
 @given(st.data(), st.booleans())
 def test_any_arrival_of_the_same_events_ends_in_the_same_state_and_profile(data: st.DataObject, ties: bool) -> None:
     events = data.draw(histories(ties=ties))
-    state = Subscriber()
+    state = ProfileState()
     for batch in data.draw(arrivals(events)):
-        state = state.after(batch)
+        state = state.apply(batch)
         if data.draw(st.booleans()):
-            state = Subscriber.decoded(state.encoded())
-    expected = Subscriber().after(events)
+            state = ProfileState.decoded(state.encoded())
+    expected = ProfileState().apply(events)
     assert state == expected
     assert state.profile() == expected.profile()
 
@@ -482,9 +482,9 @@ def told_in_order(events: Sequence[Event]) -> dict[str, Value]:
 @given(st.data())
 def test_the_profile_is_what_the_events_tell_in_their_order_whatever_order_they_come_in(data: st.DataObject) -> None:
     events = data.draw(histories(ties=False))
-    state = Subscriber()
+    state = ProfileState()
     for batch in data.draw(arrivals(events)):
-        state = state.after(batch)
+        state = state.apply(batch)
     assert state.profile() == told_in_order(events)
 
 
@@ -498,10 +498,10 @@ def test_the_profile_is_what_the_events_tell_in_their_order_whatever_order_they_
 )
 def test_the_state_survives_being_stored(one: dict[str, Any], other: dict[str, Any], sent: dict[str, Value]) -> None:
     events = [each for each in (read(body(one)), read(body(other))) if isinstance(each, Event)]
-    state = Subscriber().after(events).accepted(sent, OBJECT_ID)
-    again = Subscriber.decoded(state.encoded())
+    state = ProfileState().apply(events).accepted(sent, OBJECT_ID)
+    again = ProfileState.decoded(state.encoded())
     assert again == state
-    assert again.after(events) == state
+    assert again.apply(events) == state
     assert again.profile() == state.profile()
     assert {type(value) for value in again.profile().values()} == {type(value) for value in state.profile().values()}
 
@@ -510,7 +510,7 @@ def test_the_order_of_what_is_linked_does_not_change_what_is_stored() -> None:
     ids = [f"__{number}" for number in range(20)]
     states = []
     for order in (ids, ids[::-1]):
-        state = Subscriber()
+        state = ProfileState()
         for object_id in order:
             state = state.accepted({}, object_id)
         states.append(state)
@@ -527,7 +527,7 @@ def test_the_state_of_a_tester_who_buys_every_few_minutes_stays_small() -> None:
         )
         for number in range(250)
     ]
-    state = Subscriber().after(many)
+    state = ProfileState().apply(many)
     assert len(state.subscriptions) == 100
     assert {"subs_3", "subs_7", "subs_249"} <= state.subscriptions.keys(), "the active ones and the newest are kept"
     assert state.profile()["has_active_subscription"] is True
@@ -541,7 +541,7 @@ def test_the_state_stays_small_however_long_the_texts_of_an_event(text: str) -> 
         text,
     )
     ids = {"purchasely_subscription_id": text, "from_purchasely_subscription_id": f"b{text}"}
-    state = Subscriber().after([event("SUBSCRIPTION_UPGRADED", **texts, **ids)])
+    state = ProfileState().apply([event("SUBSCRIPTION_UPGRADED", **texts, **ids)])
     assert len(state.encoded()) < 50_000
     assert state.profile()["has_active_subscription"] is True
     for value in state.profile().values():
@@ -551,24 +551,24 @@ def test_the_state_stays_small_however_long_the_texts_of_an_event(text: str) -> 
 # What CleverTap is told
 
 
-def update(state: Subscriber, identity: Identity = PERSON, **document: Any) -> ProfileUpdate | None:
+def update(state: ProfileState, identity: Identity = PERSON, **document: Any) -> ProfileUpdate | None:
     return Mapper(parse(json.dumps({"profile": document}))).profile_update(identity, state)
 
 
-def told(state: Subscriber, identity: Identity = PERSON, **document: Any) -> dict[str, Any]:
+def told(state: ProfileState, identity: Identity = PERSON, **document: Any) -> dict[str, Any]:
     found = update(state, identity, **document)
     assert found is not None
     data: dict[str, Any] = json.loads(found.record)["profileData"]
     return data
 
 
-def synced(state: Subscriber, identity: Identity = PERSON, **document: Any) -> Subscriber:
+def synced(state: ProfileState, identity: Identity = PERSON, **document: Any) -> ProfileState:
     found = update(state, identity, **document)
     return state if found is None else state.accepted(found.properties, found.link)
 
 
 def test_a_new_profile_is_told_whole() -> None:
-    state = Subscriber().after([event()])
+    state = ProfileState().apply([event()])
     assert told(state) == state.profile()
     found = update(state)
     assert found is not None
@@ -580,16 +580,16 @@ def test_a_new_profile_is_told_whole() -> None:
 
 
 def test_what_clevertap_knows_is_not_told_again() -> None:
-    state = synced(Subscriber().after([event()]))
+    state = synced(ProfileState().apply([event()]))
     assert update(state) is None
-    assert update(state.after([event()])) is None
-    assert update(Subscriber.decoded(state.encoded())) is None
+    assert update(state.apply([event()])) is None
+    assert update(ProfileState.decoded(state.encoded())) is None
 
 
 def test_only_what_changed_is_told() -> None:
-    state = synced(Subscriber().after([event()]))
+    state = synced(ProfileState().apply([event()]))
     disabled = event("RENEWAL_DISABLED", at=MOMENT + DAY, subscription_status="AUTO_RENEWING_CANCELED")
-    assert told(state.after([disabled])) == {
+    assert told(state.apply([disabled])) == {
         "subscription_status": "AUTO_RENEWING_CANCELED",
         "last_event": "RENEWAL_DISABLED",
         "last_event_at": f"$D_{SECONDS + 86_400}",
@@ -597,12 +597,12 @@ def test_only_what_changed_is_told() -> None:
 
 
 def test_an_update_that_was_not_accepted_is_told_again() -> None:
-    state = Subscriber().after([event()])
+    state = ProfileState().apply([event()])
     assert told(state) == told(state)
 
 
 def test_what_no_longer_holds_is_deleted() -> None:
-    state = synced(Subscriber().after([event()])).after([event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1)])
+    state = synced(ProfileState().apply([event()])).apply([event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1)])
     changes = told(state)
     assert changes["has_active_subscription"] is False
     gone = {key for key, value in changes.items() if value == {"$delete": 1}}
@@ -614,7 +614,7 @@ def test_what_no_longer_holds_is_deleted() -> None:
 
 
 def test_one_and_true_are_told_apart_and_one_and_one_point_zero_are_not() -> None:
-    state = Subscriber().after([event(cumulated_revenues_in_usd=1)])
+    state = ProfileState().apply([event(cumulated_revenues_in_usd=1)])
     sent = state.profile()
     assert update(state.accepted(sent | {"lifetime_revenue": 1}, None)) is None
     assert told(state.accepted(sent | {"lifetime_revenue": True}, None)) == {"lifetime_revenue": 1.0}
@@ -623,24 +623,24 @@ def test_one_and_true_are_told_apart_and_one_and_one_point_zero_are_not() -> Non
 
 def test_properties_of_the_profile_are_renamed_and_left_out() -> None:
     document: dict[str, Any] = {"rename": {"plan": "Plan"}, "omit": ["last_event", "last_event_at"]}
-    state = Subscriber().after([event()])
+    state = ProfileState().apply([event()])
     changes = told(state, **document)
     assert changes["Plan"] == "premium-monthly"
     assert not {"plan", "last_event", "last_event_at"} & changes.keys()
     state = synced(state, **document)
-    assert update(state.after([event(at=MOMENT + 1)]), **document) is None
-    moved = state.after([event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1)])
+    assert update(state.apply([event(at=MOMENT + 1)]), **document) is None
+    moved = state.apply([event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1)])
     assert told(moved, **document)["Plan"] == {"$delete": 1}
 
 
 def test_a_property_that_is_now_left_out_stays_at_clevertap_as_it_was() -> None:
-    state = synced(Subscriber().after([event()]))
+    state = synced(ProfileState().apply([event()]))
     assert update(state, omit=["plan"]) is None
 
 
 def test_the_clevertap_id_is_linked_to_the_user_id_once() -> None:
     both = Identity("customer-7", OBJECT_ID)
-    state = Subscriber().after([event()])
+    state = ProfileState().apply([event()])
     found = update(state, both)
     assert found is not None
     assert found.link == OBJECT_ID
@@ -648,13 +648,13 @@ def test_the_clevertap_id_is_linked_to_the_user_id_once() -> None:
     assert told(state, both)["identity"] == "customer-7"
     state = synced(state, both)
     assert update(state, both) is None
-    assert update(Subscriber.decoded(state.encoded()), both) is None
-    again = told(state.after([event(at=MOMENT + DAY)]), both)
+    assert update(ProfileState.decoded(state.encoded()), both) is None
+    again = told(state.apply([event(at=MOMENT + DAY)]), both)
     assert "identity" not in again
 
 
 def test_each_device_of_a_user_is_linked() -> None:
-    state = synced(Subscriber().after([event()]), Identity("customer-7", OBJECT_ID))
+    state = synced(ProfileState().apply([event()]), Identity("customer-7", OBJECT_ID))
     other = Identity("customer-7", "-hSECOND")
     assert told(state, other) == {"identity": "customer-7"}
     state = synced(state, other)
@@ -664,7 +664,7 @@ def test_each_device_of_a_user_is_linked() -> None:
 
 @pytest.mark.parametrize("person", [PERSON, Identity(object_id=OBJECT_ID)])
 def test_a_person_known_by_one_id_is_not_linked(person: Identity) -> None:
-    found = update(Subscriber().after([event()]), person)
+    found = update(ProfileState().apply([event()]), person)
     assert found is not None
     assert found.link is None
     assert "identity" not in json.loads(found.record)["profileData"]
@@ -676,11 +676,11 @@ def test_after_the_last_accepted_update_clevertap_has_the_profile_whatever_was_r
     data: st.DataObject,
 ) -> None:
     events = data.draw(histories(ties=True))
-    state = Subscriber()
+    state = ProfileState()
     clevertap: dict[str, Any] = {}
     batches = data.draw(arrivals(events))
     for number, batch in enumerate(batches):
-        state = state.after(batch)
+        state = state.apply(batch)
         found = update(state)
         if found is None or (number < len(batches) - 1 and data.draw(st.booleans())):
             continue
@@ -691,9 +691,9 @@ def test_after_the_last_accepted_update_clevertap_has_the_profile_whatever_was_r
 
 
 def test_a_project_that_is_new_for_the_app_is_told_the_whole_profile() -> None:
-    known = synced(Subscriber(account_id="FIRST").after([event()]), Identity("customer-7", OBJECT_ID))
-    assert update(known.towards("FIRST"), Identity("customer-7", OBJECT_ID)) is None
-    moved = Subscriber.decoded(known.encoded()).towards("SECOND")
+    known = synced(ProfileState(account_id="FIRST").apply([event()]), Identity("customer-7", OBJECT_ID))
+    assert update(known.for_project("FIRST"), Identity("customer-7", OBJECT_ID)) is None
+    moved = ProfileState.decoded(known.encoded()).for_project("SECOND")
     assert told(moved) == known.profile()
     assert moved.linked == frozenset()
-    assert update(synced(moved).towards("SECOND")) is None
+    assert update(synced(moved).for_project("SECOND")) is None

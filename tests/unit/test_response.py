@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from purchasely_clevertap.clevertap.response import (
     Accepted,
     Malformed,
-    Receipt,
-    Refused,
-    Retry,
+    NotTaken,
+    RecordResult,
+    Rejected,
     SetupFault,
     Unknown,
     read,
 )
+from purchasely_clevertap.outcome import RetryReason
 
 EMAIL = "Profile data is incorrect. Email is not valid."
 
@@ -40,7 +41,7 @@ def test_partial_answer_does_not_abort_the_batch() -> None:
         b'{"status":"partial","processed":1,"unprocessed":[{"status":"fail","code":515,"error":"Profile data is '
         b'incorrect. Email is not valid.Skipped record number : 2","record":{"type":"profile"}}]}'
     )
-    assert read(200, body, 2) == (Accepted(), Refused(515, EMAIL))
+    assert read(200, body, 2) == (Accepted(), Rejected(515, EMAIL))
 
 
 def test_rejected_records_do_not_vanish_behind_http_200() -> None:
@@ -48,7 +49,7 @@ def test_rejected_records_do_not_vanish_behind_http_200() -> None:
         b'{"status":"fail","processed":0,"unprocessed":[{"status":"fail","code":525,"error":"Timestamp should be '
         b'present in the Unix Epoch format. Skipped record number : 1","record":{}}]}'
     )
-    assert read(200, body, 1) == (Refused(525, "Timestamp should be present in the Unix Epoch format."),)
+    assert read(200, body, 1) == (Rejected(525, "Timestamp should be present in the Unix Epoch format."),)
 
 
 @pytest.mark.parametrize(
@@ -58,21 +59,21 @@ def test_the_echoed_record_is_never_decoded_into_anything(record: object) -> Non
     body = answer(
         "partial", 1, [{"status": "fail", "code": 515, "error": "No. Skipped record number: 2", "record": record}]
     )
-    assert read(200, body, 2) == (Accepted(), Refused(515, "No."))
+    assert read(200, body, 2) == (Accepted(), Rejected(515, "No."))
 
 
 def test_a_permanent_reject_is_refused_and_not_retried() -> None:
     codes = [509, *range(512, 521), 522, 523, 524, 525, 526, 528, 999, -1]
     entries = [entry(position, code=code) for position, code in enumerate(codes, 1)]
-    assert read(200, answer("fail", 0, entries), len(codes)) == tuple(Refused(code, EMAIL) for code in codes)
+    assert read(200, answer("fail", 0, entries), len(codes)) == tuple(Rejected(code, EMAIL) for code in codes)
 
 
 def test_a_server_error_of_one_record_is_retried() -> None:
-    assert read(200, answer("partial", 1, [entry(1, code=555)]), 2) == (Retry("record_error"), Accepted())
+    assert read(200, answer("partial", 1, [entry(1, code=555)]), 2) == (NotTaken(RetryReason.RECORD_ERROR), Accepted())
 
 
 def test_fail_with_an_empty_list_took_nothing() -> None:
-    assert read(200, answer("fail", 0, []), 3) == (Retry("not_processed"),) * 3
+    assert read(200, answer("fail", 0, []), 3) == (NotTaken(RetryReason.NOT_PROCESSED),) * 3
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -87,17 +88,17 @@ def test_a_setup_fault_does_not_depend_on_its_body(body: bytes) -> None:
 
 
 def test_429_is_retried_and_nothing_dropped() -> None:
-    assert read(429, b"", 2) == (Retry("throttled", 429),) * 2
+    assert read(429, b"", 2) == (NotTaken(RetryReason.THROTTLED, 429),) * 2
 
 
 @pytest.mark.parametrize("status", [500, 503, 599])
 def test_a_server_error_is_retried_whatever_its_body_says(status: int) -> None:
-    assert read(status, answer("success", 1, []), 1) == (Retry("server_error", status),)
+    assert read(status, answer("success", 1, []), 1) == (NotTaken(RetryReason.SERVER_ERROR, status),)
 
 
 @pytest.mark.parametrize("status", [502, 504])
 def test_what_a_gateway_answers_for_clevertap_proves_nothing(status: int) -> None:
-    assert read(status, b"<html>", 2) == (Unknown("gateway"),) * 2
+    assert read(status, b"<html>", 2) == (Unknown(RetryReason.GATEWAY),) * 2
 
 
 @pytest.mark.parametrize("status", [400, 413])
@@ -109,12 +110,12 @@ def test_a_malformed_request_blames_no_record(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 402, 404, 405, 408, 409, 415, 600, 0])
 def test_an_undocumented_status_is_retried(status: int) -> None:
-    assert read(status, b"", 1) == (Retry("unexpected_status", status),)
+    assert read(status, b"", 1) == (NotTaken(RetryReason.UNEXPECTED_STATUS, status),)
 
 
 def test_other_success_statuses_are_read_like_200() -> None:
     assert read(202, answer("success", 1, []), 1) == (Accepted(),)
-    assert read(204, b"", 1) == (Unknown("not_json"),)
+    assert read(204, b"", 1) == (Unknown(RetryReason.NOT_JSON),)
 
 
 # Bodies that are no answer
@@ -142,14 +143,14 @@ def test_other_success_statuses_are_read_like_200() -> None:
     ],
 )
 def test_a_200_that_is_not_the_documented_json_proves_nothing(body: bytes) -> None:
-    assert read(200, body, 2) == (Unknown("not_json"),) * 2
+    assert read(200, body, 2) == (Unknown(RetryReason.NOT_JSON),) * 2
 
 
 @pytest.mark.parametrize("echo", [b"\xff\xfe", b'a\x00\x1f\n"', b"\\ud800"])
 def test_an_odd_echo_does_not_cost_the_receipts_of_the_others(echo: bytes) -> None:
     body = b'{"status":"partial","processed":1,"unprocessed":[{"code":515,"error":"No. Skipped record number : 1",'
     body += b'"record":{"Name":"' + echo.replace(b'"', b"") + b'"}}]}'
-    assert read(200, body, 2) == (Refused(515, "No."), Accepted())
+    assert read(200, body, 2) == (Rejected(515, "No."), Accepted())
 
 
 def test_a_byte_order_mark_is_no_error() -> None:
@@ -176,40 +177,40 @@ def test_an_absent_list_of_unprocessed_records_is_an_empty_one(body: bytes) -> N
 )
 def test_a_position_is_read_with_or_without_its_spaces(phrase: str) -> None:
     body = answer("partial", 1, [{"code": 515, "error": EMAIL + phrase}])
-    assert read(200, body, 2) == (Accepted(), Refused(515, EMAIL))
+    assert read(200, body, 2) == (Accepted(), Rejected(515, EMAIL))
 
 
 def test_a_position_quoted_from_the_record_is_not_the_position() -> None:
     text = "Event Skipped record number : 1 is incorrect. Skipped record number : 3"
-    expected = Refused(512, "Event Skipped record number : 1 is incorrect.")
+    expected = Rejected(512, "Event Skipped record number : 1 is incorrect.")
     assert read(200, answer("partial", 2, [{"code": 512, "error": text}]), 3) == (Accepted(), Accepted(), expected)
 
 
 @pytest.mark.parametrize("position", [None, 0, 2, 99, 12345678901])
 def test_the_only_record_of_a_request_needs_no_position(position: int | None) -> None:
-    (receipt,) = read_all(answer("fail", 0, [entry(position)]), 1)
-    assert isinstance(receipt, Refused)
-    assert receipt.code == 515
+    (result,) = read_all(answer("fail", 0, [entry(position)]), 1)
+    assert isinstance(result, Rejected)
+    assert result.code == 515
 
 
 @pytest.mark.parametrize("position", [None, 0, 4, 99, 12345678901])
 def test_a_refusal_of_an_unknown_record_leaves_the_unnamed_ones_unanswered(position: int | None) -> None:
     body = answer("partial", 1, [entry(2), entry(position)])
-    doubt = Unknown("count_mismatch")
-    assert read(200, body, 3) == (doubt, Refused(515, EMAIL), doubt)
+    doubt = Unknown(RetryReason.COUNT_MISMATCH)
+    assert read(200, body, 3) == (doubt, Rejected(515, EMAIL), doubt)
 
 
 @pytest.mark.parametrize("bad", ["text", 5, None, [], {}, {"error": 5}])
 def test_an_unreadable_entry_leaves_the_unnamed_records_unanswered(bad: object) -> None:
-    doubt = Unknown("count_mismatch")
-    assert read(200, answer("partial", 1, [entry(2), bad]), 3) == (doubt, Refused(515, EMAIL), doubt)
+    doubt = Unknown(RetryReason.COUNT_MISMATCH)
+    assert read(200, answer("partial", 1, [entry(2), bad]), 3) == (doubt, Rejected(515, EMAIL), doubt)
     # Even when the numbers add up: one record more was refused than they say.
-    assert read(200, answer("partial", 2, [entry(2), bad]), 3) == (doubt, Refused(515, EMAIL), doubt)
+    assert read(200, answer("partial", 2, [entry(2), bad]), 3) == (doubt, Rejected(515, EMAIL), doubt)
 
 
 def test_two_errors_of_one_record_are_one_refusal() -> None:
     body = answer("partial", 1, [entry(2, code=515), entry(2, code=516)])
-    assert read(200, body, 2) == (Accepted(), Refused(515, EMAIL))
+    assert read(200, body, 2) == (Accepted(), Rejected(515, EMAIL))
 
 
 @pytest.mark.parametrize(
@@ -217,18 +218,18 @@ def test_two_errors_of_one_record_are_one_refusal() -> None:
     [("partial", 0), ("partial", 1), ("partial", 3), ("partial", -1), ("fail", 2), ("fail", 1)],
 )
 def test_counts_that_do_not_add_up_leave_the_unnamed_records_unanswered(outcome: str, processed: int) -> None:
-    doubt = Unknown("count_mismatch")
-    assert read(200, answer(outcome, processed, [entry(2)]), 3) == (doubt, Refused(515, EMAIL), doubt)
+    doubt = Unknown(RetryReason.COUNT_MISMATCH)
+    assert read(200, answer(outcome, processed, [entry(2)]), 3) == (doubt, Rejected(515, EMAIL), doubt)
 
 
 @pytest.mark.parametrize("processed", [0, 1, 3])
 def test_a_success_that_does_not_count_every_record_is_none(processed: int) -> None:
-    assert read(200, answer("success", processed, []), 2) == (Unknown("count_mismatch"),) * 2
+    assert read(200, answer("success", processed, []), 2) == (Unknown(RetryReason.COUNT_MISMATCH),) * 2
 
 
 def test_a_fail_took_nothing_of_what_it_does_not_name() -> None:
-    retry = Retry("not_processed")
-    assert read(200, answer("fail", 0, [entry(2), entry(None)]), 3) == (retry, Refused(515, EMAIL), retry)
+    retry = NotTaken(RetryReason.NOT_PROCESSED)
+    assert read(200, answer("fail", 0, [entry(2), entry(None)]), 3) == (retry, Rejected(515, EMAIL), retry)
 
 
 # Messages
@@ -236,33 +237,33 @@ def test_a_fail_took_nothing_of_what_it_does_not_name() -> None:
 
 def test_a_message_is_clipped_to_one_printable_line() -> None:
     text = "No\n\t way\x00\ud800 " + "x" * 5000 + " Skipped record number : 1"
-    (receipt,) = read_all(answer("fail", 0, [{"code": 515, "error": text}]), 1)
-    assert isinstance(receipt, Refused)
-    assert receipt.message == ("No way " + "x" * 300)[:300]
+    (result,) = read_all(answer("fail", 0, [{"code": 515, "error": text}]), 1)
+    assert isinstance(result, Rejected)
+    assert result.message == ("No way " + "x" * 300)[:300]
 
 
 @pytest.mark.parametrize("code", ["515", 515.0, True, None, [515]])
 def test_a_code_that_is_no_integer_is_none(code: object) -> None:
-    assert read(200, answer("fail", 0, [entry(1, code=code)]), 1) == (Refused(None, EMAIL),)
+    assert read(200, answer("fail", 0, [entry(1, code=code)]), 1) == (Rejected(None, EMAIL),)
 
 
 # Properties
 
 
-def read_all(body: bytes, count: int) -> tuple[Receipt, ...]:
-    receipts = read(200, body, count)
-    assert not isinstance(receipts, Malformed)
-    return receipts
+def read_all(body: bytes, count: int) -> tuple[RecordResult, ...]:
+    results = read(200, body, count)
+    assert not isinstance(results, Malformed)
+    return results
 
 
 @given(status=st.integers(-1, 700), body=st.binary(max_size=200), count=st.integers(0, 1000))
 @example(status=200, body=b"[" * 100_000, count=3)
 def test_no_bytes_and_no_status_ever_raise(status: int, body: bytes, count: int) -> None:
-    receipts = read(status, body, count)
-    if isinstance(receipts, Malformed):
+    results = read(status, body, count)
+    if isinstance(results, Malformed):
         assert status in (400, 413)
     else:
-        assert len(receipts) == count
+        assert len(results) == count
 
 
 JSON = st.recursive(
@@ -289,15 +290,17 @@ ENTRY = JSON | st.fixed_dictionaries(
 def test_any_json_makes_one_receipt_a_record_and_accepts_none_too_many(
     outcome: Any, processed: Any, unprocessed: Any, count: int
 ) -> None:
-    receipts = read_all(answer(outcome, processed, unprocessed), count)
-    assert len(receipts) == count
-    accepted = receipts.count(Accepted())
+    results = read_all(answer(outcome, processed, unprocessed), count)
+    assert len(results) == count
+    accepted = results.count(Accepted())
     assert accepted in (0, processed)
 
 
 @given(
     outcomes=st.lists(
-        st.sampled_from([Accepted(), Refused(513, "Restricted."), Refused(525, "Bad ts."), Retry("record_error")]),
+        st.sampled_from(
+            [Accepted(), Rejected(513, "Restricted."), Rejected(525, "Bad ts."), NotTaken(RetryReason.RECORD_ERROR)]
+        ),
         min_size=1,
         max_size=60,
     ),
@@ -305,13 +308,13 @@ def test_any_json_makes_one_receipt_a_record_and_accepts_none_too_many(
     space=st.sampled_from(["", " "]),
 )
 def test_a_mix_of_accepted_and_refused_records_is_read_back_exactly(
-    outcomes: list[Receipt], order: Any, space: str
+    outcomes: list[RecordResult], order: Any, space: str
 ) -> None:
     unprocessed = [
         {
             "status": "fail",
-            "code": outcome.code if isinstance(outcome, Refused) else 555,
-            "error": (outcome.message if isinstance(outcome, Refused) else "Error.")
+            "code": outcome.code if isinstance(outcome, Rejected) else 555,
+            "error": (outcome.message if isinstance(outcome, Rejected) else "Error.")
             + f" Skipped record number{space}: {position}",
             "record": {"ts": str(position)},
         }

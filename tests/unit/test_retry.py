@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.outcome import GiveUp
 
 HOUR_MS = 3_600_000
 MAX_RECEIVES = 1000  # of the events queue, after which it would give a message up
@@ -48,14 +49,14 @@ def test_a_message_that_another_worker_is_at_waits_seconds(base: float, chance: 
 
 
 def test_an_outage_of_40_hours_is_waited_out() -> None:
-    assert not RetryPolicy().is_over(40 * HOUR_MS, setup=False)
-    assert RetryPolicy().is_over(48 * HOUR_MS, setup=False)
-    assert not RetryPolicy().is_over(48 * HOUR_MS - 1, setup=False)
+    assert not RetryPolicy().is_over(40 * HOUR_MS, GiveUp.OUTAGE)
+    assert RetryPolicy().is_over(48 * HOUR_MS, GiveUp.OUTAGE)
+    assert not RetryPolicy().is_over(48 * HOUR_MS - 1, GiveUp.OUTAGE)
 
 
 def test_a_fault_of_the_set_up_is_waited_out_almost_as_long_as_the_queue_keeps_a_message() -> None:
-    assert not RetryPolicy().is_over(11 * 24 * HOUR_MS, setup=True)
-    assert RetryPolicy().is_over(12 * 24 * HOUR_MS, setup=True)
+    assert not RetryPolicy().is_over(11 * 24 * HOUR_MS, GiveUp.SETUP)
+    assert RetryPolicy().is_over(12 * 24 * HOUR_MS, GiveUp.SETUP)
     assert RetryPolicy().setup_ms < 14 * 24 * HOUR_MS
 
 
@@ -63,4 +64,4 @@ def test_a_fault_of_the_set_up_is_waited_out_almost_as_long_as_the_queue_keeps_a
 def test_patience_ends_by_the_clock_long_before_the_queue_gives_a_message_up(chance: float) -> None:
     seconds = waits(RetryPolicy(), chance, MAX_RECEIVES)
     assert sum(seconds) * 1000 > RetryPolicy().setup_ms
-    assert sum(seconds[:200]) * 1000 > RetryPolicy().fault_ms
+    assert sum(seconds[:200]) * 1000 > RetryPolicy().outage_ms

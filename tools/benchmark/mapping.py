@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.purchasely.event import Event, read
 
 from . import traffic
@@ -47,7 +47,7 @@ def rows(*, quick: bool = False) -> list[Row]:
     ]
 
 
-def records(mapper: Mapper, body: bytes, before: Subscriber, now_ms: int) -> tuple[bytes, ...]:
+def records(mapper: Mapper, body: bytes, before: ProfileState, now_ms: int) -> tuple[bytes, ...]:
     """What CleverTap gets of the event in `body`, about a person of whom `before` is known."""
     event = read(body)
     if not isinstance(event, Event):
@@ -55,7 +55,7 @@ def records(mapper: Mapper, body: bytes, before: Subscriber, now_ms: int) -> tup
     mapped = mapper.map(event, now_ms=now_ms, has_sandbox_account=True)
     if not isinstance(mapped, Mapped):
         return ()
-    update = mapper.profile_update(mapped.identity, before.after([event]))
+    update = mapper.profile_update(mapped.identity, before.apply([event]))
     all_three = (update.record if update else None, mapped.event, mapped.charged)
     return tuple(record for record in all_three if record is not None)
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
 
-from purchasely_clevertap.aws.ledger import delivery_key
+from purchasely_clevertap.delivery.keys import entry_key
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.mapping.settings import parse
 from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_sender import LIFECYCLES, Scenario, encode
@@ -35,7 +35,7 @@ class Told:
     event_id: str
     event_name: str
     subscriber: str
-    before: Subscriber
+    before: ProfileState
 
 
 def events(number: int, mapper: Mapper, *, at: datetime | None = None) -> list[Told]:
@@ -72,14 +72,14 @@ def remembered(told: Sequence[Told], messages: Mapping[str, Any]) -> dict[str, d
     deliveries: dict[str, Any] = {}
     subscribers: dict[str, Any] = {}
     for each, message in zip(told, messages["Records"], strict=True):
-        key = delivery_key(APP, each.event_id)
+        key = entry_key(APP, each.event_id)
         deliveries[key] = {
             "event": {"S": key},
             "messages": {"SS": [message["messageId"]]},
             "received_at": {"N": str(now)},
             "expires_at": {"N": str(now // 1000 + 30 * 86_400)},
         }
-        if each.before != Subscriber():
+        if each.before != ProfileState():
             subscribers[each.subscriber] = {
                 "subscriber": {"S": each.subscriber},
                 "facts": {"S": each.before.encoded()},
@@ -106,7 +106,7 @@ def _events(mapper: Mapper, at: datetime) -> Iterator[Told]:
 
 
 def _lifecycle(scenario: Scenario, seed: int, at: datetime, mapper: Mapper) -> list[Told]:
-    known: dict[str, Subscriber] = {}
+    known: dict[str, ProfileState] = {}
     told: list[Told] = []
     for payload in scenario.ending(seed, at).events:
         body = encode(payload)
@@ -117,10 +117,10 @@ def _lifecycle(scenario: Scenario, seed: int, at: datetime, mapper: Mapper) -> l
         if not isinstance(mapped, Mapped):
             raise TypeError(f"a lifecycle's event is not sent: {mapped}")
         kind = "user" if mapped.identity.user_id is not None else "object"
-        subscriber = f"{APP}#{mapped.account}#{kind}#{mapped.identity.user_id or mapped.identity.object_id}"
-        before = known.get(subscriber, Subscriber())
+        subscriber = f"{APP}#{mapped.environment}#{kind}#{mapped.identity.user_id or mapped.identity.object_id}"
+        before = known.get(subscriber, ProfileState())
         told.append(Told(body, event.event_id, event.event_name, subscriber, before))
-        after = before.after([event])
+        after = before.apply([event])
         update = mapper.profile_update(mapped.identity, after)
         known[subscriber] = after if update is None else after.accepted(update.properties, update.link)
     return told

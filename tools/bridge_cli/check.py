@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from purchasely_clevertap.aws.secrets import Absent, Unusable
-from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
+from purchasely_clevertap.clevertap.account import Credentials
+from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.mapping.mapper import Account as Project
 from purchasely_clevertap.mapping.settings import Settings
 
 from . import finding
@@ -122,8 +122,8 @@ def _projects(
     for project in Project:
         region = region_by(settings, project)
         if keys := account_keys(clevertap, project):
-            receipt = client.check(CleverTapAccount(*keys, deployed.endpoint(region)))
-            yield finding.of_project(app, project, keys[0], region, receipt)
+            result = client.check(Credentials(*keys, deployed.endpoint(region)))
+            yield finding.of_project(app, project, keys[0], region, result)
         elif project is Project.SANDBOX and (none := finding.of_no_sandbox(app, settings)):
             yield none
 

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
-from purchasely_clevertap.aws.settings_store import SettingsStore, Unavailable
+from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
 from purchasely_clevertap.mapping.settings import Settings
 
 from .account import Account
@@ -104,7 +104,7 @@ class Configuration:
             text, version = parameter["Value"], parameter["Version"]
         except ssm.exceptions.ParameterNotFound:
             pass
-        if isinstance(held, Unavailable):
+        if isinstance(held, SettingsUnavailable):
             return StoredSettings(text, version, None, heard.problems or (held.detail,))
         return StoredSettings(text, version, held.settings, heard.problems)
 

@@ -33,7 +33,7 @@ class Delivery:
     attempts: int = 0
     settled_at: int | None = None
     lease_until: int = 0
-    in_doubt: int = 0
+    unconfirmed_sends: int = 0
     """How often CleverTap may have taken records of it without the answer having been remembered."""
 
     @property
@@ -109,7 +109,7 @@ def from_item(item: dict[str, Any]) -> Delivery:
         attempts=_number(item, "attempts") or 0,
         settled_at=_number(item, "settled_at"),
         lease_until=_number(item, "lease_until") or 0,
-        in_doubt=_number(item, "in_doubt") or 0,
+        unconfirmed_sends=_number(item, "unconfirmed_sends") or 0,
     )
 
 

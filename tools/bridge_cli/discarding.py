@@ -10,17 +10,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from purchasely_clevertap.aws.ledger import Delivery, Ledger, LedgerUnavailable, delivery_key
-from purchasely_clevertap.outcome import Parked, Skipped
+from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
+from purchasely_clevertap.delivery.entry import Claim, Entry, Settlement
+from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.outcome import Parked, Skipped, SkipReason
 
 from .account import Account
 from .cli_error import CliError
 from .deliveries import EventKey
 from .parked_messages import Held, ParkedEvent
 
-DISCARDED: Final = "discarded"
-
-_MEMORY_SECONDS: Final = 60.0
+_LEDGER_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +37,34 @@ class Discarded:
 def discard(
     ledger: Ledger, held: Held, events: Sequence[ParkedEvent], unqueued: Collection[EventKey], *, now_ms: int
 ) -> Discarded:
-    """Remembers the outcome of the events, then removes their messages; `unqueued` have none.
+    """Writes the outcome of the events, then removes their messages; `unqueued` have none.
 
     In that order: an event whose message could not be removed is discarded all the same, and not lost unseen.
     """
-    end = time.monotonic() + _MEMORY_SECONDS
+    end = time.monotonic() + _LEDGER_SECONDS
     messages = {event.key: event for event in events}
     keys = [*messages, *unqueued]
     failed: dict[EventKey, str] = {}
     try:
-        remembered = ledger.deliveries([delivery_key(*key) for key in keys], lambda: end - time.monotonic())
-        seen = {key: remembered[delivery_key(*key)] for key in keys}
-        open_ones = [key for key in keys if seen[key].outcome in (None, Parked.outcome)]
+        remembered = ledger.read([entry_key(*key) for key in keys], lambda: end - time.monotonic())
+        seen = {key: remembered[entry_key(*key)] for key in keys}
+        open_ones = [key for key in keys if seen[key].outcome in (None, Parked.name)]
         leased = [key for key in open_ones if seen[key].lease_until > now_ms]
         failed.update(dict.fromkeys(leased, "the forwarder is at it: try again in two minutes"))
         free = [key for key in open_ones if key not in failed]
-        made = ledger.write(
-            [
-                ledger.settle_unclaimed(
-                    delivery_key(*key),
-                    messages[key].newest.message_id if key in messages else None,
-                    seen[key],
-                    now_ms=now_ms,
-                    facts={"outcome": Skipped.outcome, "reason": DISCARDED, "code": None},
-                )
-                for key in free
-            ],
-            lambda: end - time.monotonic(),
-        )
+        settlements = [
+            Settlement(
+                Claim(entry_key(*key), seen[key], messages[key].newest.message_id if key in messages else None),
+                Skipped(SkipReason.DISCARDED),
+                is_claimed=False,
+                keeps_facts=True,
+            )
+            for key in free
+        ]
+        settled = ledger.settle(settlements, (), lambda: end - time.monotonic(), now_ms=now_ms)
     except LedgerUnavailable as error:
         raise CliError(f"the deliveries table does not answer ({error}): nothing was removed, try again") from error
-    failed.update(
-        (key, "it has changed meanwhile: try again") for key, done in zip(free, made, strict=True) if not done
-    )
+    failed.update((key, "it has changed meanwhile: try again") for key in free if entry_key(*key) not in settled)
     gone = [key for key in keys if key not in failed]
     left = held.remove([message for key in gone if key in messages for message in messages[key].messages])
     failed.update(
@@ -77,30 +72,31 @@ def discard(
         for key in gone
         if key in messages and any(message.id in left for message in messages[key].messages)
     )
-    settled = frozenset(free)
+    were_open = frozenset(free)
     return Discarded(
-        events=tuple(key for key in gone if key in settled and key not in failed),
-        leftovers=tuple(key for key in gone if key not in settled and key not in failed),
+        events=tuple(key for key in gone if key in were_open and key not in failed),
+        leftovers=tuple(key for key in gone if key not in were_open and key not in failed),
         failed=failed,
     )
 
 
 def parked_without_message(ledger: Ledger, keys: Iterable[EventKey]) -> list[EventKey]:
     """Those of `keys` whose outcome is parked: for the ones that are not on the parked queue, all there is of them."""
-    end = time.monotonic() + _MEMORY_SECONDS
+    end = time.monotonic() + _LEDGER_SECONDS
     asked = list(keys)
     try:
-        remembered = ledger.deliveries([delivery_key(*key) for key in asked], lambda: end - time.monotonic())
+        remembered = ledger.read([entry_key(*key) for key in asked], lambda: end - time.monotonic())
     except LedgerUnavailable as error:
         raise CliError(f"the deliveries table does not answer ({error})") from error
-    return [key for key in asked if remembered.get(delivery_key(*key), Delivery()).outcome == Parked.outcome]
+    return [key for key in asked if remembered.get(entry_key(*key), Entry()).outcome == Parked.name]
 
 
-def memory_of(account: Account) -> Ledger:
+def ledger_of(account: Account) -> Ledger:
     """The two tables of the stack."""
     return Ledger(
         account.client("dynamodb"),
         deliveries=account.output("DeliveriesTableName"),
         subscribers=account.output("SubscribersTableName"),
+        owner="bridge",
         pause=time.sleep,
     )

@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 
+from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.records import Identity, Kind
-from purchasely_clevertap.mapping.mapper import Account, Mapper
-from purchasely_clevertap.mapping.profile import Subscriber
+from purchasely_clevertap.mapping.mapper import Mapper
+from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.outcome import Delivered, Parked, ParkReason, Skipped, SkipReason
 from purchasely_clevertap.purchasely.event import Unreadable, read
 
-NEVER_HEARD_OF = Subscriber()
+NEVER_HEARD_OF = ProfileState()
 """The subscriber of a forecast, so that its profile record is as full as it can be."""
 
 
@@ -53,7 +54,7 @@ class Forecast:
     outcome: str
     reason: str | None = None
     detail: str | None = None
-    account: Account | None = None
+    account: Environment | None = None
     records: tuple[Record, ...] = ()
     clipped: tuple[str, ...] = ()
 
@@ -66,27 +67,27 @@ def forecast(body: bytes, mapper: Mapper, *, age_ms: int = 0, has_sandbox_accoun
     """What would become of the webhook `body`, uploaded `age_ms` after its event; its subscriber was not heard of."""
     event = read(body)
     if isinstance(event, Unreadable):
-        return Forecast(event.event_id, event.event_name, Parked.outcome, ParkReason.UNREADABLE, event.detail)
+        return Forecast(event.event_id, event.event_name, Parked.name, ParkReason.UNREADABLE, event.detail)
     now_ms = event.created_ms + age_ms
     mapped = mapper.map(event, now_ms=now_ms, has_sandbox_account=has_sandbox_account)
     if isinstance(mapped, Skipped):
-        return Forecast(event.event_id, event.event_name, mapped.outcome, mapped.reason)
+        return Forecast(event.event_id, event.event_name, mapped.name, mapped.reason)
     if isinstance(mapped, Parked):
-        return Forecast(event.event_id, event.event_name, mapped.outcome, mapped.reason, mapped.detail)
-    profile = _profile(mapper, mapped.identity, NEVER_HEARD_OF.after([event])) if mapped.profile else None
+        return Forecast(event.event_id, event.event_name, mapped.name, mapped.reason, mapped.detail)
+    profile = _profile(mapper, mapped.identity, NEVER_HEARD_OF.apply([event])) if mapped.profile else None
     encoded = ((Kind.PROFILE, profile), (Kind.EVENT, mapped.event), (Kind.CHARGED, mapped.charged))
     records = tuple(Record(kind, orjson.loads(record)) for kind, record in encoded if record is not None)
     return Forecast(
         event.event_id,
         event.event_name,
-        Delivered.outcome if records else Skipped.outcome,
+        Delivered.name if records else Skipped.name,
         None if records else SkipReason.NOTHING_NEW,
-        account=mapped.account,
+        account=mapped.environment,
         records=records,
         clipped=mapped.clipped,
     )
 
 
-def _profile(mapper: Mapper, identity: Identity, subscriber: Subscriber) -> bytes | None:
+def _profile(mapper: Mapper, identity: Identity, subscriber: ProfileState) -> bytes | None:
     update = mapper.profile_update(identity, subscriber)
     return None if update is None else update.record

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Unusable
+from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.account import Region
-from purchasely_clevertap.clevertap.response import Receipt, SetupFault
-from purchasely_clevertap.mapping.mapper import Account as Project
+from purchasely_clevertap.clevertap.response import RecordResult, SetupFault
 from purchasely_clevertap.mapping.settings import Sandbox, Settings
 
 from .clevertap_check import problem
@@ -121,15 +121,15 @@ def of_settings(app: str, stored: StoredSettings) -> Finding:
     return Finding(subject, True, f"version {stored.version} is valid")
 
 
-def of_project(app: str, project: Project, project_id: str, region: Region, receipt: Receipt) -> Finding:
+def of_project(app: str, project: Project, project_id: str, region: Region, result: RecordResult) -> Finding:
     """Whether CleverTap accepts the credentials."""
     subject = f"{app}: CleverTap {project}"
-    wrong = problem(receipt)
+    wrong = problem(result)
     if wrong is None:
         return Finding(subject, True, f"accepts project {project_id} in region {region}")
     todo = (
         f"bridge setup {app}"
-        if isinstance(receipt, SetupFault)
+        if isinstance(result, SetupFault)
         else "bridge status shows whether events wait for it; they are tried again by themselves"
     )
     return Finding(subject, False, f"project {project_id} in region {region}: {wrong}", todo)

@@ -13,7 +13,7 @@ from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREF
 
 from .account import Account, on_account
 from .deliveries import Delivery, deliveries_of
-from .discarding import discard, memory_of
+from .discarding import discard, ledger_of
 from .output import console, json_option, plain, remark, table, working, write_json
 from .parked_messages import Choice, ParkedEvent, held
 from .prompts import agreed
@@ -91,7 +91,7 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
                 write_json(_document(kept, user_id, app, done=False))
             return
         with working("Forgetting …"):
-            discarded = discard(memory_of(account), messages, parked, (), now_ms=now_ms())
+            discarded = discard(ledger_of(account), messages, parked, (), now_ms=now_ms())
             for event in events:
                 _make_anonymous(account, event)
             for each in found:

@@ -15,7 +15,7 @@ from purchasely_clevertap.outcome import ParkReason
 from .account import Account, on_account
 from .cli_error import CliError
 from .deliveries import EventKey
-from .discarding import discard, memory_of, parked_without_message
+from .discarding import discard, ledger_of, parked_without_message
 from .output import console, json_option, plain, remark, show, table, working, write_json
 from .parked_messages import Choice, Held, ParkedEvent, ParkedMessage, held
 from .prompts import agreed
@@ -179,7 +179,7 @@ def discard_(account: Account, choice: Choice, everything: bool, yes: bool, as_j
     """
     if choice.is_everything and not everything:
         raise click.UsageError("say which: EVENT_ID, --app, --reason, --event-name, --since, --until, or --all")
-    ledger = memory_of(account)
+    ledger = ledger_of(account)
     with held(account) as messages:
         events = choice.of(messages.messages)
         app = choice.app or _DEFAULT_APP

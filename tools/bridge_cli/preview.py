@@ -7,7 +7,8 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from purchasely_clevertap.mapping.mapper import Account, Mapper
+from purchasely_clevertap.clevertap.account import Environment
+from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT
 
 from .dry_run import Forecast, forecast
@@ -67,7 +68,7 @@ def _view(console: Console, found: Forecast) -> None:
         return
     kinds = ", ".join(record.name or record.kind for record in found.records)
     console.print(plain(f"{name} would be uploaded to the {found.account} account, as: {kinds}", "bold"))
-    if found.account is Account.SANDBOX:
+    if found.account is Environment.SANDBOX:
         console.print("Without such an account it is skipped (no_sandbox_account).")
     for record in found.records:
         console.print()

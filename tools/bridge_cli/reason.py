@@ -12,6 +12,7 @@ REASONS: Final[Mapping[str, str]] = {
     SkipReason.NO_SANDBOX_ACCOUNT: "it is a test purchase, and the app has no CleverTap project for those",
     SkipReason.LATE: "it is late, and the setting late_events skips those",
     SkipReason.NOTHING_NEW: "it may only change the profile, and changes nothing of it",
+    SkipReason.DISCARDED: "somebody discarded it when it was parked",
     ParkReason.UNREADABLE: "it cannot be read",
     ParkReason.NO_USER: "it names nobody",
     ParkReason.UNUSABLE_IDENTITY: "CleverTap takes no such user id",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from purchasely_clevertap.mapping.mapper import Account as Project
+from purchasely_clevertap.clevertap.account import Environment as Project
 
 from . import prompts
 from .account import Account, on_account

@@ -5,9 +5,9 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
+from purchasely_clevertap.clevertap.account import Credentials
+from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
-from purchasely_clevertap.mapping.mapper import Account as Project
 from purchasely_clevertap.mapping.settings import Settings
 
 from .account import Account, in_words
@@ -108,7 +108,7 @@ def with_passcode(
         raise CliError(f"there is no {project} project: run `bridge setup`")
     region = region_by(settings, project)
     with working("CleverTap tries the new passcode …"):
-        receipt = client.check(CleverTapAccount(keys[0], passcode, deployed.endpoint(region)))
-    if wrong := problem(receipt):
+        result = client.check(Credentials(keys[0], passcode, deployed.endpoint(region)))
+    if wrong := problem(result):
         raise CliError(f"{project} project {keys[0]} in region {region}: {wrong}. Nothing is written")
     return with_account(document, project, keys[0], passcode)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from purchasely_clevertap.aws.secrets import PLACEHOLDER
-from purchasely_clevertap.mapping.mapper import Account
+from purchasely_clevertap.clevertap.account import Environment
 
 type Document = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def with_current_only(document: Document) -> Document:
     return {**document, SHARED_SECRETS: list(shared_secrets(document)[:1])}
 
 
-def account_keys(document: Document, account: Account) -> tuple[str, str] | None:
+def account_keys(document: Document, account: Environment) -> tuple[str, str] | None:
     """Project id and passcode of `account`; None while there are none, or placeholders."""
     match document.get(account):
         case {"account_id": str(account_id), "passcode": str(passcode)} if account_id.strip() and passcode.strip():
@@ -55,7 +55,7 @@ def account_keys(document: Document, account: Account) -> tuple[str, str] | None
             return None
 
 
-def with_account(document: Document, account: Account, account_id: str, passcode: str) -> Document:
+def with_account(document: Document, account: Environment, account_id: str, passcode: str) -> Document:
     """`account` has these keys; the other account keeps its own."""
     former = document.get(account)
     kept = former if isinstance(former, Mapping) else {}

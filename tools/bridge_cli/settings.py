@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
-from purchasely_clevertap.mapping.mapper import Account as Project
+from purchasely_clevertap.clevertap.account import Credentials
+from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse
 
 from .account import Account, on_account
@@ -153,7 +153,7 @@ def _require_regions(account: Account, configuration: Configuration, wanted: Set
         if keys is None or (held is not None and region_by(held, project) is region):
             continue
         with working("CleverTap tries the credentials in the new region …"):
-            receipt = new_client().check(CleverTapAccount(*keys, deployment(account).endpoint(region)))
+            receipt = new_client().check(Credentials(*keys, deployment(account).endpoint(region)))
         if wrong := problem(receipt):
             raise CliError(
                 f"{project} project {keys[0]} in region {region}: {wrong}. Nothing is written; "

@@ -156,15 +156,15 @@ def _in(situation: Situation, payload: Payload) -> Payload:
 
 
 def _changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[Change]:
-    if was.outcome == will_be.outcome == Delivered.outcome:
+    if was.outcome == will_be.outcome == Delivered.name:
         yield from _record_changes(was, will_be, old, new)
-    elif will_be.outcome == Delivered.outcome:
+    elif will_be.outcome == Delivered.name:
         yield Change(What.NOW_SENT, after=", ".join(_NAMES[record.kind] for record in will_be.records))
         name = next((record.name for record in will_be.records if record.kind is Kind.EVENT), will_be.event_name)
         if name != will_be.event_name:
             yield Change(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=name)
     elif was.outcome != will_be.outcome:
-        what = What.NOW_PARKED if will_be.outcome == Parked.outcome else What.NOW_SKIPPED
+        what = What.NOW_PARKED if will_be.outcome == Parked.name else What.NOW_SKIPPED
         yield Change(what, after=will_be.reason)
 
 

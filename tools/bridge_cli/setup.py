@@ -8,11 +8,10 @@ from typing import Any, Final
 
 import click
 
-from purchasely_clevertap.clevertap.account import Region
-from purchasely_clevertap.clevertap.client import Account as CleverTapAccount
+from purchasely_clevertap.clevertap.account import Credentials, Region
+from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clevertap.response import SetupFault
-from purchasely_clevertap.mapping.mapper import Account as Project
 from purchasely_clevertap.mapping.settings import Sandbox
 
 from . import prompts
@@ -240,13 +239,13 @@ def proven(wanted: Wanted, client: Client, deployed: Deployment, say: Say) -> Wa
     for project in tuple(wanted.projects):
         keys, region = wanted.projects[project]
         with working("CleverTap tries the credentials …"):
-            receipt = client.check(CleverTapAccount(keys.project_id, keys.passcode, deployed.endpoint(region)))
+            result = client.check(Credentials(keys.project_id, keys.passcode, deployed.endpoint(region)))
             others = [other for other in Region if other is not region]
-            misplaced = isinstance(receipt, SetupFault) and receipt.status and deployed.is_real_clevertap
+            misplaced = isinstance(result, SetupFault) and result.status and deployed.is_real_clevertap
             elsewhere = regions_that_accept(client, keys.project_id, keys.passcode, others) if misplaced else []
         if elsewhere:
             wanted, region = _moved(wanted, project, elsewhere[0])
-        elif (wrong := problem(receipt)) is not None:
+        elif (wrong := problem(result)) is not None:
             raise CliError(f"{_called(project, keys, region)}: {wrong}. Nothing is written")
         say(f"CleverTap accepts the {_called(project, keys, region)}")
     return wanted

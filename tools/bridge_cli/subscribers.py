@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
-from purchasely_clevertap.mapping.mapper import Account as CleverTapAccount
-from purchasely_clevertap.mapping.profile import Subscriber, facts_of
+from purchasely_clevertap.mapping.profile import ProfileState, facts_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,7 +26,7 @@ class Remembered:
     account: str
     kind: str
     id: str
-    state: Subscriber
+    state: ProfileState
     lease_until: int
 
     @classmethod
@@ -41,7 +41,7 @@ class Remembered:
             account=account,
             kind=kind,
             id=id_,
-            state=Subscriber.decoded(facts) if facts else Subscriber(),
+            state=ProfileState.decoded(facts) if facts else ProfileState(),
             lease_until=int(item.get("lease_until", {}).get("N", 0)),
         )
 
@@ -57,7 +57,7 @@ def keys_of(app: str, ids: Iterable[str]) -> list[str]:
     return [
         f"{app}#{account}#{kind}#{prefix}{id_}"
         for id_ in ids
-        for account in CleverTapAccount
+        for account in Environment
         for kind, prefix in (("user", ""), ("object", ""), *(("object", prefix) for prefix in _PREFIXES))
     ]
 

@@ -128,7 +128,7 @@ def _delivery_document(event: Delivery) -> dict[str, Any]:
         "reason": event.reason,
         "code": event.code,
         "accepted": sorted(event.accepted),
-        "in_doubt": event.in_doubt,
+        "unconfirmed_sends": event.unconfirmed_sends,
         "settled_at": iso(event.settled_at),
         "leased_until": iso(event.lease_until or None),
     }
@@ -219,8 +219,11 @@ def _story(event: Delivery, parked: ParkedEvent | None) -> Iterator[tuple[str, s
     elif event.outcome == "parked":
         yield "waits", "nowhere: it is not on the parked queue, unless it has just been sent back"
     yield "CleverTap has", ", ".join(sorted(event.accepted)) or "no record of it"
-    if event.in_doubt:
-        yield "in doubt", f"{event.in_doubt} times the answer was lost: CleverTap may have its records more than once"
+    if event.unconfirmed_sends:
+        yield (
+            "in doubt",
+            f"{event.unconfirmed_sends} times the answer was lost: CleverTap may have its records more than once",
+        )
 
 
 def _outcome(event: Delivery) -> str:

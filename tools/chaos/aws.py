@@ -220,7 +220,7 @@ class Aws:
         )
 
 
-class Connections:
+class FakedClients:
     """The bridge's AWS clients; `aws` is what answers them."""
 
     def __init__(self) -> None:
@@ -246,9 +246,9 @@ class Connections:
 
 
 @cache
-def connections() -> Connections:
+def connections() -> FakedClients:
     """Those of this process."""
-    return Connections()
+    return FakedClients()
 
 
 def error_codes(random: Random) -> str:

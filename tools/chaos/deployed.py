@@ -198,7 +198,7 @@ class Deployed:
                 if event in row.expected.outcomes:
                     records[account].append(Stored(**each))
                     # A worker that was killed with the answer in its hands has lost it too: only the bridge can tell.
-                    if row.fault.kills and remembered.entries[event].in_doubt:
+                    if row.fault.kills and remembered.entries[event].unconfirmed_sends:
                         excused.add((each["request"], each["position"]))
             found = [Profile(**each) for each in self.ask("profiles", account=account)["profiles"]]
             profiles[account] = [profile for profile in found if people.intersection(profile.identities)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from clevertap_emulator import Emulator
-from purchasely_clevertap.forwarder import BatchResult
+from purchasely_clevertap.delivery.result import BatchResult
 from purchasely_sender import retry_delay
 
 from .aws import DELIVERIES, Aws, CallFault, connections
@@ -182,8 +182,8 @@ class _Run:
         return min(longest, max(next_at - now, 0.1) if next_at is not None else longest)
 
     def _heard(self, forwarded: BatchResult) -> None:
-        self._counted |= {each.event_id for each in forwarded.handled if each.in_doubt or each.taken_over}
-        self._unsettled |= {each.event_id for each in forwarded.handled if each.unsettled}
+        self._counted |= {each.event_id for each in forwarded.messages if each.unconfirmed_sends or each.taken_over}
+        self._unsettled |= {each.event_id for each in forwarded.messages if each.unsettled}
 
     def _excuse(self, *, killed: bool) -> None:
         """Nobody can know what came of the uploads of a worker that died, or that could not write it down."""

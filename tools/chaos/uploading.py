@@ -9,14 +9,10 @@ from enum import StrEnum
 from typing import override
 
 from clevertap_emulator import Emulator, Hang, LostAnswer, Step
-from purchasely_clevertap.clevertap.client import (
-    CONNECT_TIMEOUT_SECONDS,
-    READ_TIMEOUT_SECONDS,
-    Account,
-    Client,
-    Upload,
-)
-from purchasely_clevertap.clevertap.response import Malformed, Receipt, Unknown
+from purchasely_clevertap.clevertap.account import Credentials
+from purchasely_clevertap.clevertap.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Client
+from purchasely_clevertap.clevertap.response import Malformed, RecordResult, Unknown, Upload
+from purchasely_clevertap.outcome import RetryReason
 
 from .simulation import Simulation, Task
 
@@ -90,11 +86,13 @@ class WatchedClient(Client):
         self._time_saved = READ_TIMEOUT_SECONDS - read_timeout
 
     @override
-    def upload(self, account: Account, records: Sequence[bytes], *, time_left: Callable[[], float]) -> Upload:
+    def upload(self, account: Credentials, records: Sequence[bytes], *, time_left: Callable[[], float]) -> Upload:
         return super().upload(account, records, time_left=lambda: time_left() - self._time_saved)
 
     @override
-    def _send(self, account: Account, records: Sequence[bytes], *, query: str = "") -> tuple[Receipt, ...] | Malformed:
+    def _send(
+        self, account: Credentials, records: Sequence[bytes], *, query: str = ""
+    ) -> tuple[RecordResult, ...] | Malformed:
         simulation, task = self._simulation, self._simulation.current
         fault = self._fault(len(records))
         simulation.sleep(simulation.random.uniform(0.01, 0.5))
@@ -112,14 +110,14 @@ class WatchedClient(Client):
             case _:
                 self._emulator.faults.add(fault)
         if isinstance(fault, NoConnection):
-            answer = super()._send(Account(account.account_id, account.passcode, _NOWHERE), records, query=query)
+            answer = super()._send(Credentials(account.account_id, account.passcode, _NOWHERE), records, query=query)
         else:
             self.requests += 1
             self.made.setdefault(task, []).append(Request(self.requests, records))
             answer = super()._send(account, records, query=query)
         if isinstance(fault, Kill):
             simulation.die()
-        if not isinstance(answer, Malformed) and answer[0] == Unknown("timeout"):
+        if not isinstance(answer, Malformed) and answer[0] == Unknown(RetryReason.TIMEOUT):
             self.timed_out |= {(self.requests, position) for position in range(1, len(records) + 1)}
             # Virtual time must not run ahead of what CleverTap is at in real time.
             while len(self._emulator.requests()) < self.requests or self._emulator.under_way:
@@ -132,14 +130,14 @@ class WatchedClient(Client):
     def _read_timeout_and_more(self) -> float:
         return READ_TIMEOUT_SECONDS - self._time_saved + 0.1
 
-    def _taken_late(self, account: Account, records: Sequence[bytes]) -> None:
+    def _taken_late(self, account: Credentials, records: Sequence[bytes]) -> None:
         self.late -= 1
         self._emulator.faults.add(LostAnswer())
         self.requests += 1
         connection = http.client.HTTPConnection("127.0.0.1", self._emulator.port, timeout=10)
         headers = {
             "Content-Type": "application/json",
-            "X-CleverTap-Account-Id": account.account_id,
+            "X-CleverTap-Credentials-Id": account.account_id,
             "X-CleverTap-Passcode": account.passcode,
         }
         connection.request("POST", "/1/upload", b'{"d":[' + b",".join(records) + b"]}", headers)

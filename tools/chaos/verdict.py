@@ -38,7 +38,7 @@ class Entry:
 
     outcome: str | None
     webhooks: int
-    in_doubt: int = 0
+    unconfirmed_sends: int = 0
 
     @classmethod
     def of(cls, item: Mapping[str, Mapping[str, object]]) -> "Entry":
@@ -47,7 +47,7 @@ class Entry:
         return cls(
             outcome=outcome if isinstance(outcome, str) else None,
             webhooks=len(messages) if isinstance(messages, Sequence) else 0,
-            in_doubt=int(str(item.get("in_doubt", {}).get("N", 0))),
+            unconfirmed_sends=int(str(item.get("unconfirmed_sends", {}).get("N", 0))),
         )
 
 
@@ -112,7 +112,9 @@ def reached(
 def judge(expected: Expected, clevertap: Reached, bridge: Remembered) -> Verdict:
     """The verdict on a run that has come to its end."""
     verdict = Verdict(events=len(expected.outcomes))
-    counted = {event_id for (_, event_id), entry in bridge.entries.items() if entry.in_doubt} | set(bridge.counted)
+    counted = {event_id for (_, event_id), entry in bridge.entries.items() if entry.unconfirmed_sends} | set(
+        bridge.counted
+    )
     _judge_records(expected, clevertap.copies, counted, verdict)
     _judge_profiles(expected, clevertap.profiles, verdict)
     _judge_outcomes(expected, bridge, verdict)

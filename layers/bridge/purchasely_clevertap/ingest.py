@@ -1,4 +1,4 @@
-"""Ingest: a webhook request in, an answer out, and in between its body on the events queue.
+"""Ingest: a webhook request in, a response out, and in between its body on the events queue.
 
 Purchasely takes only HTTP 200 as an acknowledgement and sends a user nothing more until it has one. So whatever
 is genuinely signed is queued and answered 200, even what can never be used; and nothing is answered 200 before the
@@ -6,26 +6,25 @@ queue has it.
 """
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from purchasely_clevertap.aws.received import ReceivedNotes
 from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable
+from purchasely_clevertap.delivery.keys import APP
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, attributes, encode_body
-from purchasely_clevertap.purchasely.signature import Refusal, verify
+from purchasely_clevertap.purchasely.signature import SignatureProblem, verify
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_APP: Final = re.compile(r"[a-z0-9-]{1,40}")
 
-
-class Fault(StrEnum):
-    """Why a request is not taken, beside the reasons of the signature."""
+class RefusalReason(StrEnum):
+    """Why a request is refused, beside what may be wrong with its signature."""
 
     UNKNOWN_APP = "unknown_app"
     TOO_LARGE = "too_large"
@@ -35,21 +34,24 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The queue has the body, as message `message_id`. Answered 200. `former_secret`: it was signed with another secret
-    than the first that is listed, one that is to be retired."""
+class Queued:
+    """The queue has the body, as message `message_id`. Answered 200.
+
+    `is_noted`: the ledger has a note of it. `by_former_secret`: the webhook was signed with another secret than the
+    first that is listed, one that is to be retired.
+    """
 
     message_id: str
-    body: bytes
-    former_secret: bool = False
+    is_noted: bool
+    by_former_secret: bool = False
     status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not taken. `detail` is for the log: what to mend."""
+    """The request is not queued. `detail` is for the log: what to mend."""
 
-    reason: Fault | Refusal
+    reason: RefusalReason | SignatureProblem
     status: int
     detail: str | None = None
 
@@ -69,7 +71,7 @@ class Request:
         if event.get("isBase64Encoded"):
             try:
                 raw = base64.b64decode(body, validate=True)
-            except ValueError:  # what is not base64 stands for itself, lest it be taken for an empty body
+            except ValueError:  # a body that is not base64 stands for itself, lest it be taken for an empty one
                 raw = _bytes(body)
         else:
             raw = _bytes(body)
@@ -78,59 +80,65 @@ class Request:
     @property
     def named_app(self) -> str | None:
         """The app, for the log; None for a name that no app can have, as a stranger wrote it."""
-        return self.app if _APP.fullmatch(self.app) else None
+        return self.app if APP.fullmatch(self.app) else None
 
 
 class WebhookReceiver:
-    """Verifies requests and queues them."""
+    """Verifies requests and queues them. `tolerance`: seconds that a signed timestamp may be from now."""
 
-    def __init__(self, secrets: Secrets, sqs: "SQSClient", *, queue_url: str, tolerance: float) -> None:
+    def __init__(
+        self, secrets: Secrets, sqs: "SQSClient", notes: ReceivedNotes, *, queue_url: str, tolerance: float
+    ) -> None:
         self._secrets = secrets
         self._sqs = sqs
+        self._notes = notes
         self._queue_url = queue_url
         self._tolerance = tolerance
 
-    def receive(self, request: Request, *, now: float) -> Taken | Refused:
-        """Takes a request that came at `now` (epoch seconds)."""
-        shared = self._shared_secrets(request.app)
-        if isinstance(shared, Refused):
-            return shared
-        refusal = verify(request.headers, request.body, shared, now=now, tolerance=self._tolerance)
-        if refusal is Refusal.WRONG_SIGNATURE:
-            # Perhaps the secret was rotated after it was read: only what was read just now can tell a wrong signature.
-            shared = self._shared_secrets(request.app, reread=True)
-            if isinstance(shared, Refused):
-                return shared
-            refusal = verify(request.headers, request.body, shared, now=now, tolerance=self._tolerance)
-        if refusal is not None:
-            return Refused(refusal, 401)
+    def receive(self, request: Request, *, now: float) -> Queued | Refused:
+        """Queues a request that came at `now` (epoch seconds), or says why not."""
+        signed_by = self._verified(request, now)
+        if isinstance(signed_by, Refused):
+            return signed_by
         text = encode_body(request.body)
         if len(text.encode()) > MAX_BODY_BYTES:
-            return Refused(Fault.TOO_LARGE, 413, f"{len(request.body)} bytes; the queue takes {MAX_BODY_BYTES}")
+            detail = f"{len(request.body)} bytes; the queue takes {MAX_BODY_BYTES}"
+            return Refused(RefusalReason.TOO_LARGE, 413, detail)
+        now_ms = int(now * 1000)
         try:
             sent = self._sqs.send_message(
-                QueueUrl=self._queue_url,
-                MessageBody=text,
-                MessageAttributes=attributes(request.app, int(now * 1000)),
+                QueueUrl=self._queue_url, MessageBody=text, MessageAttributes=attributes(request.app, now_ms)
             )
         except ClientError as error:
-            return Refused(Fault.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"])
+            return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"])
         except BotoCoreError as error:
-            return Refused(Fault.QUEUE_UNAVAILABLE, 503, type(error).__name__)
-        current = shared[:1]
-        former = len(shared) > 1 and verify(request.headers, request.body, current, now=now, tolerance=self._tolerance)
-        return Taken(sent["MessageId"], request.body, bool(former))
+            return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, type(error).__name__)
+        message_id = sent["MessageId"]
+        is_noted = self._notes.note(request.app, request.body, message_id, now_ms=now_ms)
+        return Queued(message_id, is_noted, by_former_secret=signed_by > 0)
+
+    def _verified(self, request: Request, now: float) -> int | Refused:
+        """Which of the app's shared secrets signed the request: 0 is the current one."""
+        for reread in (False, True):
+            shared = self._shared_secrets(request.app, reread=reread)
+            if isinstance(shared, Refused):
+                return shared
+            signed_by = verify(request.headers, request.body, shared, now=now, tolerance=self._tolerance)
+            # The secret may have been rotated since it was read: only a fresh read can tell a wrong signature.
+            if signed_by is not SignatureProblem.WRONG_SIGNATURE:
+                break
+        return Refused(signed_by, 401) if isinstance(signed_by, SignatureProblem) else signed_by
 
     def _shared_secrets(self, app: str, *, reread: bool = False) -> Sequence[str] | Refused:
-        if not _APP.fullmatch(app):
-            return Refused(Fault.UNKNOWN_APP, 404)
+        if not APP.fullmatch(app):
+            return Refused(RefusalReason.UNKNOWN_APP, 404)
         secret = self._secrets.get(app, reread=reread)
         if isinstance(secret, Absent):
-            return Refused(Fault.UNKNOWN_APP, 404)
+            return Refused(RefusalReason.UNKNOWN_APP, 404)
         if isinstance(secret, Unusable):
-            return Refused(Fault.SECRET_UNAVAILABLE, 503, secret.detail)
+            return Refused(RefusalReason.SECRET_UNAVAILABLE, 503, secret.detail)
         usable = _usable(secret)
-        # What was no secret when it was read may have become one since.
+        # The cached value may be stale: refresh once before reporting a placeholder.
         return self._shared_secrets(app, reread=True) if isinstance(usable, Refused) and not reread else usable
 
 
@@ -142,11 +150,11 @@ def _usable(secret: Mapping[str, Any]) -> Sequence[str] | Refused:
     listed = secret.get("shared_secrets")
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         detail = 'the purchasely secret needs {"shared_secrets": ["…"]}, a list of texts'
-        return Refused(Fault.SECRET_UNAVAILABLE, 503, detail)
+        return Refused(RefusalReason.SECRET_UNAVAILABLE, 503, detail)
     usable = [each for each in listed if each and each != PLACEHOLDER]
     if not usable:
         detail = (
             f"the purchasely secret is still the placeholder: put the app's shared secret in place of {PLACEHOLDER}"
         )
-        return Refused(Fault.SECRET_IS_PLACEHOLDER, 503, detail)
+        return Refused(RefusalReason.SECRET_IS_PLACEHOLDER, 503, detail)
     return usable

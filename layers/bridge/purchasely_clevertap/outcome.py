@@ -13,6 +13,7 @@ class SkipReason(StrEnum):
     NO_SANDBOX_ACCOUNT = "no_sandbox_account"
     LATE = "late"
     NOTHING_NEW = "nothing_new"
+    DISCARDED = "discarded"  # by a person, from the parked queue
 
 
 class ParkReason(StrEnum):
@@ -27,11 +28,53 @@ class ParkReason(StrEnum):
     DEAD_LETTER = "dead_letter"
 
 
+class RetryReason(StrEnum):
+    """Why an event comes again."""
+
+    BUSY = "busy"  # another worker is at the event, or at its profile
+    NOT_REACHED = "not_reached"
+
+    # The app's set-up
+    SETTINGS_UNAVAILABLE = "settings_unavailable"
+    CREDENTIALS_UNUSABLE = "credentials_unusable"
+    SETUP_FAULT = "setup_fault"  # CleverTap's verdict on the set-up; the code is its HTTP status
+
+    # AWS
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+    PARKED_QUEUE_UNAVAILABLE = "parked_queue_unavailable"
+    UNSETTLED = "unsettled"
+
+    # CleverTap certainly did not take the record
+    CIRCUIT_OPEN = "circuit_open"
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server_error"
+    UNEXPECTED_STATUS = "unexpected_status"
+    NOT_PROCESSED = "not_processed"
+    RECORD_ERROR = "record_error"
+    CONNECT = "connect"
+    NO_TIME_LEFT = "no_time_left"
+    NOT_SENT = "not_sent"
+
+    # CleverTap may have taken the record
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    GATEWAY = "gateway"
+    NOT_JSON = "not_json"
+    COUNT_MISMATCH = "count_mismatch"
+
+
+class GiveUp(StrEnum):
+    """Which limit ends the retries of an event: see `RetryPolicy`."""
+
+    OUTAGE = "outage"  # passes by itself: two days
+    SETUP = "setup"  # somebody must mend something: twelve days, nearly as long as SQS keeps a message
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """CleverTap has taken every record of the event."""
 
-    outcome = "delivered"
+    name = "delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +82,14 @@ class Skipped:
     """Settings or policy keep the event from CleverTap."""
 
     reason: SkipReason
-    outcome = "skipped"
+    name = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
     """The event already has its outcome; this is another copy of it."""
 
-    outcome = "duplicate"
+    name = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +99,29 @@ class Parked:
     reason: ParkReason
     detail: str
     code: int | None = None
-    outcome = "parked"
+    name = "parked"
 
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The event has no outcome yet and comes again.
+    """The event has no outcome yet and comes again, until the limit that `give_up` names.
 
-    `patient` says whether the wait counts against the event's retry_policy: a fault of the set-up never parks an event.
-    `detail` is for the log.
+    `detail` is for the log. `code` is the HTTP status of a set-up fault.
     """
 
-    reason: str
-    patient: bool = True
+    reason: RetryReason
+    give_up: GiveUp = GiveUp.OUTAGE
     detail: str | None = None
-    outcome = "in_flight"
+    code: int | None = None
+    name = "in_flight"
+
+    @property
+    def shown_reason(self) -> str:
+        """The reason as the log and the ledger have it: that of a set-up fault ends in its HTTP status."""
+        return self.reason if self.code is None else f"{self.reason}_{self.code}"
 
 
-# Another worker is at the event, or at its subscriber.
-BUSY = Retried("busy")
+BUSY = Retried(RetryReason.BUSY)
 
 Settled = Delivered | Skipped | Duplicate | Parked
 Outcome = Settled | Retried

@@ -18,7 +18,7 @@ _VERSIONS_TRIED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
+class SettingsUnavailable:
     """No settings can be had for the app now."""
 
     detail: str
@@ -50,9 +50,9 @@ class SettingsStore:
         self._clock = clock
         self._refused = refused
         self._kept: dict[str, _Kept] = {}
-        self._failed: dict[str, tuple[float, Unavailable]] = {}
+        self._failed: dict[str, tuple[float, SettingsUnavailable]] = {}
 
-    def mapper(self, app: str) -> Mapper | Unavailable:
+    def mapper(self, app: str) -> Mapper | SettingsUnavailable:
         """The mapper of the newest valid settings of `app`; an app without settings has the default ones.
 
         Settings are read anew after a minute. A version that is not valid is refused and the last valid one goes
@@ -65,7 +65,7 @@ class SettingsStore:
         if app in self._failed and now - self._failed[app][0] < _FAILURE_KEPT_SECONDS:
             return self._failed[app][1]
         found = self._newest(app, kept)
-        if isinstance(found, Unavailable):
+        if isinstance(found, SettingsUnavailable):
             if kept is None:
                 self._failed[app] = (self._clock(), found)
                 return found
@@ -75,7 +75,7 @@ class SettingsStore:
         self._kept[app] = found
         return found.mapper
 
-    def _newest(self, app: str, kept: _Kept | None) -> _Kept | Unavailable:
+    def _newest(self, app: str, kept: _Kept | None) -> _Kept | SettingsUnavailable:
         name = f"/purchasely-clevertap/{self._stage}/{app}/settings"
         try:
             read = self._read(name)
@@ -98,10 +98,10 @@ class SettingsStore:
                         if kept is not None:
                             return kept
         except ClientError as error:
-            return Unavailable(f"parameter {name} cannot be read: {error.response['Error']['Code']}")
+            return SettingsUnavailable(f"parameter {name} cannot be read: {error.response['Error']['Code']}")
         except BotoCoreError as error:
-            return Unavailable(f"parameter {name} cannot be read: {type(error).__name__}")
-        return Unavailable(f"no version of parameter {name} is valid")
+            return SettingsUnavailable(f"parameter {name} cannot be read: {type(error).__name__}")
+        return SettingsUnavailable(f"no version of parameter {name} is valid")
 
     def _read(self, name: str) -> tuple[int, str] | None:
         try:

@@ -1,8 +1,9 @@
-"""The regions of CleverTap and the host that serves each.
+"""A CleverTap project: its region, which of an app's two it is, and the credentials for it.
 
 Source: https://developer.clevertap.com/docs/authentication#region and /docs/common-api-components.
 """
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -34,3 +35,20 @@ class Region(StrEnum):
             return cls("eu1" if code in ("", "eu") else code)
         except ValueError:
             raise ValueError(f"region {text!r} is none of {', '.join(cls)}") from None
+
+
+class Environment(StrEnum):
+    """Which of the app's two CleverTap projects: that of real purchases, or that of the stores' test purchases."""
+
+    PRODUCTION = "production"
+    SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an upload to a project needs; `endpoint` is the base URL of its region. White space around the values is
+    ignored."""
+
+    account_id: str
+    passcode: str = field(repr=False)
+    endpoint: str

@@ -19,7 +19,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Timeout
 
-from purchasely_clevertap.clevertap.response import Retry, SetupFault, Unknown
+from purchasely_clevertap.clevertap.response import NotTaken, SetupFault, Unknown
+from purchasely_clevertap.outcome import RetryReason
 
 # The answer echoes refused records: 1000 of them come to about 3 MB.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -35,14 +36,14 @@ _FAILURES = (OSError, ValueError, urllib3.exceptions.HTTPError)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpResponse:
     """An HTTP status and its body; the body is empty when it could not be used."""
 
     status: int
     body: bytes
 
 
-class Connection:
+class HttpConnector:
     """One kept-alive connection for each host, for one request at a time: no redirects, cookies, proxies, .netrc or
     automatic retries.
 
@@ -63,8 +64,8 @@ class Connection:
 
     def post(
         self, url: str, headers: Mapping[str, str | bytes], payload: bytes
-    ) -> Reply | Retry | Unknown | SetupFault:
-        """Posts `payload`. Retry("connect"): it cannot have been taken. Unknown: it may have been.
+    ) -> HttpResponse | NotTaken | Unknown | SetupFault:
+        """Posts `payload`. NotTaken(RetryReason.CONNECT): it cannot have been taken. Unknown: it may have been.
         SetupFault(0): the URL or the headers make no request. Never raises for what the network or the host does.
         """
         self._drop_idle()
@@ -76,18 +77,18 @@ class Connection:
         finally:
             self._used_at = time.time()
 
-    def _exchange(self, url: str, headers: Mapping[str, str | bytes], body: "_Body") -> Reply:
+    def _exchange(self, url: str, headers: Mapping[str, str | bytes], body: "_Body") -> HttpResponse:
         timeout: Any = Timeout(connect=self._connect_timeout, read=self._read_timeout, total=self.seconds)
         with self._session.post(
             url, data=body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
         ) as response:
             try:
-                return Reply(response.status_code, _content(response))
+                return HttpResponse(response.status_code, _content(response))
             except _FAILURES:
                 if 200 <= response.status_code < 300:
                     raise
                 # Only a success needs its body: any other status has already said that nothing was taken.
-                return Reply(response.status_code, b"")
+                return HttpResponse(response.status_code, b"")
 
     def _drop_idle(self) -> None:
         # Wall-clock time, as it goes on while a function is frozen.
@@ -99,13 +100,13 @@ class Connection:
             self._session.close()
 
 
-def _verdict(error: Exception, body: "_Body") -> Retry | Unknown | SetupFault:
+def _verdict(error: Exception, body: "_Body") -> NotTaken | Unknown | SetupFault:
     if not body.handed_over:
         if isinstance(error, ValueError) and not body.tell():
             # Its text is left out: it quotes the header, and so maybe the passcode.
             return SetupFault(0, f"the endpoint or the credentials make no request ({type(error).__name__})")
-        return Retry("connect")
-    return Unknown("timeout" if _timed_out(error) else "connection_lost")
+        return NotTaken(RetryReason.CONNECT)
+    return Unknown(RetryReason.TIMEOUT if _timed_out(error) else RetryReason.CONNECTION_LOST)
 
 
 def _timed_out(error: BaseException | None) -> bool:

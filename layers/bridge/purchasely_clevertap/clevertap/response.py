@@ -1,7 +1,7 @@
 """What CleverTap's answer to an upload says about each of its records.
 
 Records that fail are reported under HTTP 200, and which record one of the errors means stands only in its text, as
-"Skipped record number : N", counted from 1. Whatever the answer looks like, every record gets exactly one receipt.
+"Skipped record number : N", counted from 1. Whatever the answer looks like, every record gets exactly one result.
 
 Sources: https://developer.clevertap.com/docs/upload-events-api, /docs/upload-user-profiles-api and /docs/api-errors.
 """
@@ -9,6 +9,8 @@ Sources: https://developer.clevertap.com/docs/upload-events-api, /docs/upload-us
 import json
 import re
 from dataclasses import dataclass
+
+from purchasely_clevertap.outcome import RetryReason
 
 MESSAGE_CHARACTERS = 300
 
@@ -23,9 +25,11 @@ _POSITION = re.compile(r"Skipped record number\s*:\s*([0-9]{1,9})\.?", re.IGNORE
 class Accepted:
     """CleverTap has the record."""
 
+    name = "accepted"
+
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """CleverTap will never take this record.
 
     `code`: CleverTap's code (509-528), 400 or 413 when the record alone makes a request malformed, None when not given.
@@ -34,42 +38,48 @@ class Refused:
 
     code: int | None
     message: str
+    name = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """The record was certainly not taken, and may be later.
+class NotTaken:
+    """CleverTap certainly did not take the record, and may later. `status` is the HTTP status, if that is why."""
 
-    `reason`: throttled, server_error, unexpected_status (these with the HTTP `status`), not_processed, record_error,
-    connect, no_time_left, not_sent.
-    """
-
-    reason: str
+    reason: RetryReason
     status: int | None = None
+    name = "not_taken"
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The record may have been taken: nobody can tell.
+    """CleverTap may have taken the record: nobody can tell."""
 
-    `reason`: timeout, connection_lost, gateway, not_json, count_mismatch.
-    """
-
-    reason: str
+    reason: RetryReason
+    name = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class SetupFault:
     """The account id, the passcode, the region or the endpoint is wrong; nothing is wrong with the record.
 
-    `status`: 401 or 403; 0 when they did not even make a request. `message`: as in `Refused`.
+    `status`: 401 or 403; 0 when they did not even make a request. `message`: as in `Rejected`.
     """
 
     status: int
     message: str
+    name = "setup_fault"
 
 
-Receipt = Accepted | Refused | Retry | Unknown | SetupFault
+RecordResult = Accepted | Rejected | NotTaken | Unknown | SetupFault
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What came of an upload: one result for each record, in their order; the requests made; the time they took."""
+
+    results: tuple[RecordResult, ...]
+    requests: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,62 +90,62 @@ class Malformed:
     message: str
 
 
-def read(status: int, body: bytes, count: int) -> tuple[Receipt, ...] | Malformed:
-    """The receipts, in the order of the `count` records that were sent, or Malformed. Never raises."""
+def read(status: int, body: bytes, count: int) -> tuple[RecordResult, ...] | Malformed:
+    """The results, in the order of the `count` records that were sent, or Malformed. Never raises."""
     if 200 <= status < 300:
         return _receipts(_parse(body), count)
     if status in (400, 413):
         return Malformed(status, _message(body, status))
-    receipt: Receipt
+    result: RecordResult
     if status in (401, 403):
-        receipt = SetupFault(status, _message(body, status))
+        result = SetupFault(status, _message(body, status))
     elif status == 429:
-        receipt = Retry("throttled", status)
+        result = NotTaken(RetryReason.THROTTLED, status)
     elif status in (502, 504):
         # From a gateway in front of CleverTap, which may have taken the records and not have been heard (RFC 9110).
-        receipt = Unknown("gateway")
+        result = Unknown(RetryReason.GATEWAY)
     elif 500 <= status < 600:
-        receipt = Retry("server_error", status)
+        result = NotTaken(RetryReason.SERVER_ERROR, status)
     else:
-        receipt = Retry("unexpected_status", status)
-    return (receipt,) * count
+        result = NotTaken(RetryReason.UNEXPECTED_STATUS, status)
+    return (result,) * count
 
 
-def _receipts(answer: object, count: int) -> tuple[Receipt, ...]:
+def _receipts(answer: object, count: int) -> tuple[RecordResult, ...]:
     if not isinstance(answer, dict):
-        return (Unknown("not_json"),) * count
+        return (Unknown(RetryReason.NOT_JSON),) * count
     outcome, processed, entries = answer.get("status"), answer.get("processed"), answer.get("unprocessed") or []
     if outcome not in ("success", "partial", "fail") or type(processed) is not int or not isinstance(entries, list):
-        return (Unknown("not_json"),) * count
+        return (Unknown(RetryReason.NOT_JSON),) * count
 
-    named: dict[int, Receipt] = {}
+    named: dict[int, RecordResult] = {}
     unplaced = 0
     for entry in entries:
-        position, receipt = _entry(entry)
+        position, result = _entry(entry)
         if count == 1:
             position = 1
         if position is not None and 1 <= position <= count:
-            named.setdefault(position, receipt)
+            named.setdefault(position, result)
         else:
             unplaced += 1
 
-    rest: Receipt
+    rest: RecordResult
     if outcome == "fail" and processed == 0:
         # Also seen with an empty list: no record was taken, and nothing is wrong with those that are not named.
-        rest = Retry("not_processed")
+        rest = NotTaken(RetryReason.NOT_PROCESSED)
     elif outcome != "fail" and not unplaced and processed + len(named) == count:
         rest = Accepted()
     else:
         # An answer that does not add up proves nothing about the records that it does not name.
-        rest = Unknown("count_mismatch")
+        rest = Unknown(RetryReason.COUNT_MISMATCH)
     return tuple(named.get(position, rest) for position in range(1, count + 1))
 
 
-def _entry(entry: object) -> tuple[int | None, Receipt]:
-    """Position (from 1) and receipt that an entry of `unprocessed` stands for. Its echo of the record is ignored: the
+def _entry(entry: object) -> tuple[int | None, RecordResult]:
+    """Position (from 1) and result that an entry of `unprocessed` stands for. Its echo of the record is ignored: the
     types of what is echoed differ from what was sent."""
     if not isinstance(entry, dict):
-        return None, Refused(None, "")
+        return None, Rejected(None, "")
     error, code = entry.get("error"), entry.get("code")
     text = error if isinstance(error, str) else ""
     position = None
@@ -145,10 +155,10 @@ def _entry(entry: object) -> tuple[int | None, Receipt]:
     if position:
         text = text[: position.start()] + text[position.end() :]
     if code == _SERVER_ERROR:
-        receipt: Receipt = Retry("record_error")
+        result: RecordResult = NotTaken(RetryReason.RECORD_ERROR)
     else:
-        receipt = Refused(code if type(code) is int else None, _line(text))
-    return int(position[1]) if position else None, receipt
+        result = Rejected(code if type(code) is int else None, _line(text))
+    return int(position[1]) if position else None, result
 
 
 def _message(body: bytes, status: int) -> str:
@@ -167,7 +177,7 @@ def _line(text: str) -> str:
 
 def _parse(body: bytes) -> object:
     """The JSON of the body, None when it is none. Forgiving about bytes and control characters inside of strings:
-    they can only come from an echoed record, and must not cost the receipts of the others."""
+    they can only come from an echoed record, and must not cost the results of the others."""
     try:
         return json.loads(body.decode("utf-8-sig", errors="replace"), strict=False)
     except (ValueError, RecursionError):

@@ -21,8 +21,9 @@ _WHOLE: Final = re.compile("[0-9]{1,15}").fullmatch  # a message may also be put
 _MAX_DETAIL: Final = 2000
 
 
-class Parking(NamedTuple):
-    """What a message from the parked queue tells of its parking: it is redriven."""
+class Redrive(NamedTuple):
+    """What a redriven message tells of its event: the message that first brought it, and the kinds of its records that
+    CleverTap has."""
 
     message_id: str | None
     accepted: frozenset[str]
@@ -31,7 +32,7 @@ class Parking(NamedTuple):
 class Message(NamedTuple):
     """A message of the events queue or the dead-letter queue.
 
-    `received_at` and `sent_at` are epoch milliseconds; `receives` counts this receipt too. `parking` is set when
+    `received_at` and `sent_at` are epoch milliseconds; `receives` counts this receive too. `redrive` is set when
     the message comes back from the parked queue.
     """
 
@@ -43,7 +44,7 @@ class Message(NamedTuple):
     receives: int = 1
     receipt_handle: str = ""
     dead_letter: bool = False
-    parking: Parking | None = None
+    redrive: Redrive | None = None
 
 
 def encode_body(body: bytes) -> str:
@@ -58,7 +59,7 @@ def encode_body(body: bytes) -> str:
 
 
 def decode_body(text: str) -> bytes:
-    """The bytes that `carried` was given. A data URL that is not ours is text like any other."""
+    """The bytes that `encode_body` was given. A data URL that is not ours is text like any other."""
     if text.startswith(_DATA_URL):
         try:
             return base64.b64decode(text[len(_DATA_URL) :], validate=True)
@@ -84,7 +85,7 @@ def parked_attributes(
     accepted: Iterable[str],
 ) -> "dict[str, MessageAttributeValueTypeDef]":
     """The message attributes of a parked event: SQS allows ten, and these are ten."""
-    origin = message.parking.message_id if message.parking else None
+    origin = message.redrive.message_id if message.redrive else None
     texts = {
         "app": message.app,
         "reason": reason,
@@ -118,7 +119,7 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
         receives=int(system["ApproximateReceiveCount"]),
         receipt_handle=record["receiptHandle"],
         dead_letter=record["eventSourceARN"] == dead_letter_arn,
-        parking=Parking(given.get("message_id"), frozenset(filter(None, given.get("accepted", "").split(","))))
+        redrive=Redrive(given.get("message_id"), frozenset(filter(None, given.get("accepted", "").split(","))))
         if "parked_at" in given
         else None,
     )

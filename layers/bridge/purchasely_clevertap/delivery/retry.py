@@ -1,14 +1,16 @@
-"""When an event that could not be delivered comes again.
+"""When an event that could not be delivered comes again, and for how long.
 
 Lambda does not slow its polling for messages that are reported as failed, so the wait is ours: each message is
-hidden for a time that doubles with each receipt (AWS Lambda, error handling for an SQS event source).
+hidden for a time that doubles with each receive (AWS Lambda, error handling for an SQS event source).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-_VISIBILITY_LIMIT: Final = 12 * 60 * 60 - 60  # SQS: 12 hours from the receipt
+from purchasely_clevertap.outcome import GiveUp
+
+_VISIBILITY_LIMIT: Final = 12 * 60 * 60 - 60  # SQS: 12 hours from the receive
 _BUSY_SECONDS: Final = 15.0
 
 
@@ -16,13 +18,13 @@ _BUSY_SECONDS: Final = 15.0
 class RetryPolicy:
     """How long to wait between tries, in seconds, and how long to go on trying, in milliseconds since the enqueueing.
 
-    `fault` is for what the sender can wait out, an outage; `setup` for what a person must mend, for which nothing
-    is parked before the queue itself would drop it (retention 14 days).
+    With the defaults an outage is tried 30 s, 60 s, 2 min … 1 h apart, about 50 times in `outage_ms` (two days).
+    A fault of the set-up is tried for `setup_ms` (twelve days): SQS drops a message after 14.
     """
 
     base: float = 30
     most: float = 3600
-    fault_ms: int = 48 * 3_600_000
+    outage_ms: int = 48 * 3_600_000
     setup_ms: int = 12 * 24 * 3_600_000
 
     def wait(self, receives: int, chance: Callable[[], float]) -> int:
@@ -34,6 +36,6 @@ class RetryPolicy:
         """Seconds to hide a message that another worker is at, which takes it seconds."""
         return int(min(self.base, _BUSY_SECONDS) * (1 - chance() / 2)) or 1
 
-    def is_over(self, age_ms: int, *, setup: bool) -> bool:
-        """Whether an event enqueued `age_ms` ago has been tried for long enough."""
-        return age_ms >= (self.setup_ms if setup else self.fault_ms)
+    def is_over(self, age_ms: int, give_up: GiveUp) -> bool:
+        """Whether an event that SQS got `age_ms` ago has been tried for long enough."""
+        return age_ms >= (self.setup_ms if give_up is GiveUp.SETUP else self.outage_ms)

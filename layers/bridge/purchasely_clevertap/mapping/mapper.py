@@ -4,11 +4,11 @@ A `Mapper` prepares once for each version of the settings what is the same for e
 """
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
+from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import (
     ANDROID_ID_PREFIX,
     CHARGED,
@@ -24,7 +24,7 @@ from purchasely_clevertap.clevertap.limits import (
     property_key_problem,
 )
 from purchasely_clevertap.clevertap.records import Identity, event_record, profile_record
-from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES, Subscriber, Value
+from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES, ProfileState, Value
 from purchasely_clevertap.mapping.settings import (
     LATE_PROPERTY,
     OWN_NAMES,
@@ -51,20 +51,13 @@ from purchasely_clevertap.purchasely.event import (
 )
 
 
-class Account(StrEnum):
-    """Which of the app's two CleverTap accounts."""
-
-    PRODUCTION = "production"
-    SANDBOX = "sandbox"
-
-
 class Mapped(NamedTuple):
     """What CleverTap gets of one event: the encoded records, and whether the subscriber's profile may follow.
 
     `clipped` names the properties that were cut or left out because CleverTap would have refused them.
     """
 
-    account: Account
+    environment: Environment
     identity: Identity
     event: bytes | None
     charged: bytes | None
@@ -129,9 +122,9 @@ class Mapper:
         settings = self.settings
         if not settings.sends(event.event_name):
             return Skipped(SkipReason.EVENT_SWITCHED_OFF)
-        account = self._account(event, has_sandbox_account=has_sandbox_account)
-        if isinstance(account, Skipped):
-            return account
+        environment = self._environment(event, has_sandbox_account=has_sandbox_account)
+        if isinstance(environment, Skipped):
+            return environment
         identity = self.identity(event)
         if not isinstance(identity, Identity):
             return identity
@@ -147,14 +140,14 @@ class Mapper:
                 f"another with the setting events.NAME.name, or switch it off, then redrive",
             )
         if late is LateAction.PROFILE_ONLY:
-            return Mapped(account, identity, None, None, settings.profile.send)
+            return Mapped(environment, identity, None, None, settings.profile.send)
         clipped: list[str] = []
         properties = self._properties(event, clipped)
         if late is LateAction.FLAG:
             properties[LATE_PROPERTY] = True
         seconds = created_ms // 1000
         return Mapped(
-            account,
+            environment,
             identity,
             event_record(identity, name, seconds, properties),
             self._charged(event, identity, seconds) if event.event_name == TRANSACTION else None,
@@ -162,15 +155,13 @@ class Mapper:
             tuple(clipped),
         )
 
-    def profile_update(
-        self, identity: Identity, subscriber: Subscriber, *, whole: bool = False
-    ) -> ProfileUpdate | None:
+    def profile_update(self, identity: Identity, state: ProfileState, *, whole: bool = False) -> ProfileUpdate | None:
         """What CleverTap must learn for its profile to be the subscriber's; None when it knows it all.
 
         A property of ours that no longer holds (the plan of a subscription that was transferred) is deleted. With
         `whole` nothing is taken for known: every property is told, and every other one of ours deleted.
         """
-        sent, properties = subscriber.sent, subscriber.profile()
+        sent, properties = state.sent, state.profile()
         for key in self.settings.profile.omit:
             properties.pop(key, None)
         if self._profile_renamed:
@@ -188,7 +179,7 @@ class Mapper:
             if gone := sent.keys() - properties.keys():
                 changes |= {name: _DELETE for name in self._profile_names if name in gone}
         link = None
-        if None not in (identity.object_id, identity.user_id) and identity.object_id not in subscriber.linked:
+        if None not in (identity.object_id, identity.user_id) and identity.object_id not in state.linked:
             link = identity.object_id
             changes = changes | {"identity": identity.user_id}
         if not changes:
@@ -222,16 +213,16 @@ class Mapper:
                     )
                 return Identity(object_id=_sdk_prefix(event, anonymous) + anonymous)
 
-    def _account(self, event: Event, *, has_sandbox_account: bool) -> Account | Skipped:
+    def _environment(self, event: Event, *, has_sandbox_account: bool) -> Environment | Skipped:
         if event.payload["environment"] == "PRODUCTION":
-            return Account.PRODUCTION
+            return Environment.PRODUCTION
         match self.settings.sandbox:
             case Sandbox.MIX:
-                return Account.PRODUCTION
+                return Environment.PRODUCTION
             case Sandbox.SKIP:
                 return Skipped(SkipReason.SANDBOX_SWITCHED_OFF)
             case Sandbox.SEPARATE:
-                return Account.SANDBOX if has_sandbox_account else Skipped(SkipReason.NO_SANDBOX_ACCOUNT)
+                return Environment.SANDBOX if has_sandbox_account else Skipped(SkipReason.NO_SANDBOX_ACCOUNT)
 
     def _event_name(self, name: str) -> str | None:
         """The name CleverTap gets, None if it would refuse it."""

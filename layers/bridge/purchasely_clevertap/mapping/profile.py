@@ -3,7 +3,7 @@
 Each fact is kept with the time of the event that told it, and only a later event replaces it. That makes the
 state independent of the order in which events arrive: late, retried, redriven and shuffled events all end in
 the same state, and the profile, derived from the state, never goes backwards. As an event tells most facts anew,
-they are kept together, one `Told` for each event of which something still holds.
+they are kept together, one `EventFacts` for each event of which something still holds.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,10 +21,10 @@ Value = str | bool | int | float
 
 
 # What still holds of one event: its time (epoch ms), its rank among those of the same millisecond, its facts.
-type Told = tuple[int, int, Mapping[str, Value]]
+type EventFacts = tuple[int, int, Mapping[str, Value]]
 
 # The newest first; no fact stands in two of them.
-type FactHistory = tuple[Told, ...]
+type FactHistory = tuple[EventFacts, ...]
 
 ACTIVE_STATUSES = frozenset({"AUTO_RENEWING", "AUTO_RENEWING_CANCELED", "IN_GRACE_PERIOD"})
 _DEACTIVATE = "DEACTIVATE"
@@ -98,7 +98,7 @@ PROFILE_PROPERTIES = (
 _MOST_SUBSCRIPTIONS = 100
 
 
-class Subscriber(NamedTuple):
+class ProfileState(NamedTuple):
     """The state of one subscriber, in production or in the sandbox.
 
     `sent` is what CleverTap has accepted of the profile, under CleverTap's names; `linked` are the CleverTap ids
@@ -111,7 +111,7 @@ class Subscriber(NamedTuple):
     linked: frozenset[str] = frozenset()
     account_id: str = ""
 
-    def after(self, events: Iterable[Event]) -> Self:
+    def apply(self, events: Iterable[Event]) -> Self:
         """The state once `events`, in any order, are known too."""
         person, subscriptions = self.person, dict(self.subscriptions)
         for event in events:
@@ -149,8 +149,8 @@ class Subscriber(NamedTuple):
             properties |= described
         return properties
 
-    def towards(self, account_id: str) -> Self:
-        """The state as this CleverTap project must learn it: one that the app has only now has nothing of it yet."""
+    def for_project(self, account_id: str) -> Self:
+        """The state to send to this project; to a new one nothing was sent yet, so the full profile goes out."""
         if account_id == self.account_id:
             return self
         return type(self)(self.person, self.subscriptions, account_id=account_id)
@@ -222,7 +222,7 @@ def _merged(history: FactHistory, at: int, rank: int, facts: Mapping[str, Value]
     return (*later, (at, rank, facts), *_without(facts, earlier)) if facts else (*later, *earlier)
 
 
-def _without(facts: Mapping[str, Value], history: FactHistory) -> list[Told]:
+def _without(facts: Mapping[str, Value], history: FactHistory) -> list[EventFacts]:
     """What `history` say beside `facts`."""
     return [
         (at, rank, {name: value for name, value in told.items() if name not in facts})

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from purchasely_clevertap.clevertap.account import Region
+from purchasely_clevertap.clevertap.account import Environment, Region
 from purchasely_clevertap.clevertap.limits import (
     CHARGED,
     MAX_EVENT_TYPES,
@@ -226,7 +226,7 @@ class ProfileProperties(_Part):
         return rename
 
 
-class Identity(_Part):
+class IdentitySettings(_Part):
     """The person an event belongs to."""
 
     anonymous: Anonymous = Anonymous.SKIP
@@ -309,7 +309,7 @@ class Settings(_Part):
     events: Mapping[str, EventSetting] = _with_defaults({})
     event_properties: EventProperties = EventProperties()
     profile: ProfileProperties = ProfileProperties()
-    identity: Identity = Identity()
+    identity: IdentitySettings = IdentitySettings()
     revenue: Revenue = Revenue()
     sandbox: Sandbox = Sandbox.SEPARATE
     sandbox_region: Annotated[Region | None, BeforeValidator(_sandbox_region)] = None
@@ -328,6 +328,12 @@ class Settings(_Part):
             text = f"found {names} different names of events that are sent; allowed: at most {MAX_EVENT_TYPES}"
             _refuse([(("events",), f"{text}, {CHARGED} among them" if self.revenue.charged else text)])
         return self
+
+    def region_of(self, environment: Environment) -> Region:
+        """Where the project for real or for test purchases is."""
+        if environment is Environment.SANDBOX and self.sandbox_region is not None:
+            return self.sandbox_region
+        return self.region
 
     def sends(self, name: str) -> bool:
         """Whether the Purchasely event `name`, known or not, goes to CleverTap."""

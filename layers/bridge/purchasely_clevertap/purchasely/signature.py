@@ -13,7 +13,7 @@ SIGNATURE_HEADER = "x-purchasely-request-signature"
 TIMESTAMP_HEADER = "x-purchasely-timestamp"
 
 
-class Refusal(StrEnum):
+class SignatureProblem(StrEnum):
     """Why a request is not believed to come from Purchasely."""
 
     MISSING_SIGNATURE = "missing_signature"
@@ -30,8 +30,8 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 
 def verify(
     headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: float, tolerance: float
-) -> Refusal | None:
-    """None when one of `secrets` signed exactly these bytes and the timestamp is within `tolerance` seconds of `now`.
+) -> int | SignatureProblem:
+    """Which of `secrets` signed exactly these bytes, if the timestamp is within `tolerance` seconds of `now`.
 
     Header names are compared without case. Every secret is tried, each in constant time, so that the answer's
     timing tells neither the signature nor which of the secrets it was made with.
@@ -40,15 +40,15 @@ def verify(
     signature = lowered.get(SIGNATURE_HEADER)
     timestamp = lowered.get(TIMESTAMP_HEADER)
     if not signature:
-        return Refusal.MISSING_SIGNATURE
+        return SignatureProblem.MISSING_SIGNATURE
     if not timestamp:
-        return Refusal.MISSING_TIMESTAMP
+        return SignatureProblem.MISSING_TIMESTAMP
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        return Refusal.BAD_TIMESTAMP
+        return SignatureProblem.BAD_TIMESTAMP
     given = signature.encode(errors="surrogatepass")
     matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in secrets]
-    if not any(matches):
-        return Refusal.WRONG_SIGNATURE
+    if True not in matches:
+        return SignatureProblem.WRONG_SIGNATURE
     if abs(now - int(timestamp)) > tolerance:
-        return Refusal.TIMESTAMP_OUTSIDE_TOLERANCE
-    return None
+        return SignatureProblem.TIMESTAMP_OUTSIDE_TOLERANCE
+    return matches.index(True)

@@ -13,7 +13,7 @@ class Metric(StrEnum):
     ACCEPTED = "Accepted"
     REFUSED = "Refused"  # also by reason
     BAD_SIGNATURES = "BadSignatures"
-    UNNOTED_RECEIPTS = "UnnotedReceipts"
+    UNNOTED_WEBHOOKS = "UnnotedWebhooks"
 
     # What becomes of events
     DELIVERED = "Delivered"

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.forwarder import BatchResult, MessageResult, UploadReport
-from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, Parked, Retried, Skipped
+from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, GiveUp, Parked, Retried, RetryReason, Skipped
 from purchasely_clevertap.telemetry.logger import Level, Logger
 from purchasely_clevertap.telemetry.metrics import Metric
 from purchasely_clevertap.telemetry.user_hash import user_hash
@@ -21,9 +21,8 @@ _METRICS: Final = {
     Parked: Metric.PARKED,
     Retried: Metric.RETRIED,
 }
-_STORAGE: Final = frozenset({"ledger_unavailable", "parked_queue_unavailable"})
-_CIRCUIT_OPEN: Final = "circuit_open"
-_SETUP: Final = ("setup_fault_", "credentials_unusable", "settings_unavailable")
+_STORAGE: Final = frozenset({RetryReason.LEDGER_UNAVAILABLE, RetryReason.PARKED_QUEUE_UNAVAILABLE})
+_SETUP: Final = frozenset({RetryReason.SETUP_FAULT, RetryReason.CREDENTIALS_UNUSABLE, RetryReason.SETTINGS_UNAVAILABLE})
 
 
 class Report:
@@ -41,40 +40,40 @@ class Report:
     def forwarded(self, forwarded: BatchResult) -> None:
         """Tells of a batch."""
         now = self._clock()
-        self._logger.log_each("event", (self._line(handled, now) for handled in forwarded.handled))
+        self._logger.log_each("event", (self._line(result, now) for result in forwarded.messages))
         self._logger.log_each("upload", map(_upload_line, forwarded.uploads))
         self._logger.add_metrics(self._measured(forwarded, now))
-        receipts: Counter[str] = Counter()
+        results: Counter[str] = Counter()
         for uploaded in forwarded.uploads:
-            receipts.update(uploaded.receipts)
-        for receipt, records in receipts.items():
-            self._logger.add_metrics({Metric.UPLOADED_RECORDS: records}, receipt=receipt)
+            results.update(uploaded.results)
+        for result, records in results.items():
+            self._logger.add_metrics({Metric.UPLOADED_RECORDS: records}, result=result)
 
     def settings_refused(self, app: str, version: int, problems: tuple[str, ...]) -> None:
         """Tells of settings that are not valid."""
         self._logger.log(Level.ERROR, "settings refused", app=app, version=version, problems=problems)
         self._logger.add_metrics({Metric.SETTINGS_REFUSED: 1})
 
-    def _line(self, handled: MessageResult, now: int) -> tuple[Level, dict[str, Any]]:
-        message, outcome = handled.message, handled.outcome
+    def _line(self, result: MessageResult, now: int) -> tuple[Level, dict[str, Any]]:
+        message, outcome = result.message, result.outcome
         line: dict[str, Any] = {
             "app": message.app,
-            "event_id": handled.event_id,
-            "event_name": handled.event_name,
-            "user": handled.person and user_hash(handled.person, self._user_key),
-            "outcome": outcome.outcome,
-            "account": handled.account,
-            "records": handled.records,
-            "age_ms": handled.age_ms,
+            "event_id": result.event_id,
+            "event_name": result.event_name,
+            "user": result.user and user_hash(result.user, self._user_key),
+            "outcome": outcome.name,
+            "account": result.environment,
+            "records": result.records,
+            "age_ms": result.age_ms,
             "waited_ms": now - message.received_at,
             "receives": message.receives,
             "message_id": message.id,
-            "new_name": not handled.known_name,
-            "clipped": handled.clipped,
-            "in_doubt": handled.in_doubt,
-            "taken_over": handled.taken_over,
-            "unsettled": handled.unsettled,
-            "redriven": message.parking is not None,
+            "new_name": not result.known_name,
+            "clipped": result.clipped,
+            "unconfirmed_sends": result.unconfirmed_sends,
+            "taken_over": result.taken_over,
+            "unsettled": result.unsettled,
+            "redriven": message.redrive is not None,
             "dead_letter": message.dead_letter,
         }
         level = Level.INFO
@@ -84,9 +83,9 @@ class Report:
             case Parked(reason, _, code):  # the detail may quote the payload: it goes with the parked event alone
                 line |= {"reason": reason, "code": code}
                 level = Level.WARNING
-            case Retried(reason, patient, detail):
-                line |= {"reason": reason, "detail": detail}
-                level = Level.INFO if patient else Level.WARNING
+            case Retried():
+                line |= {"reason": outcome.shown_reason, "detail": outcome.detail}
+                level = Level.INFO if outcome.give_up is GiveUp.OUTAGE else Level.WARNING
             case _:
                 pass
         return level, {name: value for name, value in line.items() if value or name == "waited_ms"}
@@ -95,62 +94,62 @@ class Report:
         counts: Counter[Metric] = Counter()
         ages: list[int] = []
         waiting: list[int] = []
-        for handled in forwarded.handled:
-            message, outcome = handled.message, handled.outcome
+        for result in forwarded.messages:
+            message, outcome = result.message, result.outcome
             counts[_METRICS[type(outcome)]] += 1
             if isinstance(outcome, Retried):
                 _count_fault(counts, outcome)
-            if handled.unsettled:
+            if result.unsettled:
                 counts[Metric.UNSETTLED] += 1
-            if handled.unsettled or (isinstance(outcome, Retried) and outcome.reason in _STORAGE):
+            if result.unsettled or (isinstance(outcome, Retried) and outcome.reason in _STORAGE):
                 counts[Metric.STORAGE_FAULTS] += 1
-            if message.parking is None:
+            if message.redrive is None:
                 if isinstance(outcome, Retried):
-                    waiting.append(now - message.received_at + self._longest_wait(handled))
+                    waiting.append(now - message.received_at + self._longest_wait(result))
                 else:
                     counts[Metric.SETTLED] += 1
             if message.dead_letter:
                 counts[Metric.DEAD_LETTERS] += 1
-            if not handled.known_name:
+            if not result.known_name:
                 counts[Metric.UNKNOWN_EVENTS] += 1
-            if handled.clipped:
-                counts[Metric.CLIPPED_VALUES] += len(handled.clipped)
-            if handled.taken_over:
-                counts[Metric.LOST_ANSWERS] += handled.records  # the worker that died may have sent them
-            if handled.in_doubt:
-                counts[Metric.LOST_ANSWERS] += handled.in_doubt
-            if handled.age_ms is not None:
-                ages.append(handled.age_ms)
+            if result.clipped:
+                counts[Metric.CLIPPED_VALUES] += len(result.clipped)
+            if result.taken_over:
+                counts[Metric.LOST_ANSWERS] += result.records  # the worker that died may have sent them
+            if result.unconfirmed_sends:
+                counts[Metric.LOST_ANSWERS] += result.unconfirmed_sends
+            if result.age_ms is not None:
+                ages.append(result.age_ms)
         for uploaded in forwarded.uploads:
             counts[Metric.UPLOAD_REQUESTS] += uploaded.requests
             counts[Metric.PROFILE_UPDATES] += uploaded.profiles
         times = [_milliseconds(uploaded) for uploaded in forwarded.uploads if uploaded.requests]
         return {**+counts, Metric.EVENT_AGE: ages, Metric.WAITING_AGE: waiting, Metric.UPLOAD_TIME: times}
 
-    def _longest_wait(self, handled: MessageResult) -> int:
+    def _longest_wait(self, result: MessageResult) -> int:
         """Milliseconds until the event is tried again, at most."""
-        if handled.outcome == BUSY:
+        if result.outcome == BUSY:
             return 1000 * self._retry_policy.wait_while_busy(_never_sooner)
-        return 1000 * self._retry_policy.wait(handled.message.receives, _never_sooner)
+        return 1000 * self._retry_policy.wait(result.message.receives, _never_sooner)
 
 
 def _count_fault(counts: Counter[Metric], outcome: Retried) -> None:
     """What a retry says about CleverTap and the set-up."""
-    if outcome.reason == _CIRCUIT_OPEN:
+    is_open = outcome.reason is RetryReason.CIRCUIT_OPEN
+    if is_open:
         counts[Metric.CIRCUIT_OPEN] += 1
-    # A circuit that does not count against the event's retry limit is open for a fault of the set-up.
-    if outcome.reason.startswith(_SETUP) or (outcome.reason == _CIRCUIT_OPEN and not outcome.patient):
+    if outcome.reason in _SETUP or (is_open and outcome.give_up is GiveUp.SETUP):
         counts[Metric.SETUP_FAULTS] += 1
 
 
 def _upload_line(uploaded: UploadReport) -> tuple[Level, dict[str, Any]]:
     return Level.INFO, {
         "app": uploaded.app,
-        "account": uploaded.account,
+        "account": uploaded.environment,
         "records": uploaded.records,
         "requests": uploaded.requests,
         "ms": _milliseconds(uploaded),
-        "receipts": dict(uploaded.receipts),
+        "results": dict(uploaded.results),
     }
 
 

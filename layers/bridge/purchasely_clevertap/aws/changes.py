@@ -1,0 +1,197 @@
+"""The changes that the ledger makes, each one conditional update of one item, as DynamoDB takes them. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ProfileSave, Settlement, StoredProfile
+from purchasely_clevertap.delivery.keys import RETENTION_SECONDS
+from purchasely_clevertap.outcome import Parked, Retried, Skipped
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
+
+
+class Change(NamedTuple):
+    """One conditional update of one item."""
+
+    table: str
+    key: Mapping[str, Any]
+    update: str
+    condition: str | None
+    values: Mapping[str, Any]
+
+    @property
+    def update_item(self) -> "UpdateTypeDef":
+        """The change as DynamoDB takes it."""
+        item: UpdateTypeDef = {
+            "TableName": self.table,
+            "Key": self.key,
+            "UpdateExpression": self.update,
+            "ExpressionAttributeValues": self.values,
+        }
+        if self.condition is not None:
+            item["ConditionExpression"] = self.condition
+        return item
+
+
+class Changes(NamedTuple):
+    """What the worker `owner` writes to the two tables. Times are epoch milliseconds."""
+
+    deliveries: str
+    subscribers: str
+    owner: str
+
+    def claim(self, claim: Claim, *, now_ms: int) -> Change:
+        """Makes the event this worker's until the lease expires."""
+        return self._if_as_seen(
+            claim,
+            "SET attempts = :attempts, lease_owner = :owner, lease_until = :until, expires_at = :expires "
+            "REMOVE outcome",
+            now_ms,
+            {":owner": _s(self.owner), ":until": _n(now_ms + LEASE_MS)},
+        )
+
+    def settle(self, settlement: Settlement, *, now_ms: int) -> Change:
+        """Gives the event its outcome, or frees its claim if it comes again."""
+        claim = settlement.claim
+        if isinstance(settlement.outcome, Retried):
+            return self.free(claim, settlement)
+        update, gone, values = _facts_update(_facts(settlement))
+        if not settlement.is_claimed:
+            return self._if_as_seen(
+                claim,
+                f"SET attempts = :attempts, settled_at = :now, expires_at = :expires{update} "
+                f"REMOVE lease_owner, lease_until{gone}",
+                now_ms,
+                {":now": _n(now_ms), **values},
+            )
+        expires = _n(now_ms // 1000 + RETENTION_SECONDS)
+        return self._if_mine(
+            claim.key,
+            f"SET settled_at = :now, expires_at = :expires{update} REMOVE lease_owner, lease_until{gone}",
+            settlement.accepted,
+            {":now": _n(now_ms), ":expires": expires, **values},
+        )
+
+    def free(self, claim: Claim, settlement: Settlement | None = None) -> Change:
+        """Gives up the claim of an event that comes again."""
+        facts: dict[str, str | int | None] = {}
+        if settlement is not None and isinstance(settlement.outcome, Retried):
+            facts["reason"] = settlement.outcome.shown_reason
+            facts["event_name"] = settlement.event_name
+            facts["unconfirmed_sends"] = settlement.unconfirmed_sends or None
+        else:
+            facts["unconfirmed_sends"] = (claim.seen.unconfirmed_sends + claim.seen.is_abandoned) or None
+        update, gone, values = _facts_update(facts)
+        accepted = settlement.accepted if settlement is not None else frozenset[str]()
+        return self._if_mine(
+            claim.key, f"SET lease_until = :free{update} REMOVE lease_owner{gone}", accepted, {":free": _n(0), **values}
+        )
+
+    def note(self, key: str, messages: Collection[str], *, now_ms: int) -> Change:
+        """Notes further messages that brought an event; noting one twice counts it once."""
+        return self._entry_change(
+            key,
+            "ADD messages :message SET expires_at = if_not_exists(expires_at, :expires)",
+            None,
+            {":message": {"SS": sorted(messages)}, ":expires": _n(now_ms // 1000 + RETENTION_SECONDS)},
+        )
+
+    def lease(self, key: str, seen: StoredProfile, *, now_ms: int) -> Change:
+        """Makes the profile this worker's until the lease expires. Holds only if it is as it was read."""
+        return Change(
+            self.subscribers,
+            {"subscriber": _s(key)},
+            "SET version = :next, lease_owner = :owner, lease_until = :until",
+            "(attribute_not_exists(version) OR version = :version) AND "
+            "(attribute_not_exists(lease_until) OR lease_until <= :now)",
+            {
+                ":version": _n(seen.version),
+                ":next": _n(seen.version + 1),
+                ":owner": _s(self.owner),
+                ":until": _n(now_ms + LEASE_MS),
+                ":now": _n(now_ms),
+            },
+        )
+
+    def save(self, save: ProfileSave) -> Change:
+        """Keeps the state and ends the lease. Holds only while the lease is this worker's."""
+        return Change(
+            self.subscribers,
+            {"subscriber": _s(save.key)},
+            # A new version: a worker that has read the state which this one replaces must not get the lease with it.
+            "SET facts = :facts, version = version + :one, lease_until = :free REMOVE lease_owner",
+            "lease_owner = :owner",
+            {
+                ":facts": _s(save.state.encoded()),
+                ":one": _n(1),
+                ":free": _n(save.lease_until),
+                ":owner": _s(self.owner),
+            },
+        )
+
+    def _if_as_seen(self, claim: Claim, update: str, now_ms: int, values: Mapping[str, Any]) -> Change:
+        """A change that holds only if nothing has changed since the entry was read, and that counts as one itself."""
+        return self._entry_change(
+            claim.key,
+            f"{update} ADD messages :message" if claim.message_id else update,
+            "(attribute_not_exists(attempts) OR attempts = :seen) AND "
+            "(attribute_not_exists(lease_until) OR lease_until <= :clock)",
+            {
+                **values,
+                **({":message": {"SS": [claim.message_id]}} if claim.message_id else {}),
+                ":attempts": _n(claim.seen.attempts + 1),
+                ":seen": _n(claim.seen.attempts),
+                ":clock": _n(now_ms),
+                ":expires": _n(now_ms // 1000 + RETENTION_SECONDS),
+            },
+        )
+
+    def _if_mine(self, key: str, update: str, accepted: Iterable[str], values: Mapping[str, Any]) -> Change:
+        """A change that holds only while the claim is this worker's."""
+        kinds = sorted(accepted)
+        return self._entry_change(
+            key,
+            f"{update} ADD accepted :accepted" if kinds else update,
+            "lease_owner = :owner",
+            {**values, ":owner": _s(self.owner), **({":accepted": {"SS": kinds}} if kinds else {})},
+        )
+
+    def _entry_change(self, key: str, update: str, condition: str | None, values: Mapping[str, Any]) -> Change:
+        return Change(self.deliveries, {"event": _s(key)}, update, condition, values)
+
+
+def _facts(settlement: Settlement) -> dict[str, str | int | None]:
+    """What the entry says of an event along with its outcome."""
+    outcome = settlement.outcome
+    verdict: dict[str, str | int | None] = {
+        "outcome": outcome.name,
+        "reason": outcome.reason if isinstance(outcome, Skipped | Parked) else None,
+        "code": outcome.code if isinstance(outcome, Parked) else None,
+    }
+    if settlement.keeps_facts:
+        return verdict
+    return verdict | {
+        "event_name": settlement.event_name,
+        "event_at": settlement.event_at,
+        "account": settlement.environment,
+        "subscriber": settlement.profile_key,
+        "unconfirmed_sends": settlement.unconfirmed_sends or None,
+    }
+
+
+def _facts_update(facts: Mapping[str, str | int | None]) -> tuple[str, str, dict[str, Any]]:
+    """What to set, what to remove (a fact that is None: an earlier outcome may have left it), and the values."""
+    given = {name: value for name, value in facts.items() if value is not None}
+    update = "".join(f", {name} = :{name}" for name in given)
+    gone = "".join(f", {name}" for name in facts if name not in given)
+    values = {f":{name}": _s(value) if isinstance(value, str) else _n(value) for name, value in given.items()}
+    return update, gone, values
+
+
+def _s(value: str) -> dict[str, str]:
+    return {"S": value}
+
+
+def _n(value: int) -> dict[str, str]:
+    return {"N": str(value)}

@@ -1,0 +1,141 @@
+"""The queues: what is sent to the parked queue or back to the events queue, and the delay before a retry."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from purchasely_clevertap.delivery.message import Message, encode_body, parked_attributes
+from purchasely_clevertap.delivery.result import MessageResult
+from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.outcome import BUSY, Parked, Retried
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+_CHANGED_TOGETHER: Final = 10  # SQS, ChangeMessageVisibilityBatch
+_SENT_TOGETHER: Final = 10  # SQS, SendMessageBatch: 10 messages and 1 MiB
+_BYTES_TOGETHER: Final = 1024 * 1024
+_ATTRIBUTE_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ParkRequest:
+    """An event to be parked: its message as it came, why, and what CleverTap already has of it.
+
+    Without `parked` it goes back to the events queue at once, as a redrive would send it.
+    """
+
+    message: Message
+    parked: Parked | None
+    event_id: str
+    event_name: str | None
+    accepted: frozenset[str]
+
+
+class SendQueue:
+    """Sends to one queue: the parked queue, or the events queue once more."""
+
+    def __init__(self, sqs: "SQSClient", *, queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def send(self, requests: Sequence[ParkRequest], *, now_ms: int) -> list[str | None]:
+        """For each of `requests` None when the queue has taken it, else the error's code."""
+        errors: list[str | None] = [None] * len(requests)
+        for together in _batches([_entry(index, request, now_ms) for index, request in enumerate(requests)]):
+            try:
+                answer = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=together)
+                # Taken is only what the answer says is taken.
+                failed = {entry["Id"]: "unanswered" for entry in together}
+                failed |= {entry["Id"]: entry["Code"] for entry in answer.get("Failed", ())}
+                for sent in answer.get("Successful", ()):
+                    del failed[sent["Id"]]
+            except ClientError as error:
+                failed = dict.fromkeys((entry["Id"] for entry in together), error.response["Error"]["Code"])
+            except BotoCoreError as error:
+                failed = dict.fromkeys((entry["Id"] for entry in together), type(error).__name__)
+            for index, code in failed.items():
+                errors[int(index)] = code
+        return errors
+
+
+class RetryDelays:
+    """Delays the retry of messages of the events queue. `chance` gives a random number from 0 to 1."""
+
+    def __init__(
+        self, sqs: "SQSClient", *, queue_url: str, retry_policy: RetryPolicy, chance: Callable[[], float]
+    ) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+        self._retry_policy = retry_policy
+        self._chance = chance
+
+    def delay_retries(self, results: Iterable[MessageResult]) -> list[dict[str, str]]:
+        """Hides every retried message for its wait; the answer names them, as ReportBatchItemFailures wants.
+
+        A message that cannot be hidden, and one of the dead-letter queue, comes again after the queue's own
+        visibility timeout.
+        """
+        retried = [each for each in results if isinstance(each.outcome, Retried)]
+        hidden = [each for each in retried if not each.message.dead_letter]
+        for start in range(0, len(hidden), _CHANGED_TOGETHER):
+            self._change(hidden[start : start + _CHANGED_TOGETHER])
+        return [{"itemIdentifier": each.message.id} for each in retried]
+
+    def _change(self, together: Sequence[MessageResult]) -> None:
+        # Left to the visibility timeout if it fails: the message is safe on the queue either way.
+        with suppress(ClientError, BotoCoreError):
+            self._sqs.change_message_visibility_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {
+                        "Id": str(index),
+                        "ReceiptHandle": each.message.receipt_handle,
+                        "VisibilityTimeout": self._wait(each),
+                    }
+                    for index, each in enumerate(together)
+                ],
+            )
+
+    def _wait(self, result: MessageResult) -> int:
+        if result.outcome == BUSY:
+            return self._retry_policy.wait_while_busy(self._chance)
+        return self._retry_policy.wait(result.message.receives, self._chance)
+
+
+def _entry(index: int, request: ParkRequest, now_ms: int) -> "SendMessageBatchRequestEntryTypeDef":
+    parked = request.parked
+    return {
+        "Id": str(index),
+        "MessageBody": encode_body(request.message.body),
+        "MessageAttributes": parked_attributes(
+            request.message,
+            reason=parked.reason if parked else "",
+            detail=parked.detail if parked else "",
+            code=parked.code if parked else None,
+            event_id=request.event_id,
+            event_name=request.event_name,
+            parked_at=now_ms,
+            accepted=request.accepted,
+        ),
+    }
+
+
+def _batches(
+    entries: "Sequence[SendMessageBatchRequestEntryTypeDef]",
+) -> "Iterator[list[SendMessageBatchRequestEntryTypeDef]]":
+    together: list[SendMessageBatchRequestEntryTypeDef] = []
+    size = 0
+    for entry in entries:
+        bytes_of_entry = len(entry["MessageBody"].encode()) + _ATTRIBUTE_BYTES
+        if together and (len(together) == _SENT_TOGETHER or size + bytes_of_entry > _BYTES_TOGETHER):
+            yield together
+            together, size = [], 0
+        together.append(entry)
+        size += bytes_of_entry
+    if together:
+        yield together

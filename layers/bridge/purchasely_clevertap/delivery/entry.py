@@ -1,0 +1,103 @@
+"""What the ledger has of an event and of a person, and what it is asked to write."""
+
+from typing import Final, NamedTuple
+
+from purchasely_clevertap.clevertap.account import Environment
+from purchasely_clevertap.mapping.profile import ProfileState
+from purchasely_clevertap.outcome import Outcome
+
+LEASE_MS: Final = 90_000
+"""How long a claim or a lease lasts. Longer than a worker lives (the forwarder's timeout is 60 s), so one that expired
+is a dead worker's."""
+
+
+class Entry(NamedTuple):
+    """What the ledger has of an event. Times are epoch milliseconds.
+
+    `messages` are the SQS messages that brought it, `accepted` the kinds of its records that CleverTap has.
+    `attempts` counts claims and outcomes, so an entry with the same count has not changed hands.
+    `unconfirmed_sends` counts how often CleverTap may have taken records without the ledger having heard of it.
+    """
+
+    messages: frozenset[str] = frozenset()
+    outcome: str | None = None
+    lease_until: int = 0
+    attempts: int = 0
+    accepted: frozenset[str] = frozenset()
+    unconfirmed_sends: int = 0
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the worker that last claimed the event died with it; asked once its lease has expired."""
+        return self.outcome is None and self.lease_until > 0
+
+
+class StoredProfile(NamedTuple):
+    """What the ledger has of a person. `version` counts the writes."""
+
+    state: ProfileState = ProfileState()
+    version: int = 0
+    lease_until: int = 0
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether CleverTap may hold a profile that the state does not tell of.
+
+        A worker clears the lease once it knows the result; a lease that expired means a crash or a lost response.
+        """
+        return self.lease_until > 0
+
+
+class Claim(NamedTuple):
+    """An event that a worker wants for itself. `seen` is its entry as the worker read it: if it has changed since, the
+    claim is refused. `message_id` is noted along."""
+
+    key: str
+    seen: Entry
+    message_id: str | None
+
+
+class ClaimGroup(NamedTuple):
+    """Events that are granted together with the lease of their person's profile, or without any profile."""
+
+    claims: tuple[Claim, ...]
+    profile_key: str | None = None
+
+
+class Grant(NamedTuple):
+    """What a worker got of a `ClaimGroup`: the keys of its events, and the profile that it holds the lease of."""
+
+    entries: frozenset[str] = frozenset()
+    profile: StoredProfile | None = None
+
+
+class Settlement(NamedTuple):
+    """What is written of an event once a worker knows its outcome.
+
+    The outcome of an event that comes again frees its claim. `claim` says what the worker saw; `is_claimed`, whether
+    the event is its own since. `unconfirmed_sends` is the whole count. With
+    `keeps_facts` only the outcome and its reason are written over what the entry says of the event.
+    """
+
+    claim: Claim
+    outcome: Outcome
+    is_claimed: bool
+    accepted: frozenset[str] = frozenset()
+    event_name: str | None = None
+    event_at: int | None = None
+    environment: Environment | None = None
+    profile_key: str | None = None
+    unconfirmed_sends: int = 0
+    keeps_facts: bool = False
+
+
+class ProfileSave(NamedTuple):
+    """The state of a person whose lease the worker holds; saving it ends the lease.
+
+    With `lease_until` (epoch milliseconds) nobody gets the lease before then, and who does knows that CleverTap may
+    hold another profile.
+    """
+
+    key: str
+    state: ProfileState
+    lease_until: int = 0
