@@ -15,6 +15,13 @@ from chaos.verdict import Verdict
 KEYS = ["fault", "runs", "events", "lost", "doubled", "stale", "doubled_lost_answer"]
 
 
+def ended(arguments: list[str]) -> object:
+    """The exit code of the command."""
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments)
+    return stopped.value.code
+
+
 @pytest.fixture
 def report() -> Report:
     report = Report(["one", "never run", "other"])
@@ -65,7 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_chosen_fault_is_run_with_each_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--in-process", "--fault", "cannot", "--seed", "5", "--runs", "2", "--events", "30"]) == 0
+    assert ended(["--in-process", "--fault", "cannot", "--seed", "5", "--runs", "2", "--events", "30"]) == 0
     (row,) = json.loads((folder / "chaos.json").read_text())
     assert (row["fault"], row["runs"], row["events"] > 60) == ("cannot connect", 2, True)
     shown = capsys.readouterr().out
@@ -80,7 +87,7 @@ def test_a_finding_is_shown_with_what_repeats_it_and_the_command_fails(
         seen.verdict("no fault", Verdict(events=9, stale=["profile of somebody"]), "--seed 77")
 
     monkeypatch.setattr(command, "_run_in_process", planted)
-    assert command.main(["--in-process", "--fault", "no fault"]) == 1
+    assert ended(["--in-process", "--fault", "no fault"]) == 1
     shown = capsys.readouterr().out
     assert "✗ no fault --seed 77" in shown
     assert "stale: profile of somebody" in shown
@@ -88,6 +95,6 @@ def test_a_finding_is_shown_with_what_repeats_it_and_the_command_fails(
 
 
 def test_a_name_that_no_fault_has_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--fault", "no such fault"]) == 2
+    assert ended(["--fault", "no such fault"]) == 2
     assert "429 bursts" in capsys.readouterr().err
     assert not (folder / "chaos.json").exists()

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from bridge_cli.account import Account
-from bridge_cli.probe import Clock
+from bridge_cli.probe import Stopwatch
 from clevertap_emulator import Emulator
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.ingest import Refused, Request, WebhookReceiver
@@ -90,9 +90,9 @@ class Installation(Cli):
         outputs = Account.outputs
         assert isinstance(outputs, dict)
         monkeypatch.setattr(Account, "outputs", outputs | {"WebhookUrl": f"{url}/default", "AlarmTopicArn": topic})
-        clock = Clock(lambda: self.seconds, self.wait)
+        clock = Stopwatch(lambda: self.seconds, self.wait)
         for module in ("setup", "rotate"):
-            monkeypatch.setattr(f"bridge_cli.{module}.Clock", lambda: clock)
+            monkeypatch.setattr(f"bridge_cli.commands.{module}.Stopwatch", lambda: clock)
         cloud.clock.ms = time.time_ns() // 1_000_000
         for name, document in PLACEHOLDERS.items():
             cloud.put_secret(name, document)

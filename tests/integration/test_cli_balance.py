@@ -176,7 +176,7 @@ def test_an_event_that_got_its_outcome_while_the_table_was_read_is_not_missing(
         worker.forward(*messages)
         return deliveries(*arguments)
 
-    monkeypatch.setattr("bridge_cli.balance.deliveries", settled_meanwhile)
+    monkeypatch.setattr("bridge_cli.commands.balance.deliveries", settled_meanwhile)
     found = balance(cli)
     assert (found["delivered"], found["in_flight"], found["missing"]) == (1, 0, [])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge_cli.forget import REMAINS
+from bridge_cli.commands.forget import REMAINS
 from bridge_cli.subscribers import remembered
 from bridge_cli.times import now_ms
 from purchasely_clevertap.clevertap.response import Rejected
@@ -126,7 +126,7 @@ def test_what_a_worker_keeps_anew_meanwhile_is_told(
         forward(worker, cloud, event(event_id="e-2"))
         return remembered(*arguments)
 
-    monkeypatch.setattr("bridge_cli.forget.remembered", kept_again)
+    monkeypatch.setattr("bridge_cli.commands.forget.remembered", kept_again)
     result = cli.run("forget", "user-1", "--yes")
     assert result.exit_code == 1
     assert "has kept the state anew" in result.stderr

@@ -136,7 +136,7 @@ def later(bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch) -> in
     """An hour after a new secret was accepted beside the old one; epoch milliseconds."""
     bridge.run("rotate", "purchasely", "--secret-file", new)
     moment = time.time_ns() // 1_000_000 + 3_600_000
-    monkeypatch.setattr("bridge_cli.rotate.now_ms", lambda: moment)
+    monkeypatch.setattr("bridge_cli.commands.rotate.now_ms", lambda: moment)
     return moment
 
 

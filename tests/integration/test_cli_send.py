@@ -71,12 +71,10 @@ def test_it_is_signed_with_the_current_secret(bridge: Installation) -> None:
     assert bridge.run("send", "ACTIVATE").exit_code == 0
 
 
-@pytest.mark.parametrize("arguments", [(), ("--json",)])
-def test_made_up_purchases_are_not_sent_to_the_real_clevertap_unasked(
-    bridge: Installation, arguments: tuple[str, ...]
-) -> None:
+def test_production_needs_a_yes(bridge: Installation) -> None:
     bridge.deployed.endpoint = ""
-    result = bridge.run("send", "TRIAL_STARTED", *arguments)
+    assert "give --yes" in bridge.json("send", "TRIAL_STARTED", exit_code=1)["error"]["message"]
+    result = bridge.run("send", "TRIAL_STARTED")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "1 production event goes to CleverTap's production project; give --yes, or --sandbox" in result.stderr
     assert bridge.uploaded == []

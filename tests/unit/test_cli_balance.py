@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge_cli.balance import Balance, Ledger, balances
+from bridge_cli.balance import Balance, Tally, balances
 from bridge_cli.deliveries import Delivery
 
 NOW = 1_770_000_000_000
@@ -123,7 +123,7 @@ def test_the_order_of_the_table_does_not_matter(world: list[Placed], data: st.Da
 def test_looking_again_at_an_open_event_is_as_if_it_had_been_so_from_the_start(
     listed: list[Delivery], data: st.DataObject
 ) -> None:
-    ledger = Ledger()
+    ledger = Tally()
     for each in listed:
         ledger.add(each)
     for index, each in enumerate(listed):
@@ -133,7 +133,7 @@ def test_looking_again_at_an_open_event_is_as_if_it_had_been_so_from_the_start(
                 int(each.event_id[2:]), outcome, app=each.app, webhooks=data.draw(st.integers(1, 3))
             )
             ledger.replace(listed[index])
-    again = Ledger()
+    again = Tally()
     for each in listed:
         again.add(each)
     after, fresh = (

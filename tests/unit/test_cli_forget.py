@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bridge_cli.forget import is_about
+from bridge_cli.commands.forget import is_about
 from bridge_cli.subscribers import keys_of
 
 KEYS = ("user_id", "clevertap_id")

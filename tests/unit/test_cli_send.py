@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from bridge_cli.__main__ import bridge
 from bridge_cli.cli_error import CliError
+from bridge_cli.commands.send import Selection, send
 from bridge_cli.sample import of_user, renewed, samples
-from bridge_cli.send import Choice, send
 from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_sender import LIFECYCLES, Answer, Payload, Webhook, encode
 from purchasely_sender.payload import milliseconds
@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 21, 10, 0, 0, 250_000, tzinfo=UTC)
 
 
 def one(word: str, **choice: Any) -> Payload:
-    payload: Payload = json.loads(Choice(**choice).body(word, NOW))
+    payload: Payload = json.loads(Selection(**choice).body(word, NOW))
     return payload
 
 
@@ -44,7 +44,7 @@ def test_every_sample_can_be_read_when_it_is_renewed(name: str) -> None:
 def test_a_file_is_sent_byte_by_byte(tmp_path: Path) -> None:
     file = tmp_path / "event"
     file.write_bytes(b'{ "event_name":\t"\xff" }\n')
-    assert Choice().body(str(file), NOW) == file.read_bytes()
+    assert Selection().body(str(file), NOW) == file.read_bytes()
 
 
 def test_a_file_may_be_sent_as_a_new_event(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_is_no_event_can_only_be_sent_as_it_is(tmp_path: Path, content: byt
     file = tmp_path / "event.json"
     file.write_bytes(content)
     with pytest.raises(CliError, match=said):
-        Choice(fresh=True).body(str(file), NOW)
+        Selection(fresh=True).body(str(file), NOW)
 
 
 def test_a_sample_may_be_of_a_given_user_and_a_test_purchase() -> None:
@@ -78,7 +78,7 @@ def test_an_anonymous_user_stays_anonymous() -> None:
 
 @pytest.mark.parametrize("name", list(LIFECYCLES))
 def test_a_lifecycle_is_told_in_order_and_ends_now(name: str) -> None:
-    events = [json.loads(body) for body in Choice(sandbox=True).lifecycle(name, NOW)]
+    events = [json.loads(body) for body in Selection(sandbox=True).lifecycle(name, NOW)]
     created = [event["event_created_at_ms"] for event in events]
     assert created == sorted(created)
     assert -1000 <= milliseconds(NOW) - created[-1] < 10_000
@@ -86,7 +86,7 @@ def test_a_lifecycle_is_told_in_order_and_ends_now(name: str) -> None:
 
 
 def test_a_lifecycle_of_a_given_user_is_all_theirs() -> None:
-    events = [json.loads(body) for body in Choice(user_id="me").lifecycle("trial_converts", NOW)]
+    events = [json.loads(body) for body in Selection(user_id="me").lifecycle("trial_converts", NOW)]
     assert {event["user_id"] for event in events} == {"me"}
 
 

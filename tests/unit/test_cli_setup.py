@@ -14,6 +14,7 @@ from bridge_cli import prompts
 from bridge_cli.app_setup import Keys, Present, Wanted, region_by
 from bridge_cli.clevertap_check import problem
 from bridge_cli.cli_error import CliError
+from bridge_cli.commands.setup import Given, proven, region_of, wanted_of
 from bridge_cli.deployment import Deployment
 from bridge_cli.secret_document import (
     account_keys,
@@ -23,7 +24,6 @@ from bridge_cli.secret_document import (
     with_current_only,
     with_shared_secret,
 )
-from bridge_cli.setup import Given, proven, region_of, wanted_of
 from purchasely_clevertap.clevertap.account import Credentials, Region
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client

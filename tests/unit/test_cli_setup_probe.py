@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from bridge_cli.dry_run import forecast
-from bridge_cli.probe import DOOR_SECONDS, USER, Clock, harmless, pass_ingest, refusal
+from bridge_cli.probe import DOOR_SECONDS, USER, Stopwatch, harmless, pass_ingest, refusal
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT, parse
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
@@ -100,8 +100,8 @@ class Seconds:
         self.now += seconds
 
     @property
-    def clock(self) -> Clock:
-        return Clock(lambda: self.now, self.wait)
+    def clock(self) -> Stopwatch:
+        return Stopwatch(lambda: self.now, self.wait)
 
 
 def scripted(*statuses: int | None) -> tuple[Callable[[str, Webhook], Answer], list[Webhook]]:

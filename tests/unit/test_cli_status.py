@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from bridge_cli.commands.status import Oldest, Status, statuses
 from bridge_cli.deliveries import Delivery
-from bridge_cli.status import Oldest, Status, statuses
 
 SINCE = 1_770_000_000_000
 LONG_AGO = SINCE - 1

@@ -1,11 +1,11 @@
 """The command line: `python -m benchmark --help`."""
 
-import argparse
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import click
 from rich.console import Console
 
 from local_stack import LocalStackError, sam
@@ -20,17 +20,24 @@ _NEEDED_FOR_COST = frozenset({"cold start", "ingest", "mapping", "forwarder"})
 _NOT_QUICK = frozenset({"stack"})
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and tells: 0 whether the targets hold or not, 2 when it could not measure."""
-    arguments = _parser().parse_args(argv)
-    chosen = _chosen(arguments.only, quick=arguments.quick)
+@click.command()
+@click.option("--quick", is_flag=True, help="Fewer rounds and no deployed stack; writes no page.")
+@click.option("--only", default="", metavar="PART", help=f"Only the parts so named: {', '.join(PARTS)}.")
+@click.option("--as-built", is_flag=True, help="Take what `sam build` made last.")
+def main(quick: bool, only: str, as_built: bool) -> None:
+    """What the bridge costs, as ratios: 0 whether the targets hold or not, 2 when it could not measure."""
+    sys.exit(_run(only, quick=quick, as_built=as_built))
+
+
+def _run(only: str, *, quick: bool, as_built: bool) -> int:
+    chosen = _chosen(only, quick=quick)
     if not chosen:
-        print(f"no part is named like {arguments.only!r}; there are: {', '.join(PARTS)}", file=sys.stderr)
+        print(f"no part is named like {only!r}; there are: {', '.join(PARTS)}", file=sys.stderr)
         return 2
     os.environ.update(sam.CREDENTIALS)  # nothing here reaches the account that the person is signed in to
     console = Console(width=None if sys.stdout.isatty() else _UNATTENDED_WIDTH)
     try:
-        rows = _measured(chosen, arguments, console)
+        rows = _measured(chosen, console, quick=quick, as_built=as_built)
     except (LocalStackError, OSError, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -52,14 +59,14 @@ def _chosen(only: str, *, quick: bool) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in named)
 
 
-def _measured(chosen: Sequence[str], arguments: argparse.Namespace, console: Console) -> list[Row]:
+def _measured(chosen: Sequence[str], console: Console, *, quick: bool, as_built: bool) -> list[Row]:
     began = time.monotonic()
 
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:4.0f} s[/]  {text}", highlight=False)
 
-    quick, folder = arguments.quick, FOLDER / "bench"
-    if "cold start" in chosen and not arguments.as_built:
+    folder = FOLDER / "bench"
+    if "cold start" in chosen and not as_built:
         say("Building the functions and their layer (sam build) …")
         sam.build(folder)
     rows: list[Row] = []
@@ -77,13 +84,5 @@ def _measured(chosen: Sequence[str], arguments: argparse.Namespace, console: Con
     return rows
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmark", description="What the bridge costs, as ratios.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and no deployed stack; writes no page")
-    parser.add_argument("--only", default="", metavar="PART", help=f"only the parts so named: {', '.join(PARTS)}")
-    parser.add_argument("--as-built", action="store_true", help="take what `sam build` made last")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m benchmark")

@@ -11,10 +11,8 @@ import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_stack import LocalStack
-from local_stack import find as find_local
-
-from .cli_error import CliError
+from bridge_cli.cli_error import CliError, unreachable
+from bridge_cli.local import LocalStack, find
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -64,9 +62,10 @@ class Account:
                 raise
             stacks = []
         if not stacks:
-            raise CliError(
+            raise unreachable(
                 f"there is no stack {self.stack_name} in {self._region_in_words}: deploy it, or name it with --stage, "
-                "--stack-name, --region and --profile"
+                "--stack-name, --region and --profile",
+                "no_stack",
             )
         return stacks[0]
 
@@ -193,6 +192,12 @@ def on_account[**Parameters, Result](
 _STACK: Final = ("stage", "stack_name", "region", "profile", "local", "local_folder")
 
 
+def account_of(context: click.Context) -> Account:
+    """The account that a command line names so far, for completion."""
+    before, behind = context.find_root().params, context.params
+    return _account(**{option: behind.get(option) or before.get(option) for option in _STACK})
+
+
 def _account(
     *,
     stage: str | None,
@@ -209,7 +214,7 @@ def _account(
 
 
 def _local(folder: Path | None) -> Account:
-    stack = find_local(folder) if folder is not None else find_local()
+    stack = find(folder)
     if stack is None:
-        raise CliError("the local stack is not running: start it with `make up`")
+        raise unreachable("the local stack is not running: start it with `make up`", "no_local_stack")
     return Account(LOCAL_STAGE, f"purchasely-clevertap-{LOCAL_STAGE}", local=stack)

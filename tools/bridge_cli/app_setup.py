@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge_cli.secret_document import Document, account_keys, with_account, with_shared_secret
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.mapping.settings import Settings, parse
-
-from .secret_document import Document, account_keys, with_account, with_shared_secret
 
 
 def region_by(settings: Settings, project: Project) -> Region:

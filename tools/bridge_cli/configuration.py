@@ -3,21 +3,21 @@
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import click
 
+from bridge_cli.account import Account
+from bridge_cli.cli_error import CliError
+from bridge_cli.completion import app_names
+from bridge_cli.deployment import deployment
+from bridge_cli.secret_document import Document
 from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
 from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
-from purchasely_clevertap.mapping.settings import Settings
+from purchasely_clevertap.delivery.keys import APP
+from purchasely_clevertap.mapping.settings import DEFAULT, Settings, SettingsError, parse
 
-from .account import Account
-from .cli_error import CliError
-from .deployment import deployment
-from .secret_document import Document
-
-_APP: Final = re.compile(r"[a-z0-9-]{1,40}")
 _SECRET: Final = re.compile(r"([a-z0-9-]{1,40})/(?:purchasely|clevertap)")
 # Parameter Store, PutParameter: a standard parameter has up to 4 KB, an advanced one 8.
 _STANDARD_BYTES: Final = 4096
@@ -25,18 +25,25 @@ _MOST_BYTES: Final = 8192
 
 
 def _checked_app(_context: click.Context, _parameter: click.Parameter, app: str | None) -> str | None:
-    if app is not None and _APP.fullmatch(app) is None:
+    if app is not None and APP.fullmatch(app) is None:
         raise click.BadParameter(f"{app!r} can be no app: its name has 1 to 40 of a-z, 0-9 and -")
     return app
 
 
-app_argument = click.argument("app", default="default", callback=_checked_app)
+app_argument = click.argument("app", default="default", callback=_checked_app, shell_complete=app_names)
 """The argument of commands about one app, the last part of its webhook URL."""
 
-app_option = click.option("--app", default="default", show_default=True, callback=_checked_app, help="The app.")
+app_option = click.option(
+    "--app",
+    default="default",
+    show_default=True,
+    callback=_checked_app,
+    shell_complete=app_names,
+    help="The app.",
+)
 """The same as an option, for commands whose argument is something else."""
 
-any_app_argument = click.argument("app", required=False, callback=_checked_app)
+any_app_argument = click.argument("app", required=False, callback=_checked_app, shell_complete=app_names)
 """The argument of commands about one app or all."""
 
 
@@ -59,15 +66,20 @@ class Configuration:
         self.app = app
         self._prefix = f"purchasely-clevertap/{account.stage}/{app}"
         self.settings_parameter = f"/{self._prefix}/settings"
+        self._stored: StoredSettings | None = None
+        self._secrets: dict[str, Document | Absent | Unusable] = {}
 
     def secret_name(self, name: str) -> str:
         """The whole name of the secret `purchasely` or `clevertap`."""
         return f"{self._prefix}/{name}"
 
     def secret(self, name: str) -> Document | Absent | Unusable:
-        """What the secret `purchasely` or `clevertap` holds now."""
-        client = self._account.client("secretsmanager")
-        return Secrets(client, stage=self._account.stage, name=name, clock=time.monotonic).get(self.app)
+        """What the secret `purchasely` or `clevertap` holds; read once."""
+        if name not in self._secrets:
+            client = self._account.client("secretsmanager")
+            secrets = Secrets(client, stage=self._account.stage, name=name, clock=time.monotonic)
+            self._secrets[name] = secrets.get(self.app)
+        return self._secrets[name]
 
     def document(self, name: str) -> Document:
         """The same; nothing when it is absent. CliError when it cannot be read, or not be changed without loss."""
@@ -83,6 +95,7 @@ class Configuration:
 
     def put_secret(self, name: str, document: Document) -> None:
         """Writes the secret; makes it if the app is a new one, encrypted with the stack's own key if it has one."""
+        self._secrets.pop(name, None)
         client = self._account.client("secretsmanager")
         secret_id, text = self.secret_name(name), json.dumps(document)
         try:
@@ -94,22 +107,30 @@ class Configuration:
                 client.create_secret(Name=secret_id, SecretString=text)
 
     def settings(self) -> StoredSettings:
-        """The settings as they are stored, and as they hold."""
+        """The settings as they are stored, and as they hold; read once."""
+        if self._stored is None:
+            self._stored = self._read_settings()
+        return self._stored
+
+    def _read_settings(self) -> StoredSettings:
         ssm = self._account.client("ssm")
-        heard = _Refused()
-        held = SettingsStore(ssm, stage=self._account.stage, clock=time.monotonic, refused=heard).mapper(self.app)
-        text, version = None, 0
         try:
             parameter = ssm.get_parameter(Name=self.settings_parameter)["Parameter"]
-            text, version = parameter["Value"], parameter["Version"]
         except ssm.exceptions.ParameterNotFound:
-            pass
-        if isinstance(held, SettingsUnavailable):
-            return StoredSettings(text, version, None, heard.problems or (held.detail,))
-        return StoredSettings(text, version, held.settings, heard.problems)
+            return StoredSettings(None, 0, DEFAULT)
+        text, version = parameter["Value"], parameter["Version"]
+        try:
+            return StoredSettings(text, version, parse(text))
+        except SettingsError as error:
+            # The forwarder goes by an earlier version, if one is valid.
+            store = SettingsStore(ssm, stage=self._account.stage, clock=time.monotonic, refused=lambda *_: None)
+            held = store.mapper(self.app)
+            settings = None if isinstance(held, SettingsUnavailable) else held.settings
+            return StoredSettings(text, version, settings, error.problems)
 
     def put_settings(self, text: str) -> int:
         """Writes settings that are valid; gives their version. CliError beyond a parameter's size."""
+        self._stored = None
         if len(text.encode()) > _STANDARD_BYTES:
             text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
         if (size := len(text.encode())) > _MOST_BYTES:
@@ -120,16 +141,6 @@ class Configuration:
             Name=self.settings_parameter, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=True
         )
         return put["Version"]
-
-
-@dataclass(slots=True)
-class _Refused:
-    """Hears of settings that are not valid."""
-
-    problems: tuple[str, ...] = field(default=())
-
-    def __call__(self, _app: str, _version: int, problems: tuple[str, ...]) -> None:
-        self.problems = problems
 
 
 def apps(account: Account) -> list[str]:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge_cli.account import Account
 from purchasely_clevertap.clevertap.account import Region
-
-from .account import Account
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bridge_cli.account import Account
+from bridge_cli.cli_error import CliError
+from bridge_cli.deliveries import EventKey
+from bridge_cli.parked_messages import Held, ParkedEvent
 from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
 from purchasely_clevertap.delivery.entry import Claim, Entry, Settlement
 from purchasely_clevertap.delivery.keys import entry_key
 from purchasely_clevertap.outcome import Parked, Skipped, SkipReason
-
-from .account import Account
-from .cli_error import CliError
-from .deliveries import EventKey
-from .parked_messages import Held, ParkedEvent
 
 _LEDGER_SECONDS: Final = 60.0
 

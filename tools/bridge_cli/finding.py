@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bridge_cli.clevertap_check import problem
+from bridge_cli.configuration import StoredSettings
+from bridge_cli.deployment import Deployment
+from bridge_cli.queues import Queues
+from bridge_cli.secret_document import SHARED_SECRETS, Document, account_keys, shared_secrets, value_problem
+from bridge_cli.times import span
 from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Unusable
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.clevertap.response import RecordResult, SetupFault
 from purchasely_clevertap.mapping.settings import Sandbox, Settings
-
-from .clevertap_check import problem
-from .configuration import StoredSettings
-from .deployment import Deployment
-from .queues import Queues
-from .secret_document import SHARED_SECRETS, Document, account_keys, shared_secrets, value_problem
-from .times import span
 
 OLDEST_SANE_MS: Final = 30 * 60_000
 """CleverTap triggers live campaigns for events up to two hours old: at this age there is time left to act."""

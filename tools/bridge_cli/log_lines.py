@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-from .account import Account
+from bridge_cli.account import Account
 
 _BEFORE_MS: Final = 60_000
 _AFTER_MS: Final = 3_600_000

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bridge_cli.account import Account
+from bridge_cli.cli_error import CliError
+from bridge_cli.deliveries import EventKey
+from bridge_cli.output import working
+from bridge_cli.queues import count
 from purchasely_clevertap.delivery.message import decode_body
 from purchasely_clevertap.purchasely.event_id import event_id as id_of
-
-from .account import Account
-from .cli_error import CliError
-from .deliveries import EventKey
-from .output import working
-from .queues import count
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

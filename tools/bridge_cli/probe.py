@@ -8,18 +8,17 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bridge_cli.account import Account, in_words
+from bridge_cli.deliveries import Delivery, delivery
+from bridge_cli.dry_run import forecast
+from bridge_cli.output import working
+from bridge_cli.reason import explained
+from bridge_cli.sample import renewed, samples
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import OFF_BY_DEFAULT, Settings
 from purchasely_clevertap.outcome import Skipped
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_sender import Answer, Payload, Sender, Webhook, encode, signed
-
-from .account import Account, in_words
-from .deliveries import Delivery, delivery
-from .dry_run import forecast
-from .output import working
-from .reason import explained
-from .sample import renewed, samples
 
 type Send = Callable[[str, Webhook], Answer]
 
@@ -36,7 +35,7 @@ _PASSING: Final = (401, 404, 500, 503, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class Stopwatch:
     """Seconds that pass, and waiting for them."""
 
     now: Callable[[], float] = time.monotonic
@@ -92,7 +91,7 @@ def _candidates(settings: Settings, now: datetime) -> Iterator[tuple[Payload, ti
     yield renewed(event, now - age), age
 
 
-def pass_ingest(url: str, body: bytes, secret: str, *, clock: Clock, send: Send | None = None) -> Answer:
+def pass_ingest(url: str, body: bytes, secret: str, *, clock: Stopwatch, send: Send | None = None) -> Answer:
     """Sends `body`, signed with `secret`, until it is acknowledged or ingest must have read the secret anew."""
     if send is None:
         with Sender() as sender:
@@ -120,7 +119,7 @@ def refusal(answer: Answer) -> str:
             return f"ingest answers {status}: its reason is in the log group of the output IngestLogGroup"
 
 
-def settled(account: Account, app: str, event_id: str, *, clock: Clock) -> Delivery | None:
+def settled(account: Account, app: str, event_id: str, *, clock: Stopwatch) -> Delivery | None:
     """What became of the event, as soon as it has an outcome; None if it has none in time."""
     dynamodb, table = account.client("dynamodb"), account.output("DeliveriesTableName")
     ends = clock.now() + FATE_SECONDS
@@ -134,7 +133,7 @@ def settled(account: Account, app: str, event_id: str, *, clock: Clock) -> Deliv
 
 
 def prove(
-    account: Account, app: str, settings: Settings, secret: str, *, clock: Clock, send: Send | None = None
+    account: Account, app: str, settings: Settings, secret: str, *, clock: Stopwatch, send: Send | None = None
 ) -> Outcome:
     """Sends a test webhook signed with `secret` and waits for the outcome of its event."""
     probe = harmless(settings)

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from .cli_error import CliError
-from .secret_document import value_problem
+from bridge_cli.cli_error import CliError
+from bridge_cli.secret_document import value_problem
 
 type Problem = Callable[[str], str | None]
 

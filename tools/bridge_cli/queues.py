@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .account import Account
+from bridge_cli.account import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

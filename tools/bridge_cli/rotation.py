@@ -5,22 +5,21 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bridge_cli.account import Account, in_words
+from bridge_cli.app_setup import region_by
+from bridge_cli.clevertap_check import problem
+from bridge_cli.cli_error import CliError
+from bridge_cli.configuration import Configuration
+from bridge_cli.deployment import Deployment, deployment
+from bridge_cli.log_lines import last_with_former_secret
+from bridge_cli.output import working
+from bridge_cli.probe import Send, Stopwatch, harmless, pass_ingest, refusal
+from bridge_cli.secret_document import Document, account_keys, shared_secrets, with_account
+from bridge_cli.times import readable, span
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.mapping.settings import Settings
-
-from .account import Account, in_words
-from .app_setup import region_by
-from .clevertap_check import problem
-from .cli_error import CliError
-from .configuration import Configuration
-from .deployment import Deployment, deployment
-from .log_lines import last_with_former_secret
-from .output import working
-from .probe import Clock, Send, harmless, pass_ingest, refusal
-from .secret_document import Document, account_keys, shared_secrets, with_account
-from .times import readable, span
 
 ALL_INSTANCES_SECONDS: Final = 15.0
 """After so long every ingest instance accepts a new shared secret. It refuses a signature only by a secret that it read
@@ -53,7 +52,7 @@ class Proof:
 
 
 def prove_shared_secrets(
-    account: Account, configuration: Configuration, document: Document, *, clock: Clock, send: Send | None = None
+    account: Account, configuration: Configuration, document: Document, *, clock: Stopwatch, send: Send | None = None
 ) -> list[Proof] | None:
     """A proof for each secret of `document`, which was just written. None if the app's settings skip no event, so
     that CleverTap would get a test webhook."""

@@ -9,11 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
+from bridge_cli.cli_error import CliError
 from purchasely_sender import Payload, encode
 from purchasely_sender import samples as imitated
 from purchasely_sender.payload import milliseconds, moved
-
-from .cli_error import CliError
 
 
 @cache

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from bridge_cli.dry_run import Forecast, forecast
+from bridge_cli.sample import as_test_purchase
 from purchasely_clevertap.clevertap.records import Kind
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import OWN_NAMES, Settings
 from purchasely_clevertap.outcome import Delivered, Parked
 from purchasely_sender import Payload, encode
-
-from .dry_run import Forecast, forecast
-from .sample import as_test_purchase
 
 _ANONYMOUS: Final = "7C1B7E0A-52C5-4C0B-9A37-1F0D2B6E8A11"
 _MINUTE_MS: Final = 60_000
@@ -49,7 +48,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EffectChange:
     """One thing that changes; `record` is the kind of record, `name` the property that it is about."""
 
     what: What
@@ -98,7 +97,7 @@ class Effect:
 
     event: str
     situation: Situation
-    changes: tuple[Change, ...]
+    changes: tuple[EffectChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def effects(
     late_minutes = min(before.late_events.after_minutes, after.late_events.after_minutes) + 1
     found: list[Effect] = []
     for name, payload in samples.items():
-        usual: tuple[Change, ...] = ()
+        usual: tuple[EffectChange, ...] = ()
         for situation in Situation:
             body = encode(_in(situation, payload))
             age_ms = late_minutes * _MINUTE_MS if situation is Situation.LATE else 0
@@ -155,52 +154,52 @@ def _in(situation: Situation, payload: Payload) -> Payload:
             return payload
 
 
-def _changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[Change]:
+def _changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[EffectChange]:
     if was.outcome == will_be.outcome == Delivered.name:
         yield from _record_changes(was, will_be, old, new)
     elif will_be.outcome == Delivered.name:
-        yield Change(What.NOW_SENT, after=", ".join(_NAMES[record.kind] for record in will_be.records))
+        yield EffectChange(What.NOW_SENT, after=", ".join(_NAMES[record.kind] for record in will_be.records))
         name = next((record.name for record in will_be.records if record.kind is Kind.EVENT), will_be.event_name)
         if name != will_be.event_name:
-            yield Change(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=name)
+            yield EffectChange(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=name)
     elif was.outcome != will_be.outcome:
         what = What.NOW_PARKED if will_be.outcome == Parked.name else What.NOW_SKIPPED
-        yield Change(what, after=will_be.reason)
+        yield EffectChange(what, after=will_be.reason)
 
 
-def _record_changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[Change]:
+def _record_changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[EffectChange]:
     if was.account is not will_be.account:
-        yield Change(What.OTHER_ACCOUNT, before=was.account, after=will_be.account)
+        yield EffectChange(What.OTHER_ACCOUNT, before=was.account, after=will_be.account)
     (former, _), (later, _) = was.records[0].person, will_be.records[0].person
     if former != later:
-        yield Change(What.OTHER_PERSON, before=former, after=later)
+        yield EffectChange(What.OTHER_PERSON, before=former, after=later)
     for kind in Kind:
         before, after = was.record(kind), will_be.record(kind)
         if before is None and after is not None:
-            yield Change(What.RECORD_ADDED, kind)
+            yield EffectChange(What.RECORD_ADDED, kind)
         elif before is not None and after is None:
-            yield Change(What.RECORD_REMOVED, kind)
+            yield EffectChange(What.RECORD_REMOVED, kind)
         elif before is not None and after is not None:
             if before.name != after.name:
-                yield Change(What.RENAMED, kind, before=before.name, after=after.name)
+                yield EffectChange(What.RENAMED, kind, before=before.name, after=after.name)
             yield from _property_changes(kind, before.properties, after.properties, _renames(kind, old, new))
 
 
 def _property_changes(
     kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any], renames: Mapping[str, str]
-) -> Iterator[Change]:
+) -> Iterator[EffectChange]:
     renamed = {name: renames[name] for name in before if renames.get(name, name) != name and renames[name] in after}
     taken = set(renamed.values())
     for name, value in before.items():
         if name in renamed:
-            yield Change(What.PROPERTY_RENAMED, kind, name, name, renamed[name])
+            yield EffectChange(What.PROPERTY_RENAMED, kind, name, name, renamed[name])
         elif name not in after or name in taken:
-            yield Change(What.PROPERTY_REMOVED, kind, name)
+            yield EffectChange(What.PROPERTY_REMOVED, kind, name)
         elif after[name] != value:
-            yield Change(What.PROPERTY_CHANGED, kind, name, _shown(value), _shown(after[name]))
+            yield EffectChange(What.PROPERTY_CHANGED, kind, name, _shown(value), _shown(after[name]))
     for name in after:
         if name not in taken and (name not in before or name in renamed):
-            yield Change(What.PROPERTY_ADDED, kind, name)
+            yield EffectChange(What.PROPERTY_ADDED, kind, name)
 
 
 def _renames(kind: Kind, old: Mapper, new: Mapper) -> Mapping[str, str]:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
+from bridge_cli.cli_error import CliError
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse
-
-from .cli_error import CliError
 
 SETTINGS_FILE = click.Path(path_type=Path, allow_dash=True)
 """The type of a parameter that names one; `-` is stdin."""

@@ -1,14 +1,15 @@
 """The command line: `python -m chaos --help`."""
 
-import argparse
 import os
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 
+import click
 from rich.console import Console
 
 from local_stack import LocalStackError, sam
@@ -25,9 +26,29 @@ _FINDINGS_SHOWN = 5
 _BEGINNING_SECONDS = 240.0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the kit: 0 when nothing was lost, doubled or stale, 1 with the findings when something was."""
-    arguments = _parser().parse_args(argv)
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What is run: faults whose names contain `fault`, so many `runs` of each from `seed` on, of so many `events`."""
+
+    fault: str
+    seed: int
+    runs: int
+    events: int
+    in_process: bool
+
+
+@click.command()
+@click.option("--fault", default="", metavar="NAME", help="Only the faults whose names contain this.")
+@click.option("--seed", default=1, show_default=True, help="The first seed; the same seed makes the same run.")
+@click.option("--runs", default=4, show_default=True, help="So many seeds for each fault.")
+@click.option("--events", default=250, show_default=True, help="About so many events in each run.")
+@click.option("--in-process", is_flag=True, help="Leave the deployed stack out.")
+def main(fault: str, seed: int, runs: int, events: int, in_process: bool) -> None:
+    """The bridge under faults: 0 when nothing was lost, doubled or stale, 1 with the findings when something was."""
+    sys.exit(_run(Arguments(fault, seed, runs, events, in_process)))
+
+
+def _run(arguments: Arguments) -> int:
     chosen = [fault.name for fault in named(arguments.fault)]
     rows_of_the_stack = [fault for fault in deployed.FAULTS if arguments.fault.casefold() in fault.name.casefold()]
     if not chosen and not rows_of_the_stack:
@@ -76,7 +97,7 @@ class _Seen:
             self.say(f"      [red]and {len(told) - _FINDINGS_SHOWN} more[/]")
 
 
-def _run_in_process(faults: Sequence[str], arguments: argparse.Namespace, seen: _Seen) -> None:
+def _run_in_process(faults: Sequence[str], arguments: Arguments, seen: _Seen) -> None:
     """Every fault with every seed, in as many processes as there are processors."""
     end = time.monotonic() + _BEGINNING_SECONDS
     with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn")) as pool:
@@ -98,7 +119,7 @@ def _run_in_process(faults: Sequence[str], arguments: argparse.Namespace, seen: 
                     each.cancel()
 
 
-def _run_deployed(faults: Sequence[deployed.Fault], arguments: argparse.Namespace, seen: _Seen) -> None:
+def _run_deployed(faults: Sequence[deployed.Fault], arguments: Arguments, seen: _Seen) -> None:
     """Each fault once, through one stack."""
 
     def told(fault: str, verdict: Verdict) -> None:
@@ -108,15 +129,5 @@ def _run_deployed(faults: Sequence[deployed.Fault], arguments: argparse.Namespac
         deployed.run(FOLDER / "chaos", faults, seed=arguments.seed, say=seen.say, told=told)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m chaos", description="The bridge under faults.")
-    parser.add_argument("--fault", default="", metavar="NAME", help="only the faults whose names contain this")
-    parser.add_argument("--seed", type=int, default=1, help="the first seed; the same seed makes the same run")
-    parser.add_argument("--runs", type=int, default=4, help="so many seeds for each fault")
-    parser.add_argument("--events", type=int, default=250, help="about so many events in each run")
-    parser.add_argument("--in-process", action="store_true", help="leave the deployed stack out")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m chaos")

@@ -1,11 +1,10 @@
 """The command line: `python -m local_stack --help`."""
 
-import argparse
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
+
+import click
 
 from purchasely_sender import LIFECYCLES, encode, signed
 from purchasely_sender.webhook import curl
@@ -14,40 +13,67 @@ from . import demo
 from .background import LocalStackError
 from .stack import FOLDER, PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, Options, deploy, find, start, stop
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command: 0 when it was done, 1 with the reason on stderr when not."""
-    arguments = _parser().parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except LocalStackError as error:
-        print(f"local stack: {error}", file=sys.stderr)
-        return 1
+_DEFAULT = Options()
 
 
-def _up(arguments: argparse.Namespace) -> int:
-    options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except LocalStackError as error:
+            print(f"local stack: {error}", file=sys.stderr)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """The project's stack on this machine."""
+
+
+@main.command()
+@click.option("--clevertap-endpoint", default="", metavar="URL", help="Upload there, not to an emulated CleverTap.")
+@click.option("--retry-base-seconds", default=_DEFAULT.retry_base_seconds, show_default=True)
+@click.option("--retry-max-seconds", default=_DEFAULT.retry_max_seconds, show_default=True)
+@click.option("--batch-window-seconds", default=_DEFAULT.batch_window_seconds, show_default=True)
+@click.option("--max-concurrency", default=_DEFAULT.max_concurrency, show_default=True)
+@click.option("--port", default=0, help="Where AWS answers; 0, the default, is any free port.")
+def up(
+    clevertap_endpoint: str,
+    retry_base_seconds: int,
+    retry_max_seconds: int,
+    batch_window_seconds: int,
+    max_concurrency: int,
+    port: int,
+) -> None:
+    """Start it, or bring it up to date."""
+    options = Options(
+        clevertap_endpoint, retry_base_seconds, retry_max_seconds, batch_window_seconds, max_concurrency, port
+    )
     _describe(start(options=options))
-    return 0
 
 
-def _down(_arguments: argparse.Namespace) -> int:
-    print("The local stack is stopped." if stop() else "The local stack was not running.")
-    return 0
-
-
-def _status(_arguments: argparse.Namespace) -> int:
-    _describe(_running())
-    return 0
-
-
-def _deploy(_arguments: argparse.Namespace) -> int:
+@main.command("deploy")
+def deploy_() -> None:
+    """Build and deploy the code as it is now."""
     _describe(deploy(_running()))
-    return 0
 
 
-def _demo(_arguments: argparse.Namespace) -> int:
-    return demo.run()
+@main.command()
+def status() -> None:
+    """Where everything is."""
+    _describe(_running())
+
+
+@main.command("demo")
+def demo_() -> None:
+    """Send every kind of webhook and show what becomes of each."""
+    sys.exit(demo.run())
+
+
+@main.command()
+def down() -> None:
+    """Stop it."""
+    print("The local stack is stopped." if stop() else "The local stack was not running.")
 
 
 def _running() -> LocalStack:
@@ -76,28 +102,5 @@ Send an event:
 """)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local_stack", description="The project's stack on this machine.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    default = Options()
-
-    up = commands.add_parser("up", help="start it, or bring it up to date")
-    up.set_defaults(run=_up)
-    up.add_argument(
-        "--clevertap-endpoint", default="", metavar="URL", help="upload there, not to an emulated CleverTap"
-    )
-    up.add_argument("--retry-base-seconds", type=int, default=default.retry_base_seconds, metavar="N")
-    up.add_argument("--retry-max-seconds", type=int, default=default.retry_max_seconds, metavar="N")
-    up.add_argument("--batch-window-seconds", type=int, default=default.batch_window_seconds, metavar="N")
-    up.add_argument("--max-concurrency", type=int, default=default.max_concurrency, metavar="N")
-    up.add_argument("--port", type=int, default=0, metavar="N", help="where AWS answers (any free port)")
-
-    commands.add_parser("deploy", help="build and deploy the code as it is now").set_defaults(run=_deploy)
-    commands.add_parser("status", help="where everything is").set_defaults(run=_status)
-    commands.add_parser("demo", help="send every kind of webhook and show what becomes of each").set_defaults(run=_demo)
-    commands.add_parser("down", help="stop it").set_defaults(run=_down)
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m local_stack")

@@ -1,14 +1,16 @@
 """The command line: `python -m purchasely_sender --help`."""
 
-import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
+
+import click
 
 from . import samples
 from .lifecycles import LIFECYCLES
@@ -18,26 +20,37 @@ from .special import SPECIALS
 from .webhook import Webhook, curl, signed
 
 
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What the commands reach: a sender of their own unless one is given, and the environment."""
+
+    sender: Sender | None
+    environ: Mapping[str, str]
+
+
 def main(
     argv: Sequence[str] | None = None, *, sender: Sender | None = None, environ: Mapping[str, str] = os.environ
 ) -> int:
-    """Runs one command: 0 when every answer was the right one, 1 when not, 2 for wrong usage."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    if options.command == "list":
-        return _list()
-    if options.command == "samples":
-        print(f"{samples.write(options.directory)} files in {options.directory}")
-        return 0
-    secret = _secret(options, environ)
-    if not options.url or not secret:
-        parser.error("--url and a secret that is not empty (--secret-env NAME or --secret-file FILE) are needed")
-    if options.command == "curl":
-        body = options.file.read_bytes()
-        print(curl(options.url, signed(body, secret, int(time.time())), str(options.file)))
-        return 0
-    with sender or Sender() as connection:
-        return _Session(connection, options.url, secret).run(options)
+    """Runs one command: 0 when every answer was the right one, 1 when not; exits with 2 for wrong usage."""
+    try:
+        result = commands.main(
+            argv,
+            prog_name="python -m purchasely_sender",
+            obj=_World(sender, environ),
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    return result if isinstance(result, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where to send, and with which secret."""
+
+    url: str
+    secret: str
 
 
 class _Session:
@@ -46,14 +59,7 @@ class _Session:
     def __init__(self, sender: Sender, url: str, secret: str) -> None:
         self._sender, self._url, self._secret = sender, url, secret
 
-    def run(self, options: argparse.Namespace) -> int:
-        if options.command == "event":
-            return self._event(options.file, fresh=options.fresh)
-        if options.command == "special":
-            return self._specials(options.names)
-        return self._lifecycles(options.names if options.command == "lifecycle" else list(LIFECYCLES), options)
-
-    def _event(self, file: Path, *, fresh: bool) -> int:
+    def event(self, file: Path, *, fresh: bool) -> int:
         body = file.read_bytes()
         if fresh:
             event = json.loads(body) | {"event_id": str(uuid4())}
@@ -61,7 +67,7 @@ class _Session:
         answer = self._post(signed(body, self._secret, int(time.time())))
         return 0 if answer.acknowledged else 1
 
-    def _specials(self, names: Sequence[str]) -> int:
+    def specials(self, names: Sequence[str]) -> int:
         wrong = 0
         for name in names or SPECIALS:
             special = SPECIALS[name]
@@ -69,16 +75,19 @@ class _Session:
             wrong += answer.status != special.status
         return 1 if wrong else 0
 
-    def _lifecycles(self, names: Sequence[str], options: argparse.Namespace) -> int:
-        seed = time.time_ns() if options.seed is None else options.seed
-        told = [LIFECYCLES[name].ending(seed, options.end or datetime.now(UTC), options.currency) for name in names]
+    def lifecycles(
+        self, names: Iterable[str], seed: int | None, end: datetime | None, currency: str, retries: int
+    ) -> int:
+        """Sends whole lifecycles that end at `end`; 1 if an event was held back."""
+        seed = time.time_ns() if seed is None else seed
+        told = [LIFECYCLES[name].ending(seed, end or datetime.now(UTC), currency) for name in names]
         result = resend(
             [event for lifecycle in told for event in lifecycle.events],
             self._post,
             secret=self._secret,
             clock=time.time,
             wait=time.sleep,
-            retries=options.retries,
+            retries=retries,
         )
         print(f"{len(result.acknowledged)} events acknowledged, {len(result.held_back)} held back (seed {seed})")
         return 1 if result.held_back else 0
@@ -97,7 +106,61 @@ def _named(body: bytes) -> str:
         return f"{len(body)} bytes"
 
 
-def _list() -> int:
+@click.group()
+@click.option("--url", help="Where to send, for example https://…/webhooks/default")
+@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the shared secret.")
+@click.option("--secret-file", type=click.Path(path_type=Path, dir_okay=False), help="File that holds it.")
+@click.pass_context
+def commands(context: click.Context, url: str | None, secret_env: str | None, secret_file: Path | None) -> None:
+    """Sends signed webhooks as Purchasely does."""
+    world: _World = context.obj
+    secret = ""
+    if secret_env:
+        secret = world.environ.get(secret_env, "")
+    elif secret_file:
+        secret = secret_file.read_text(encoding="utf-8").strip()
+    context.meta["target"] = _Target(url, secret) if url and secret else None
+
+
+def _target() -> _Target:
+    target = click.get_current_context().meta["target"]
+    if not isinstance(target, _Target):
+        raise click.UsageError(
+            "--url and a secret that is not empty (--secret-env NAME or --secret-file FILE) are needed"
+        )
+    return target
+
+
+def _sending(send: "Callable[[_Session], int]") -> int:
+    target, world = _target(), click.get_current_context().obj
+    with world.sender or Sender() as connection:
+        return send(_Session(connection, target.url, target.secret))
+
+
+def _moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no ISO time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _lifecycle_options[Result](command: Callable[..., Result]) -> Callable[..., Result]:
+    for option in (
+        click.option("--retries", default=0, show_default=True, help="After 20, 26, 46, 116 … seconds."),
+        click.option("--currency", type=click.Choice(["usd", "eur"]), default="usd", help="The console's.  [usd]"),
+        click.option("--end", callback=_moment, help="ISO time of the last event.  [now]"),
+        click.option("--seed", type=int, help="The same seed makes the same users and events."),
+    ):
+        command = option(command)
+    return command
+
+
+@commands.command("list")
+def list_() -> int:
+    """What can be sent."""
     for title, things in (("lifecycles", LIFECYCLES), ("special webhooks", SPECIALS)):
         print(f"{title}:")
         for thing in things.values():
@@ -105,43 +168,51 @@ def _list() -> int:
     return 0
 
 
-def _secret(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    if options.secret_env:
-        return environ.get(options.secret_env, "")
-    return options.secret_file.read_text(encoding="utf-8").strip() if options.secret_file else ""
+@commands.command()
+@click.argument("names", nargs=-1, required=True, type=click.Choice(list(LIFECYCLES)), metavar="NAME...")
+@_lifecycle_options
+def lifecycle(names: Sequence[str], seed: int | None, end: datetime | None, currency: str, retries: int) -> int:
+    """Send lifecycles that end now."""
+    return _sending(lambda session: session.lifecycles(names, seed, end, currency, retries))
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+@commands.command("all")
+@_lifecycle_options
+def all_(seed: int | None, end: datetime | None, currency: str, retries: int) -> int:
+    """Send every lifecycle."""
+    return _sending(lambda session: session.lifecycles(LIFECYCLES, seed, end, currency, retries))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m purchasely_sender", description="Sends signed webhooks as Purchasely does."
-    )
-    parser.add_argument("--url", help="where to send, for example https://…/webhooks/default")
-    secret = parser.add_mutually_exclusive_group()
-    secret.add_argument("--secret-env", metavar="NAME", help="environment variable that holds the shared secret")
-    secret.add_argument("--secret-file", metavar="FILE", type=Path, help="file that holds the shared secret")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+@commands.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--fresh", is_flag=True, help="As a new event of this moment.")
+def event(file: Path, fresh: bool) -> int:
+    """Send a file, byte by byte."""
+    return _sending(lambda session: session.event(file, fresh=fresh))
 
-    commands.add_parser("list", help="what can be sent")
-    lifecycle = commands.add_parser("lifecycle", help="send lifecycles that end now")
-    lifecycle.add_argument("names", nargs="+", metavar="NAME", choices=LIFECYCLES)
-    for sending in (lifecycle, commands.add_parser("all", help="send every lifecycle")):
-        sending.add_argument("--seed", type=int, help="the same seed makes the same users and events")
-        sending.add_argument("--end", type=_moment, help="ISO time of the last event (now)")
-        sending.add_argument("--currency", choices=("usd", "eur"), default="usd", help="the console's (usd)")
-        sending.add_argument("--retries", type=int, default=0, help="after 20, 26, 46, 116 … seconds (0)")
-    event = commands.add_parser("event", help="send a file, byte by byte")
-    event.add_argument("file", type=Path)
-    event.add_argument("--fresh", action="store_true", help="as a new event of this moment")
-    commands.add_parser("curl", help="print a signed curl command").add_argument("file", type=Path)
-    special = commands.add_parser("special", help="send webhooks that are wrong in one way; all when none is named")
-    special.add_argument("names", nargs="*", metavar="NAME", choices=SPECIALS)
-    commands.add_parser("samples", help="write the sample events").add_argument("directory", type=Path)
-    return parser
+
+@commands.command("curl")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def curl_(file: Path) -> int:
+    """Print a signed curl command."""
+    target = _target()
+    print(curl(target.url, signed(file.read_bytes(), target.secret, int(time.time())), str(file)))
+    return 0
+
+
+@commands.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(SPECIALS)), metavar="[NAME...]")
+def special(names: Sequence[str]) -> int:
+    """Send webhooks that are wrong in one way; all when none is named."""
+    return _sending(lambda session: session.specials(names))
+
+
+@commands.command("samples")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def samples_(directory: Path) -> int:
+    """Write the sample events."""
+    print(f"{samples.write(directory)} files in {directory}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -7,21 +7,21 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
+from bridge_cli.completion import sample_names
+from bridge_cli.dry_run import Forecast, forecast
+from bridge_cli.output import json_option, plain, show
+from bridge_cli.reason import explained
+from bridge_cli.sample import sample_or_file
+from bridge_cli.settings_file import SETTINGS_FILE, read_text, valid
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT
 
-from .dry_run import Forecast, forecast
-from .output import json_option, plain, show
-from .reason import explained
-from .sample import sample_or_file
-from .settings_file import SETTINGS_FILE, read_text, valid
-
 _MINUTE_MS: Final = 60_000
 
 
-@click.command("preview")
-@click.argument("event", metavar="EVENT|FILE")
+@click.command("preview", epilog="Example: bridge preview TRIAL_STARTED --settings settings.json")
+@click.argument("event", metavar="EVENT|FILE", shell_complete=sample_names)
 @click.option(
     "--settings", "settings_file", type=SETTINGS_FILE, metavar="FILE", help="Settings to go by, not the default ones."
 )

@@ -8,23 +8,22 @@ from typing import Any, Final
 
 import click
 
+from bridge_cli import prompts
+from bridge_cli.account import Account, on_account
+from bridge_cli.app_setup import Keys, Present, Wanted
+from bridge_cli.clevertap_check import new_client, problem, regions_that_accept
+from bridge_cli.cli_error import CliError
+from bridge_cli.configuration import Configuration, app_argument
+from bridge_cli.deployment import Deployment, deployment
+from bridge_cli.output import console, json_option, plain, remark, working, write_json
+from bridge_cli.probe import Outcome, Stopwatch, prove
+from bridge_cli.prompts import agreed, ask, ask_secret, secret_option
+from bridge_cli.secret_document import shared_secrets, value_problem
 from purchasely_clevertap.clevertap.account import Credentials, Region
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clevertap.response import SetupFault
 from purchasely_clevertap.mapping.settings import Sandbox
-
-from . import prompts
-from .account import Account, on_account
-from .app_setup import Keys, Present, Wanted
-from .clevertap_check import new_client, problem, regions_that_accept
-from .cli_error import CliError
-from .configuration import Configuration, app_argument
-from .deployment import Deployment, deployment
-from .output import console, json_option, plain, remark, working, write_json
-from .probe import Clock, Outcome, prove
-from .prompts import agreed, ask, ask_secret, secret_option
-from .secret_document import shared_secrets, value_problem
 
 _REGIONS: Final = "eu1 Europe, in1 India, sg1 Singapore, us1 United States, aps3 Indonesia, mec1 Middle East"
 _DASHBOARD: Final = re.compile(r"(?:https?://)?([a-z0-9]+)\.dashboard\.clevertap\.com(?:/.*)?", re.IGNORECASE)
@@ -67,7 +66,7 @@ class _ProjectIdType(click.ParamType[str]):
         return text
 
 
-@click.command("setup")
+@click.command("setup", epilog="Example: bridge setup my-app --stage prod")
 @app_argument
 @click.option(
     "--clevertap-region",
@@ -125,7 +124,7 @@ def command(
     wanted = proven(wanted_of(given, before), new_client(), deployed, say)
     after = wanted.applied(before)
     written = write(configuration, before, after, say)
-    outcome = prove(account, app, after.held, wanted.shared_secret, clock=Clock())
+    outcome = prove(account, app, after.held, wanted.shared_secret, clock=Stopwatch())
     if as_json:
         write_json(_document(app, wanted, written, account.webhook_url(app), outcome))
     else:

@@ -6,28 +6,27 @@ from typing import Any
 
 import click
 
+from bridge_cli import prompts
+from bridge_cli.account import Account, on_account
+from bridge_cli.clevertap_check import new_client
+from bridge_cli.cli_error import CliError
+from bridge_cli.configuration import Configuration, app_argument
+from bridge_cli.deployment import deployment
+from bridge_cli.output import console, json_option, plain, write_json
+from bridge_cli.probe import Stopwatch
+from bridge_cli.prompts import agreed, ask_secret, secret_option
+from bridge_cli.rotation import Proof, former_use, prove_shared_secrets, with_passcode
+from bridge_cli.secret_document import Document, account_keys, shared_secrets, with_current_only, with_shared_secret
+from bridge_cli.times import iso, now_ms
 from purchasely_clevertap.clevertap.account import Environment as Project
 
-from . import prompts
-from .account import Account, on_account
-from .clevertap_check import new_client
-from .cli_error import CliError
-from .configuration import Configuration, app_argument
-from .deployment import deployment
-from .output import console, json_option, plain, write_json
-from .probe import Clock
-from .prompts import agreed, ask_secret, secret_option
-from .rotation import Proof, former_use, prove_shared_secrets, with_passcode
-from .secret_document import Document, account_keys, shared_secrets, with_current_only, with_shared_secret
-from .times import iso, now_ms
 
-
-@click.group("rotate")
+@click.group("rotate", epilog="Example: bridge rotate purchasely --stage prod")
 def command() -> None:
     """Replace a secret without a gap."""
 
 
-@command.command("purchasely")
+@command.command("purchasely", epilog="Example: bridge rotate purchasely my-app --retire")
 @app_argument
 @secret_option("--secret-file", "the new client shared secret")
 @click.option("--retire", is_flag=True, help="Accept only the current secret from now on.")
@@ -69,7 +68,7 @@ def _begin(
         raise CliError("this is the current secret already, and the only one: nothing is written")
     if accepted != document:
         configuration.put_secret("purchasely", accepted)
-    proofs = prove_shared_secrets(account, configuration, accepted, clock=Clock())
+    proofs = prove_shared_secrets(account, configuration, accepted, clock=Stopwatch())
     _show(configuration, accepted, proofs, as_json=as_json, written=accepted != document)
     if as_json:
         return
@@ -101,7 +100,7 @@ def _retire(account: Account, configuration: Configuration, document: Document, 
     ):
         raise CliError("nothing is retired")
     configuration.put_secret("purchasely", current)
-    proofs = prove_shared_secrets(account, configuration, current, clock=Clock())
+    proofs = prove_shared_secrets(account, configuration, current, clock=Stopwatch())
     _show(configuration, current, proofs, as_json=as_json, written=True, more=told)
     if not as_json:
         console().print("an ingest function may accept a former secret for five minutes more.")
@@ -143,7 +142,7 @@ def _show(
         raise CliError("a secret is not accepted at ingest yet: change nothing in Purchasely's console, and try again")
 
 
-@command.command("clevertap")
+@command.command("clevertap", epilog="Example: bridge rotate clevertap my-app")
 @app_argument
 @click.option("--sandbox", is_flag=True, help="That of the project for test purchases.")
 @secret_option("--passcode-file", "the new passcode")

@@ -9,26 +9,26 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
+from bridge_cli.account import Account, on_account
+from bridge_cli.cli_error import CliError
+from bridge_cli.completion import app_names
+from bridge_cli.deliveries import Delivery, deliveries_of, delivery
+from bridge_cli.log_lines import Line, lines_of
+from bridge_cli.output import json_option, plain, remark, show, table, working
+from bridge_cli.parked_messages import Choice, ParkedEvent, held
+from bridge_cli.subscribers import Remembered, keys_of, person
+from bridge_cli.times import iso, now_ms, readable
 from purchasely_clevertap.mapping.profile import FactHistory, Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
-
-from .account import Account, on_account
-from .cli_error import CliError
-from .deliveries import Delivery, deliveries_of, delivery
-from .log_lines import Line, lines_of
-from .output import json_option, plain, remark, show, table, working
-from .parked_messages import Choice, ParkedEvent, held
-from .subscribers import Remembered, keys_of, person
-from .times import iso, now_ms, readable
 
 _EVENTS_SHOWN: Final = 20
 _EVENT_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 _DATE: Final = re.compile(r"\$D_(\d{1,11})").fullmatch
 
 
-@click.command("trace")
+@click.command("trace", epilog="Example: bridge trace 4f0b6c1e-7d3a-4f62-9d5e-0c9a1b2d3e4f")
 @click.argument("id_", metavar="EVENT_ID|USER_ID")
-@click.option("--app", default="default", show_default=True, help="The app it belongs to.")
+@click.option("--app", default="default", show_default=True, shell_complete=app_names, help="The app it belongs to.")
 @click.option("--logs/--no-logs", default=True, help="Look for an event's log lines.  [default: logs]")
 @json_option
 @on_account

@@ -10,23 +10,22 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from bridge_cli import finding
+from bridge_cli.account import Account, in_words, on_account
+from bridge_cli.app_setup import region_by
+from bridge_cli.clevertap_check import new_client
+from bridge_cli.cli_error import CliError
+from bridge_cli.configuration import Configuration, any_app_argument, apps
+from bridge_cli.deployment import Deployment, deployment, resources
+from bridge_cli.finding import Alarm, Finding
+from bridge_cli.output import json_option, plain, show, table, working
+from bridge_cli.queues import counts
+from bridge_cli.secret_document import Document, account_keys
 from purchasely_clevertap.aws.secrets import Absent, Unusable
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.mapping.settings import Settings
-
-from . import finding
-from .account import Account, in_words, on_account
-from .app_setup import region_by
-from .clevertap_check import new_client
-from .cli_error import CliError
-from .configuration import Configuration, any_app_argument, apps
-from .deployment import Deployment, deployment, resources
-from .finding import Alarm, Finding
-from .output import json_option, plain, show, table, working
-from .queues import counts
-from .secret_document import Document, account_keys
 
 _AGE_MINUTES: Final = 10
 _ALARMS: Final = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
@@ -35,7 +34,7 @@ _MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "d
 _QUEUES: Final = {"events": "EventsQueueUrl", "dead letters": "DeadLetterQueueUrl"}
 
 
-@click.command("check")
+@click.command("check", epilog="Example: bridge check --stage prod")
 @any_app_argument
 @json_option
 @on_account

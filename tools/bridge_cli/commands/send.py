@@ -9,24 +9,24 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
+from bridge_cli.account import Account, on_account
+from bridge_cli.cli_error import CliError
+from bridge_cli.completion import words_to_send
+from bridge_cli.configuration import Configuration, app_option
+from bridge_cli.deployment import deployment
+from bridge_cli.output import console, json_option, plain, table, write_json
+from bridge_cli.prompts import agreed
+from bridge_cli.sample import as_test_purchase, of_user, payload_of, renewed, sample_or_file, samples
+from bridge_cli.secret_document import shared_secrets
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_sender import LIFECYCLES, Answer, Payload, Sender, Webhook, encode, signed
-
-from .account import Account, on_account
-from .cli_error import CliError
-from .configuration import Configuration, app_option
-from .deployment import deployment
-from .output import console, json_option, plain, table, write_json
-from .prompts import agreed
-from .sample import as_test_purchase, of_user, payload_of, renewed, sample_or_file, samples
-from .secret_document import shared_secrets
 
 _LIFECYCLE: Final = "lifecycle"
 _HELD_BACK: Final = "held back"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """How the events are sent that are meant."""
 
     fresh: bool = False
@@ -97,8 +97,10 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
     context.exit()
 
 
-@click.command("send")
-@click.argument("words", nargs=-1, required=True, metavar="EVENT|FILE... | lifecycle NAME...")
+@click.command("send", epilog="Example: bridge send --sandbox TRIAL_STARTED")
+@click.argument(
+    "words", nargs=-1, required=True, metavar="EVENT|FILE... | lifecycle NAME...", shell_complete=words_to_send
+)
 @app_option
 @click.option("--sandbox", is_flag=True, help="As test purchases: they go where the setting sandbox says.")
 @click.option("--user-id", help="As events of this user, not of a made-up one.")
@@ -127,7 +129,7 @@ def command(
     Events of production end up in CleverTap's production project, where revenue and campaigns count them. So that is
     asked about first, unless a test host stands in for CleverTap; --sandbox sends test purchases.
     """
-    choice = Choice(fresh, sandbox, user_id)
+    choice = Selection(fresh, sandbox, user_id)
     bodies = list(_bodies(words, choice, datetime.now(UTC)))
     secret = _secret(Configuration(account, app))
     url = account.webhook_url(app)
@@ -152,7 +154,7 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _bodies(words: Sequence[str], choice: Choice, now: datetime) -> Iterable[bytes]:
+def _bodies(words: Sequence[str], choice: Selection, now: datetime) -> Iterable[bytes]:
     if words[0] != _LIFECYCLE:
         for word in words:
             yield choice.body(word, now)

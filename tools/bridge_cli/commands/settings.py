@@ -10,29 +10,28 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from bridge_cli.account import Account, on_account
+from bridge_cli.app_setup import region_by
+from bridge_cli.clevertap_check import new_client, problem
+from bridge_cli.cli_error import CliError
+from bridge_cli.configuration import Configuration, StoredSettings, app_argument
+from bridge_cli.deployment import deployment
+from bridge_cli.output import console, json_option, plain, remark, show, table, working, write_json
+from bridge_cli.prompts import agreed
+from bridge_cli.sample import samples
+from bridge_cli.secret_document import account_keys
+from bridge_cli.settings_diff import Effect, EffectChange, SettingChange, Situation, effects, setting_changes
+from bridge_cli.settings_file import SETTINGS_FILE, read_text, valid
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse
-
-from .account import Account, on_account
-from .app_setup import region_by
-from .clevertap_check import new_client, problem
-from .cli_error import CliError
-from .configuration import Configuration, StoredSettings, app_argument
-from .deployment import deployment
-from .output import console, json_option, plain, remark, show, table, working, write_json
-from .prompts import agreed
-from .sample import samples
-from .secret_document import account_keys
-from .settings_diff import Change, Effect, SettingChange, Situation, effects, setting_changes
-from .settings_file import SETTINGS_FILE, read_text, valid
 
 _FEW: Final = 4
 
 _file_argument = click.argument("file", type=SETTINGS_FILE)
 
 
-@click.group("settings")
+@click.group("settings", epilog="Example: bridge settings put settings.json my-app")
 def command() -> None:
     """The settings of an app: see, check, change them.
 
@@ -40,7 +39,7 @@ def command() -> None:
     """
 
 
-@command.command("show")
+@command.command("show", epilog="Example: bridge settings show my-app --all")
 @app_argument
 @click.option("--all", "complete", is_flag=True, help="With every default filled in.")
 @json_option
@@ -76,7 +75,7 @@ def show_settings(account: Account, app: str, complete: bool, as_json: bool) -> 
         raise click.exceptions.Exit(1)
 
 
-@command.command("check")
+@command.command("check", epilog="Example: bridge settings check settings.json")
 @_file_argument
 @json_option
 def check_file(file: Path, as_json: bool) -> None:
@@ -96,7 +95,7 @@ def check_file(file: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@command.command("diff")
+@command.command("diff", epilog="Example: bridge settings diff settings.json my-app")
 @_file_argument
 @app_argument
 @json_option
@@ -111,7 +110,7 @@ def diff_file(account: Account, file: Path, app: str, as_json: bool) -> None:
     show(comparison.document, comparison.view, as_json=as_json)
 
 
-@command.command("put")
+@command.command("put", epilog="Example: bridge settings put settings.json my-app --yes")
 @_file_argument
 @app_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -223,7 +222,7 @@ class _Comparison:
             to.print(f"\nUnchanged: {unchanged} of {len(samples())} sample events.")
 
 
-type _Group = tuple[Situation, tuple[Change, ...]]
+type _Group = tuple[Situation, tuple[EffectChange, ...]]
 
 
 def _grouped(found: Sequence[Effect]) -> Mapping[_Group, list[str]]:

@@ -10,13 +10,13 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from .account import Account, on_account
-from .balance import Balance, Ledger
-from .configuration import any_app_argument
-from .deliveries import Delivery, all_deliveries
-from .output import json_option, plain, show, table, working
-from .queues import Queues, counts
-from .times import iso, now_ms, span
+from bridge_cli.account import Account, on_account
+from bridge_cli.balance import Balance, Tally
+from bridge_cli.configuration import any_app_argument
+from bridge_cli.deliveries import Delivery, all_deliveries
+from bridge_cli.output import json_option, plain, show, table, working
+from bridge_cli.queues import Queues, counts
+from bridge_cli.times import iso, now_ms, span
 
 _HOUR_MS: Final = 3_600_000
 _DOOR: Final = {"webhooks": "Count", "refused": "4xx", "failed": "5xx"}  # of AWS/ApiGateway
@@ -65,7 +65,7 @@ def statuses(deliveries: Iterable[Delivery], *, since_ms: int) -> dict[str, Stat
 class _Sums:
     app: str
     since_ms: int
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Tally = field(default_factory=Tally)
     events: int = 0
     wrong: int = 0
     delays: list[int] = field(default_factory=list)
@@ -115,7 +115,7 @@ class _Sums:
         )
 
 
-@click.command("status")
+@click.command("status", epilog="Example: bridge status --hours 3")
 @any_app_argument
 @click.option(
     "--hours", type=click.FloatRange(min=0, min_open=True), default=24, show_default=True, help="How far back."

@@ -9,16 +9,16 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
+from bridge_cli.account import Account, on_account
+from bridge_cli.completion import app_names
+from bridge_cli.deliveries import Delivery, deliveries_of
+from bridge_cli.discarding import discard, ledger_of
+from bridge_cli.output import console, json_option, plain, remark, table, working, write_json
+from bridge_cli.parked_messages import Choice, ParkedEvent, held
+from bridge_cli.prompts import agreed
+from bridge_cli.subscribers import Remembered, keys_of, person, remembered
+from bridge_cli.times import now_ms, readable
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
-
-from .account import Account, on_account
-from .deliveries import Delivery, deliveries_of
-from .discarding import discard, ledger_of
-from .output import console, json_option, plain, remark, table, working, write_json
-from .parked_messages import Choice, ParkedEvent, held
-from .prompts import agreed
-from .subscribers import Remembered, keys_of, person, remembered
-from .times import now_ms, readable
 
 _ABOUT: Final = ("user_id", "anonymous_user_id", "clevertap_id")
 _MENTIONED: Final = (
@@ -55,9 +55,9 @@ class Kept:
         return not self.subscribers and not self.events and not self.parked
 
 
-@click.command("forget")
+@click.command("forget", epilog="Example: bridge forget user-4711 --app my-app")
 @click.argument("user_id")
-@click.option("--app", default="default", show_default=True, help="The app whose user it is.")
+@click.option("--app", default="default", show_default=True, shell_complete=app_names, help="The app whose user it is.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @json_option
 @on_account
