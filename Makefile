@@ -30,14 +30,24 @@ down: .venv/dev/.project ## stop the local stack
 	@$(DEV)/python -m local_stack down
 
 .PHONY: test
-test: setup ## the gate: format, lint, types, template, every test
-	$(DEV)/ruff format --check
-	$(DEV)/ruff check
-	$(DEV)/mypy
+test: setup lint types ## the gate: format, lint, types, template, every test
 	$(SAM) validate --lint
 	$(SAM) build
-	$(DEV)/pytest --numprocesses auto --dist loadfile tests/unit tests/template tests/integration tests/chaos
+	$(DEV)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term tests/unit tests/template tests/integration tests/chaos
 	$(DEV)/pytest tests/fuzz tests/runtime tests/end_to_end
+
+.PHONY: lint
+lint: .venv/dev/.project ## format and lint, checked
+	$(DEV)/ruff format --check
+	$(DEV)/ruff check
+
+.PHONY: types
+types: .venv/dev/.project ## the strict type checker
+	$(DEV)/mypy
+
+.PHONY: mutants
+mutants: .venv/dev/.project ## which changes of a module no test notices: make mutants MODULE=mapping/mapper TESTS="tests/unit/test_mapping.py"
+	$(DEV)/python -m mutants $(MODULE) $(TESTS)
 
 .PHONY: chaos
 chaos: setup ## some minutes of faults and kills: counts what is lost, doubled, stale
@@ -82,39 +92,42 @@ clean: ## remove what was built, and the environments
 
 # ── Environments: one for each tool that pins what another pins differently ──────────────────────────────────────────
 
+# The interpreter is found, never downloaded.
+export UV_PYTHON_DOWNLOADS := never
+UV := .venv/uv/bin/uv
+
 .PHONY: setup
 setup: ## make the environments in .venv/
 	@$(MAKE) --silent --jobs 2 .venv/dev/.project .venv/sam/.made .venv/scan/.made .venv/stack/.made .venv/runtime/.made
 
 .venv/dev/.made: layers/bridge/requirements.txt
 
-.venv/%/.made: tools/requirements/%.txt
-	@tools/make-environment $*
+# The lock files name every package there is with its hashes, so nothing is resolved and nothing else gets in.
+.venv/uv/.made: tools/requirements/uv.txt
+	@python=$$(tools/find-python) && "$$python" -m venv --clear .venv/uv
+	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-# Again when a package has come: an editable install knows only those that it has seen.
-.venv/dev/.project: .venv/dev/.made pyproject.toml $(wildcard layers/bridge/*/__init__.py tools/*/__init__.py)
-	@mkdir -p build
-	@$(DEV)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
-		2> build/setup-project.log || { cat build/setup-project.log >&2; exit 1; }
+.venv/%/.made: tools/requirements/%.txt .venv/uv/.made
+	@echo "$<: $$(grep -c == $<) packages into .venv/$*"
+	@python=$$(tools/find-python) && "$$python" -m venv --clear .venv/$*
+	@$(UV) pip install --quiet --python .venv/$*/bin/python --require-hashes --no-deps --requirement $<
+	@$(UV) pip check --quiet --python .venv/$*/bin/python
+	@touch $@
+
+# `bridge` as its users get it; the tools that are not packaged are found by their folder.
+.venv/dev/.project: .venv/dev/.made pyproject.toml
+	@$(UV) pip install --quiet --python .venv/dev/bin/python --no-deps --no-build-isolation --editable .
+	@echo "$(CURDIR)/tools" > .venv/dev/lib/python3.13/site-packages/tools.pth
 	@touch $@
 
 # ── Versions: the .in files say what is wanted, the .txt files pin all that comes with it ────────────────────────────
 
-.PHONY: lock
-lock: ## pin every version anew
-	$(call freeze,layer,layers/bridge/requirements.txt)
-	$(call freeze,dev,tools/requirements/dev.txt)
-	$(call freeze,sam,tools/requirements/sam.txt)
-	$(call freeze,scan,tools/requirements/scan.txt)
-	$(call freeze,stack,tools/requirements/stack.txt)
-	$(call freeze,runtime,tools/requirements/runtime.txt)
+LOCK := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
+	--custom-compile-command "make lock"
 
-define freeze
-	@echo "$(2)"
-	@rm -rf build/lock && python=$$(tools/find-python) && "$$python" -m venv build/lock
-	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements/$(1).in
-	@{ echo "# Written by \`make lock\` from tools/requirements/$(1).in: that file says why."; \
-	   build/lock/bin/python -m pip freeze; } > build/lock.txt && mv build/lock.txt $(2)
-	@rm -rf build/lock
-endef
+.PHONY: lock
+lock: .venv/uv/.made ## pin every version anew
+	$(LOCK) --upgrade tools/requirements/layer.in --output-file layers/bridge/requirements.txt
+	@for name in dev sam scan stack runtime uv; do \
+		$(LOCK) --upgrade tools/requirements/$$name.in --output-file tools/requirements/$$name.txt || exit 1; done

@@ -52,24 +52,25 @@ def test_a_function_is_its_own_code_alone(built: Path, function: str) -> None:
     assert sorted(path.name for path in (built / function).iterdir()) == ["app.py", "requirements.txt"]
 
 
-@pytest.mark.parametrize("requirements", [LAYER_REQUIREMENTS, *TOOLS], ids=lambda path: path.stem)
-def test_every_version_is_exact_and_comes_from_whatever_index_there_is(requirements: Path) -> None:
-    lines = requirements.read_text().splitlines()[1:]
+def pins(requirements: Path) -> set[str]:
+    return set(re.findall(r"^[\w.-]+==\S+", requirements.read_text(encoding="utf-8"), re.MULTILINE))
 
+
+@pytest.mark.parametrize("requirements", [LAYER_REQUIREMENTS, *TOOLS], ids=lambda path: path.stem)
+def test_every_version_is_exact_and_has_its_hashes(requirements: Path) -> None:
+    text = requirements.read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert lines
-    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+", line)] == []
 
 
 def test_tests_run_with_the_versions_of_the_layer() -> None:
-    tools = ROOT / "tools" / "requirements" / "dev.txt"
-
-    assert set(LAYER_REQUIREMENTS.read_text().splitlines()[1:]) <= set(tools.read_text().splitlines()[1:])
+    assert pins(LAYER_REQUIREMENTS) <= pins(ROOT / "tools" / "requirements" / "dev.txt")
 
 
-def test_the_runtime_brings_nothing_that_could_hide_a_gap_in_the_layer() -> None:
-    runtime = {line.split("==")[0] for line in (ROOT / "tools/requirements/runtime.txt").read_text().splitlines()[1:]}
-
-    assert not runtime & {"orjson", "pydantic", "requests", "typing_extensions"}
+def test_the_runtime_hides_no_gap_in_the_layer() -> None:
+    runtime = {pin.partition("==")[0] for pin in pins(ROOT / "tools" / "requirements" / "runtime.txt")}
+    assert not runtime & {"orjson", "pydantic", "requests", "typing-extensions"}
 
 
 def _compiled(layer: Path) -> Iterator[Path]:

@@ -18,10 +18,7 @@ from benchmark.cost import (
     Configuration,
     Measured,
     bill,
-    cheapest,
-    forwarder_sizes,
     ingest_seconds,
-    ingest_sizes,
     total,
     waiting_seconds,
 )
@@ -163,12 +160,6 @@ def test_more_memory_is_faster_up_to_a_whole_processor() -> None:
     assert seconds[-1] == seconds[-2] == pytest.approx(0.015)
 
 
-def test_the_cheapest_memory_is_the_least_that_is_enough() -> None:
-    assert cheapest(ingest_sizes(MEASURED)).memory == 256  # at 128 MB a start would take 5.5 s
-    assert cheapest(ingest_sizes(replace(MEASURED, ingest_memory_mb=200))).memory == 512
-    assert cheapest(forwarder_sizes(MEASURED, 1000)).memory == 512
-
-
 def test_a_batch_waits_for_each_hundred_and_for_each_upload() -> None:
     one = 2 * prices.READ_MS + 2 * prices.TRANSACTION_MS + 4 * prices.TRANSACTION_ITEM_MS
     upload = prices.UPLOAD_MS + 2 * prices.UPLOAD_RECORD_MS
@@ -185,7 +176,7 @@ def test_the_costs_are_those_of_the_template() -> None:
     assert (deployed.batch_size, deployed.window_seconds) == (given["BatchSize"], given["BatchWindowSeconds"])
 
 
-def test_the_page_says_what_was_measured() -> None:
+def test_the_page_gets_its_tables(tmp_path: Path) -> None:
     rows = [
         compared("cold start: ingest", 500, "ms", 400, 1.25),
         compared("cold start: ingest, processor", 400, "ms", 300),
@@ -206,13 +197,12 @@ def test_the_page_says_what_was_measured() -> None:
         told("local stack, no pause: processors busy with whatever", 1.9, "processors"),
     ]
 
-    text = page.text(rows)
-
+    copy = tmp_path / "performance.md"
+    copy.write_text(page.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    page.write(rows, copy)
+    text = copy.read_text(encoding="utf-8")
     assert "| cold start: ingest | 500 | ms | 400 | 1.25 | ≤ 1.25 | holds |" in text
     assert "| ingest, warm: handler without the network | 2 000 | µs | 500 | 4 | ≤ 3 | **missed** |" in text
-    assert "takes 201 messages a second into SQS alone" in text.replace("\n", " ")
-    assert "kept 1.5 of" in text.replace("\n", " ")
-    assert "{" not in text
 
 
 def test_no_two_events_are_about_one_person_and_every_kind_is_among_them() -> None:

@@ -181,12 +181,6 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
     ]
 
 
-def saved_by_skipping(measured: Measured) -> float:
-    """How much less a million webhooks cost that are skipped: no claim, no subscriber, in USD."""
-    written = math.ceil(measured.delivery_bytes / 1024) * 2 + measured.subscriber_units * 4
-    return written * prices.DYNAMODB_WRITTEN_MILLION + prices.DYNAMODB_READ_MILLION
-
-
 def total(items: Sequence[Item]) -> float:
     """What all of it costs, in USD."""
     return sum(item.usd for item in items)
@@ -257,8 +251,3 @@ def forwarder_sizes(measured: Measured, full: int, messages: int | None = None) 
         )
         for memory in MEMORIES
     ]
-
-
-def cheapest(sizes: Sequence[Size]) -> Size:
-    """Of those that are enough."""
-    return min((size for size in sizes if size.enough), key=lambda size: size.usd)

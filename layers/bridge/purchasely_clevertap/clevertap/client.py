@@ -6,6 +6,7 @@ Source: https://developer.clevertap.com/docs/upload-events-api (request, dryRun)
 import time
 from collections.abc import Callable, Sequence
 
+from purchasely_clevertap import __version__
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.http import HttpConnector, HttpResponse
 from purchasely_clevertap.clevertap.limits import MAX_RECORDS
@@ -27,7 +28,7 @@ READ_TIMEOUT_SECONDS = 20.0
 # Beyond the longest exchange: looking up the host's name, and settling what came back.
 MARGIN_SECONDS = 2.0
 
-USER_AGENT = "purchasely-clevertap/1.0.0"
+USER_AGENT = f"purchasely-clevertap/{__version__}"
 
 _CHECK_RECORD = (
     b'{"type":"profile","identity":"purchasely-clevertap-check","profileData":{"purchasely_clevertap_check":true}}'
