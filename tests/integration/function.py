@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
+from purchasely_clevertap.aws.clients import Clients
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud, as_function
 from tests.integration.metric_format import Emitted, emitted
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Function:
         }
         for key, value in (variables | environment).items():
             monkeypatch.setenv(key, value)
+        secretsmanager = Clients.secretsmanager
+        monkeypatch.setattr(Clients, "secretsmanager", lambda clients: as_function(secretsmanager(clients)))
         module = f"functions.{name}.app"
         monkeypatch.delitem(sys.modules, module, raising=False)
         self._app = importlib.import_module(module)

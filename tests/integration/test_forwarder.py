@@ -376,19 +376,20 @@ def test_a_redrive_sends_only_the_record_that_was_refused(
     assert not {"reason", "code"} & set(entry)
 
 
-def test_a_record_that_may_succeed_yet_is_tried_before_its_event_is_parked_for_another(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+@pytest.mark.parametrize(("refused", "accepted"), [("Charged", "event"), ("TRANSACTION_PROCESSED", "charged")])
+def test_what_may_succeed_yet_is_tried_before_parking(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, refused: str, accepted: str
 ) -> None:
-    def mixed(sent: object) -> RecordResult:
-        return Rejected(512, "bad") if "Charged" in str(sent) else NotTaken(RetryReason.RECORD_ERROR)
-
     sent = message(transaction())
-    clevertap.script.append(Step(mixed))
-    assert why(worker.outcome(sent)) == ("record_error", True)
-    clevertap.script.append(answer(Rejected(512, "bad"), of="Charged"))
+    throttled = NotTaken(RetryReason.THROTTLED, 429)
+    clevertap.script.append(Step(lambda sent: Rejected(512, "bad") if sent.name == refused else throttled))
+    assert why(worker.outcome(sent)) == ("throttled", True)
+    assert cloud.parked() == []
+    cloud.clock.advance(60)
+    clevertap.script.append(answer(Rejected(512, "bad"), of=refused))
     assert worker.outcome(sent).name == "parked"
     (parked,) = cloud.parked()
-    assert parked.attributes["accepted"] == "event"
+    assert parked.attributes["accepted"] == accepted
 
 
 def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_sent_again(
@@ -477,6 +478,15 @@ def test_records_whose_answer_was_lost_come_again_and_are_counted(
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
 
 
+def test_a_lost_profile_counts_for_each_event_without_records(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    cloud.put_settings({"late_events": {"action": "profile_only"}})
+    late = [message(event(at=NOW_MS - hours * HOUR * 1000)) for hours in (5, 4)]
+    clevertap.script.append(lost_answer())
+    assert [why(each) for each in worker.outcomes(*late)] == [("timeout", True)] * 2
+
+
 def test_a_lost_answer_leaves_only_its_own_request_in_doubt(
     clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,6 +523,18 @@ def test_after_a_401_the_credentials_are_read_once_more_and_if_they_are_the_same
     assert why(worker.outcome(message(event()))) == ("setup_fault_401", False)
     assert len(clevertap.requests) == 2
     assert len(worker.calls.of("GetSecretValue")) == 2
+
+
+@pytest.mark.parametrize("rubbish", ["no json", {"production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}}])
+def test_a_401_stays_one_when_the_new_credentials_are_rubbish(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, rubbish: object
+) -> None:
+    worker.forward(message(event()))
+    cloud.put_secret("clevertap", rubbish)
+    cloud.clock.advance(60)
+    clevertap.script.append(answer(SetupFault(401, "no")))
+    assert why(worker.outcome(message(event()))) == ("setup_fault_401", False)
+    assert len(clevertap.requests) == 2
 
 
 def test_after_a_401_a_changed_passcode_is_found_and_the_records_are_delivered_at_once(

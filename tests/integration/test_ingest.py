@@ -166,9 +166,10 @@ def test_a_timestamp_just_within_the_tolerance_is_accepted(ingest: WebhookReceiv
     assert status(ingest, request(at=NOW + offset)) == 200
 
 
-@pytest.mark.parametrize("text", ["***", "QQ", "QQ=", "Ü"])
-def test_base64_that_is_none_is_answered_401(cloud: Cloud, ingest: WebhookReceiver, text: str) -> None:
-    handed = gateway_event(BODY, signed(BODY)) | {"body": text, "isBase64Encoded": True}
+@pytest.mark.parametrize("text", ["***", "QQ", "QQ=", "Ü", f"*{base64.b64encode(BODY).decode()}"])
+@pytest.mark.parametrize("body", [BODY, b""])
+def test_base64_that_is_none_is_answered_401(cloud: Cloud, ingest: WebhookReceiver, text: str, body: bytes) -> None:
+    handed = gateway_event(BODY, signed(body)) | {"body": text, "isBase64Encoded": True}
     assert status(ingest, Request.from_gateway(handed)) == 401
     assert cloud.drain(cloud.events_url) == []
 

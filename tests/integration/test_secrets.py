@@ -52,6 +52,11 @@ def test_a_secret_that_is_not_there_is_absent_and_not_looked_for_again_for_30_se
     assert secrets.get("new") == {"value": 1}
 
 
+def test_emulators_call_a_missing_secret_missing(cloud: Cloud) -> None:
+    secrets = Secrets(cloud.secretsmanager, stage=STAGE, name="thing", clock=cloud.clock.seconds)
+    assert secrets.get("new") == Absent()
+
+
 def test_a_secret_that_is_deleted_becomes_absent(cloud: Cloud, secrets: Secrets) -> None:
     assert secrets.get("default") == {"value": 1}
     cloud.delete_secret("thing")

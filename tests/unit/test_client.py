@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -290,6 +291,7 @@ def test_a_stop_while_halving_leaves_what_was_accepted(
         (hang(), Unknown(RetryReason.TIMEOUT), NotTaken(RetryReason.NOT_SENT)),
         (reset(), Unknown(RetryReason.CONNECTION_LOST), NotTaken(RetryReason.NOT_SENT)),
         (reply(200, b"<html>"), Unknown(RetryReason.NOT_JSON), NotTaken(RetryReason.NOT_SENT)),
+        (reply(502), Unknown(RetryReason.GATEWAY), NotTaken(RetryReason.NOT_SENT)),
     ],
 )
 def test_what_the_next_request_would_only_meet_again_ends_the_upload(
@@ -562,11 +564,12 @@ def test_an_idle_connection_that_the_host_closed_is_no_lost_request() -> None:
     assert server.connections == 2
 
 
-def test_a_connection_idle_for_long_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("passed", [5, -5])  # load balancers keep an idle connection for 5 s; a clock may be set back
+def test_a_connection_idle_for_5_seconds_is_not_trusted(monkeypatch: pytest.MonkeyPatch, passed: float) -> None:
     by = client()
     with scripted() as server:
         upload(server, records(1), by)
-        later = time.time() + connection.KEEP_ALIVE_SECONDS + 1
+        later = time.time() + passed
         monkeypatch.setattr(time, "time", lambda: later)
         upload(server, records(1), by)
     assert [request.connection for request in server.received] == [1, 2]
@@ -579,6 +582,33 @@ def test_a_late_answer_is_not_taken_for_the_answer_to_the_next_request(impatient
 
 
 # Bounds and isolation
+
+
+def test_an_answer_of_3_mb_is_read() -> None:
+    with scripted(reply(200, OK + b" " * 3_000_000)) as server:
+        assert upload(server, records(1)).results == (Accepted(),)
+
+
+def test_an_error_while_sending_is_no_setup_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = socket.socket.sendall
+
+    def fail(self: socket.socket, data: Any, *flags: int) -> None:
+        if b"xxx" in bytes(data):
+            raise ValueError("read of closed file")
+        send(self, data, *flags)
+
+    with scripted() as server:
+        monkeypatch.setattr(socket.socket, "sendall", fail)
+        assert upload(server, [b"x" * 100_000]).results == (NotTaken(RetryReason.CONNECT),)
+
+
+def test_an_error_of_urllib3_itself_is_a_safe_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise urllib3.exceptions.HTTPError("of a kind that requests lets through")
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", fail)
+    result = client().upload(account("http://127.0.0.1:1"), records(1), time_left=lambda: math.inf)
+    assert result.results == (NotTaken(RetryReason.CONNECT),)
 
 
 def test_an_endless_answer_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,12 +137,19 @@ def test_an_unknown_key_may_be_called_as_a_part_of_the_event_is(key: str) -> Non
         ("amount_in_customer_currency", "-4.50", -4.5),
         ("amount_in_customer_currency", 5, 5.0),
         ("purchased_at_ms", str(MOMENT), MOMENT),
+        ("purchased_at_ms", str(2**63 - 1), 2**63 - 1),
+        ("purchased_at_ms", str(-(2**63)), -(2**63)),
     ],
 )
-def test_other_spellings_of_a_value_are_read_as_the_documented_one(key: str, given: Any, read_as: Any) -> None:
-    found = event(**{key: given})
+@pytest.mark.parametrize("odd", [{}, {"plan": ["a"]}], ids=["alone", "beside a value to be kept aside"])
+def test_another_spelling_is_read_as_documented(key: str, given: Any, read_as: Any, odd: dict[str, Any]) -> None:
+    found = event(**odd | {key: given})
     assert found.values[key] == read_as
     assert dict(found.payload)[key] == read_as
+
+
+def test_an_event_is_shown_without_its_values() -> None:
+    assert "customer-7" not in repr(event()) + str(event())
 
 
 # Values of an unexpected type
@@ -163,6 +170,8 @@ def test_a_value_of_an_unexpected_type_is_kept_aside_and_the_event_goes_on(key: 
         ("plan", True),
         ("purchased_at", True),
         ("purchased_at_ms", "soon"),
+        ("purchased_at_ms", str(2**63)),
+        ("purchased_at_ms", str(-(2**63) - 1)),
         ("plan_price_in_customer_currency", True),
         ("plan_price_in_customer_currency", "1e400"),
     ],
@@ -177,7 +186,11 @@ def test_a_value_out_of_reach_is_kept_aside_too(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["yesterday", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "99999999999999999999"]
+    "given",
+    [
+        *("yesterday", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "99999999999999999999"),
+        *("1970-01-01T00:00:00.999Z", "2200-01-01T00:00:00Z"),
+    ],
 )
 def test_a_text_that_is_no_date_of_our_time_tells_no_moment(given: str) -> None:
     found = event(purchased_at=given, purchased_at_ms=...)
@@ -224,6 +237,12 @@ def test_the_twin_decides_when_both_are_there() -> None:
 @pytest.mark.parametrize("value", ["soon", [], True, 10**30, None, ...])
 def test_one_good_date_of_the_two_is_enough(bad: str, value: Any) -> None:
     assert event(**{bad: value}).created_ms == MOMENT
+
+
+@pytest.mark.parametrize("bad", [999, 7_258_118_400_000, -1, 2**63])
+def test_a_twin_out_of_range_gives_way_to_its_date(bad: int) -> None:
+    assert event(event_created_at_ms=bad).created_ms == MOMENT
+    assert event(purchased_at=..., purchased_at_ms=bad).moment("purchased_at") is None
 
 
 def test_a_date_that_is_not_there_has_no_moment() -> None:
@@ -472,6 +491,10 @@ def test_a_part_of_version_2_may_be_missing_or_odd(key: str, value: Any) -> None
 def test_a_flat_event_is_flat_whatever_version_it_names(version: Any) -> None:
     found = event(api_version=version, name="Premium", user={"vendor_id": "another"})
     assert (found.event_name, found.payload.get("user_id")) == ("SUBSCRIPTION_RENEWED", "customer-7")
+
+
+def test_a_name_alone_is_none_in_version_3() -> None:
+    assert unreadable(payload(event_name=..., name="SUBSCRIPTION_STARTED")).detail.startswith("event_name is missing")
 
 
 def test_the_id_of_a_nested_event_is_that_of_the_body_not_of_its_properties() -> None:

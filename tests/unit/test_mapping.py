@@ -257,6 +257,18 @@ def test_the_twin_of_a_new_date_is_dropped_and_a_new_key_without_twin_is_not() -
     assert found.clipped == ()
 
 
+@pytest.mark.parametrize("twin", [999, 7_258_118_400_000, 2**63])
+@pytest.mark.parametrize(("text", "sent"), [("2026-02-02", "$D_1769990400"), ("soon", "soon")])
+def test_a_twin_out_of_range_leaves_the_date_text(twin: int, text: str, sent: str) -> None:
+    assert properties(event(purchased_at=text, purchased_at_ms=twin))["purchased_at"] == sent
+    assert "purchased_at" not in properties(event(purchased_at=..., purchased_at_ms=twin))
+
+
+def test_dates_reach_from_1970_to_2199() -> None:
+    found = properties(event(**dates("purchased_at", 1000), **dates("auto_resume_at", 7_258_118_399_999)))
+    assert (found["purchased_at"], found["auto_resume_at"]) == ("$D_1", "$D_7258118399")
+
+
 # Properties
 
 
@@ -330,6 +342,12 @@ def test_null_is_not_sent_and_nothing_is_lost_with_it(key: str) -> None:
     found = mapped(event(**{key: None}))
     assert key not in record(found.event)["evtData"]
     assert found.clipped == ()
+
+
+@pytest.mark.parametrize(("given", "sent"), [(2**63 - 1, int), (-(2**63) + 1, int), (2**63, float), (2**64 - 1, float)])
+def test_an_integer_beyond_63_bits_is_sent_as_a_float(given: int, sent: type) -> None:
+    found = properties(event(big=given))["big"]
+    assert (type(found), found) == (sent, sent(given))
 
 
 @pytest.mark.parametrize("kind", ["amount", "plan_price", "cumulated_revenues"])
@@ -717,6 +735,14 @@ def test_the_texts_of_charged_are_cut_at_512_bytes_too() -> None:
     assert found is not None
     assert found["Charged ID"] == found["product"] == found["plan"] == found["store"] == "é" * 256
     assert found["Items"][0]["product"] == found["Items"][0]["plan"] == "é" * 256
+
+
+def test_charged_has_no_empty_text() -> None:
+    found = charged(event_of(paid(9.99, plan="", store="", store_transaction_id="")))
+    assert found is not None
+    assert not {"plan", "store"} & found.keys()
+    assert "plan" not in found["Items"][0]
+    assert found["Charged ID"] == EVENT_ID
 
 
 def test_charged_can_be_switched_off() -> None:

@@ -112,6 +112,22 @@ def test_money_and_unknown_events_without_a_status_leave_access_as_it_was(name: 
     assert profile(event(name, subscription_status=...))["has_active_subscription"] is False
 
 
+@pytest.mark.parametrize("name", ["ACTIVATE", "TRANSACTION_PROCESSED", "TRIAL_STARTED"])
+def test_an_unknown_event_ranks_as_a_lifecycle_event(name: str) -> None:
+    known, unknown = event(name), event("LOYALTY_TIER_REACHED")
+    assert profile(known, unknown)["last_event"] == profile(unknown, known)["last_event"] == "LOYALTY_TIER_REACHED"
+
+
+def test_a_fact_that_is_null_is_not_told() -> None:
+    known = event(at=MOMENT - 1)
+    assert profile(known, event(store_country=None, user_id=None, is_family_shared=None)).items() >= {
+        ("store_country", "FR"),
+        ("user_id", "customer-7"),
+        ("is_family_shared", False),
+    }
+    assert "store_country" not in profile(event(store_country=None))
+
+
 def test_one_active_subscription_of_several_is_enough() -> None:
     plus, news = event(at=MOMENT), event(at=MOMENT + 1, purchasely_subscription_id="subs_2", plan="news")
     ended = event("SUBSCRIPTION_TERMINATED", at=MOMENT + 2, subscription_status="DEACTIVATED")

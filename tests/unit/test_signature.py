@@ -143,8 +143,8 @@ def test_header_values_of_any_characters_are_refused_and_never_raise(given: str,
 
 @pytest.mark.parametrize(
     "given",
-    [SIGNATURE[:-1], f"{SIGNATURE}0", f" {SIGNATURE}", SIGNATURE.replace("3", "٣"), "\ud800" * 64],
-    ids=["cut", "longer", "space", "other digits", "half characters"],
+    [SIGNATURE[:-1], f"{SIGNATURE}0", f" {SIGNATURE}", SIGNATURE.upper(), SIGNATURE.replace("3", "٣"), "\ud800" * 64],
+    ids=["cut", "longer", "space", "upper case", "other digits", "half characters"],
 )
 def test_a_signature_of_other_characters_or_length_is_refused(given: str) -> None:
     assert verdict(HEADERS | {SIGNATURE_HEADER: given}) is SignatureProblem.WRONG_SIGNATURE
