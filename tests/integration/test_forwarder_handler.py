@@ -11,9 +11,10 @@ from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clevertap.response import NotTaken, Rejected, SetupFault
 from purchasely_clevertap.delivery.message import attributes, encode_body
 from purchasely_clevertap.outcome import RetryReason
-from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer
+from purchasely_clevertap.telemetry.user_hash import user_hash
+from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer, while_uploading
 from tests.integration.cloud import DELIVERIES, Cloud
-from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
+from tests.integration.function import DEAD_LETTERS_ARN, USER_KEY, Function, queue_event, received
 from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed, transaction
 
 PERSONAL = (
@@ -290,10 +291,43 @@ def test_invocations_of_one_environment_do_not_count_each_other(
 
 
 def test_two_environments_are_two_owners(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
-    one, two = start(), start()
-    batch = queue(cloud, recent())
-    clevertap.script.append(answer(NotTaken(RetryReason.CONNECT)))
-    assert len(one(batch)["batchItemFailures"]) == 1
-    assert two(batch) == {"batchItemFailures": []}
-    assert one(batch) == {"batchItemFailures": []}
-    assert len(clevertap.events) == 1
+    owners: set[str] = set()
+    clevertap.otherwise = while_uploading(lambda: owners.add(cloud.entry(f"e-{len(owners)}")["lease_owner"]))
+    for number in range(2):
+        start()(queue(cloud, recent(event_id=f"e-{number}")))
+    assert len(owners) == 2
+
+
+def test_retries_are_spread_over_time(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
+    clevertap.otherwise = answer(NotTaken(RetryReason.RECORD_ERROR))
+    forwarder = start(RETRY_BASE_SECONDS="40000", RETRY_MAX_SECONDS="30000")
+    forwarder(queue(cloud, *(recent(user=f"user-{number}") for number in range(10))))
+    (call,) = forwarder.calls.of("ChangeMessageVisibilityBatch")
+    assert call["QueueUrl"] == cloud.events_url
+    waits = {entry["VisibilityTimeout"] for entry in call["Entries"]}
+    assert len(waits) > 1
+    assert 15_000 <= min(waits) < max(waits) <= 30_000
+
+
+def test_people_are_hashed_with_the_key_of_the_stack(cloud: Cloud, start: Start) -> None:
+    forwarder = start()
+    forwarder(queue(cloud, recent(user="user-1")))
+    assert [line["user"] for line in forwarder.told()[0] if "user" in line] == [user_hash("user-1", USER_KEY)]
+
+
+@pytest.mark.parametrize(("given", "used"), [("https://test.invalid",) * 2, ("", "https://api.clevertap.com")])
+def test_a_test_host_takes_the_place_of_clevertaps(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start, given: str, used: str
+) -> None:
+    start(CLEVERTAP_ENDPOINT=given)(queue(cloud, recent()))
+    assert [credentials.endpoint for credentials, _ in clevertap.requests] == [used]
+
+
+def test_what_the_ledger_cannot_take_goes_back_to_the_events_queue(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
+) -> None:
+    clevertap.script.append(while_uploading(lambda: cloud.dynamodb.delete_table(TableName=DELIVERIES)))
+    assert start()(queue(cloud, recent())) == {"batchItemFailures": []}
+    (left,) = cloud.drain(cloud.events_url)
+    assert left.attributes["accepted"] == "event"
+    assert cloud.parked() == []

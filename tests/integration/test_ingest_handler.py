@@ -110,7 +110,7 @@ def test_what_is_not_taken_is_answered_with_a_status_and_told_with_its_reason(
     assert received(cloud, cloud.events_url) == []
     assert cloud.entry("e-1") == {}
     output = ingest.printed()
-    assert not [each for each in (*PERSONAL, "another", "x" * 100) if each in output]
+    assert not [each for each in (*PERSONAL, "another", "No App", "x" * 100) if each in output]
     line, measured, *more = (json.loads(line) for line in output.splitlines())
     assert (line["level"], line["message"]) == ("WARNING", "refused")
     assert (line["status"], line["reason"]) == (status, reason)
