@@ -13,6 +13,7 @@ from tests.integration.webhook import NOW_MS, encoded, event, message
 
 REFUSED = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Event name is reserved", 513)
 PARKED_AT = NOW_MS + 77
+HALF_A_CALL = 512 * 1024 - 16 * 1024  # bytes of a body; SQS counts its attributes too
 
 
 @pytest.fixture
@@ -110,10 +111,19 @@ def test_messages_go_out_ten_at_a_time(cloud: Cloud, queue: SendQueue) -> None:
     assert len(cloud.parked()) == 25
 
 
-def test_large_messages_go_out_in_calls_of_at_most_1_mib(cloud: Cloud, queue: SendQueue) -> None:
-    large = [parking(message(b"x" * 400_000)) for _ in range(5)]
-    assert queue.send(large, now_ms=PARKED_AT) == [None] * 5
-    assert [len(call["Entries"]) for call in cloud.calls.of("SendMessageBatch")] == [2, 2, 1]
+@pytest.mark.parametrize(
+    ("body", "calls"),
+    [
+        (b"x" * HALF_A_CALL, [2, 2, 1]),
+        (b"x" * (HALF_A_CALL + 1), [1] * 5),
+        ("é".encode() * (HALF_A_CALL // 2), [2, 2, 1]),
+        ("é".encode() * (HALF_A_CALL // 2 + 1), [1] * 5),
+    ],
+    ids=["ascii", "ascii, too large", "not ascii", "not ascii, too large"],
+)
+def test_a_call_carries_at_most_1_mib(cloud: Cloud, queue: SendQueue, body: bytes, calls: list[int]) -> None:
+    assert queue.send([parking(message(body)) for _ in range(5)], now_ms=PARKED_AT) == [None] * 5
+    assert [len(call["Entries"]) for call in cloud.calls.of("SendMessageBatch")] == calls
     assert len(cloud.parked()) == 5
 
 

@@ -501,6 +501,7 @@ def test_a_request_whose_answer_was_lost_may_have_been_taken(step: Step) -> None
 @pytest.mark.parametrize(
     ("status", "result"),
     [
+        (300, NotTaken(RetryReason.UNEXPECTED_STATUS, 300)),
         (503, NotTaken(RetryReason.SERVER_ERROR, 503)),
         (429, NotTaken(RetryReason.THROTTLED, 429)),
         (401, SetupFault(401, "HTTP 401")),

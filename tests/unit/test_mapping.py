@@ -1,5 +1,6 @@
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -202,6 +203,17 @@ def test_after_a_thousand_names_the_first_ones_are_still_right() -> None:
         else:
             assert isinstance(found, Mapped)
             assert record(found.event)["evtName"] == ("Renamed" if name == "FIRST" else name)
+
+
+def test_new_names_do_not_fill_the_memory() -> None:
+    many = mapper()
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            many.map(event(f"{number:0500}"), now_ms=MOMENT, has_sandbox_account=True)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 # Dates

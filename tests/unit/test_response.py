@@ -108,7 +108,7 @@ def test_a_malformed_request_blames_no_record(status: int) -> None:
     assert read(status, b"", 3) == Malformed(status, f"HTTP {status}")
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 402, 404, 405, 408, 409, 415, 600, 0])
+@pytest.mark.parametrize("status", [199, 300, 301, 302, 307, 308, 402, 404, 405, 408, 409, 415, 600, 0])
 def test_an_undocumented_status_is_retried(status: int) -> None:
     assert read(status, b"", 1) == (NotTaken(RetryReason.UNEXPECTED_STATUS, status),)
 
