@@ -72,24 +72,10 @@ def test_the_wait_doubles_with_each_receipt_up_to_the_longest(cloud: Cloud) -> N
     assert waits(cloud) == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
 
 
-@pytest.mark.parametrize(("chance", "wait"), [(0.0, 240), (0.5, 180), (1.0, 120)])
-def test_up_to_half_of_the_wait_is_taken_off_at_random(cloud: Cloud, chance: float, wait: int) -> None:
-    returns(cloud, chance=chance).delay_retries([handled(THROTTLED, receives=4)])
-    assert waits(cloud) == [wait]
-
-
 def test_a_message_that_another_worker_is_at_comes_again_soon_however_often_it_came(cloud: Cloud) -> None:
     returns(cloud).delay_retries([handled(BUSY, receives=30)])
     returns(cloud, base=4).delay_retries([handled(BUSY, receives=30)])
     assert waits(cloud) == [15, 4]
-
-
-def test_no_wait_is_longer_than_sqs_allows_nor_shorter_than_a_second(cloud: Cloud) -> None:
-    returns(cloud, base=43200, most=43200).delay_retries([handled(THROTTLED, receives=1000)])
-    returns(cloud, base=1, most=1, chance=0.9).delay_retries([handled(THROTTLED), handled(BUSY)])
-    longest, *shortest = waits(cloud)
-    assert 40_000 < longest < 12 * 3600
-    assert shortest == [1, 1]
 
 
 def test_a_dead_letter_is_named_but_not_hidden(cloud: Cloud) -> None:

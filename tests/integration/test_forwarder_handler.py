@@ -280,16 +280,6 @@ def test_refused_settings_are_told_and_the_events_wait(
     assert clevertap.requests == []
 
 
-def test_invocations_of_one_environment_do_not_count_each_other(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
-    forwarder = start()
-    for number in range(3):
-        forwarder(queue(cloud, recent()))
-        assert sum(forwarder.told()[1].values["Delivered"]) == 1
-        assert len(clevertap.events) == number + 1
-
-
 def test_two_environments_are_two_owners(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     owners: set[str] = set()
     clevertap.otherwise = while_uploading(lambda: owners.add(cloud.entry(f"e-{len(owners)}")["lease_owner"]))

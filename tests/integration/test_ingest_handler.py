@@ -120,14 +120,6 @@ def test_what_is_not_taken_is_answered_with_a_status_and_told_with_its_reason(
     assert [each["BadSignatures"] for each in more] == ([[1]] if status == 401 else [])
 
 
-def test_while_the_queue_is_gone_the_answer_is_503(cloud: Cloud, start: Start) -> None:
-    ingest = start(EVENTS_QUEUE_URL=cloud.events_url + "-gone")
-    assert ingest(webhook()) == {"statusCode": 503, "body": ""}
-    assert cloud.entry("e-1") == {}
-    (line,), _ = ingest.told()
-    assert line["reason"] == "queue_unavailable"
-
-
 def test_the_log_tells_nothing_of_the_payload_or_the_secret(start: Start) -> None:
     ingest = start()
     sent = webhook()

@@ -277,7 +277,7 @@ def test_a_twin_out_of_range_leaves_the_date_text(twin: int, text: str, sent: st
 
 
 def test_dates_reach_from_1970_to_2199() -> None:
-    found = properties(event(**dates("purchased_at", 1000), **dates("auto_resume_at", 7_258_118_399_999)))
+    found = properties(event(purchased_at=..., purchased_at_ms=1000, auto_resume_at_ms=7_258_118_399_999))
     assert (found["purchased_at"], found["auto_resume_at"]) == ("$D_1", "$D_7258118399")
 
 
