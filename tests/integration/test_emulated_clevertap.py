@@ -62,7 +62,7 @@ def until_settled(cloud: Cloud, worker: Worker, messages: list[Message]) -> Coun
 
 
 @pytest.mark.parametrize("position", [1, 2, 3, 4, 5, 6])
-def test_a_record_refused_at_any_position_parks_its_own_event_alone(
+def test_a_refused_record_parks_its_own_event_alone(
     cloud: Cloud, emulator: Emulator, worker: Worker, position: int
 ) -> None:
     batch = [message(event(user=f"user-{n}", at=NOW_MS + n)) for n in range(3)]
@@ -90,7 +90,7 @@ def test_a_record_refused_at_any_position_parks_its_own_event_alone(
         (Hang(30), "timeout"),
     ],
 )
-def test_what_was_not_taken_comes_again_and_is_taken_once(
+def test_what_was_not_taken_is_retried_and_taken_once(
     cloud: Cloud, emulator: Emulator, worker: Worker, fault: Step, why: str
 ) -> None:
     emulator.faults.add(fault)
@@ -104,7 +104,7 @@ def test_what_was_not_taken_comes_again_and_is_taken_once(
 
 
 @pytest.mark.parametrize("fault", [LostAnswer(), Hang(30, taken=True)])
-def test_only_records_whose_answer_was_lost_are_taken_twice_and_they_are_counted(
+def test_only_records_with_a_lost_answer_are_doubled(
     cloud: Cloud, emulator: Emulator, worker: Worker, fault: Step
 ) -> None:
     emulator.faults.add(fault)
@@ -118,7 +118,7 @@ def test_only_records_whose_answer_was_lost_are_taken_twice_and_they_are_counted
     assert names(emulator) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
 
 
-def test_a_wrong_passcode_parks_nothing_and_once_it_is_mended_everything_arrives(
+def test_a_wrong_passcode_parks_nothing(
     cloud: Cloud, emulator: Emulator, worker: Worker
 ) -> None:
     cloud.put_secret("clevertap", {"production": PRODUCTION | {"passcode": "wrong"}})
@@ -131,7 +131,7 @@ def test_a_wrong_passcode_parks_nothing_and_once_it_is_mended_everything_arrives
     assert names(emulator) == {"SUBSCRIPTION_RENEWED": 3}
 
 
-def test_nobody_listening_is_waited_out_and_leaves_nothing_unconfirmed_sends(cloud: Cloud, emulator: Emulator) -> None:
+def test_a_refused_connection_leaves_no_doubt(cloud: Cloud, emulator: Emulator) -> None:
     client = Client(connect_timeout=1, read_timeout=0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"

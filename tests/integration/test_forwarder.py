@@ -69,7 +69,7 @@ BUSY = ("busy", True)
 # An event is delivered
 
 
-def test_an_event_becomes_a_profile_and_an_event_record_and_its_outcome_is_remembered(
+def test_an_event_makes_two_records_and_an_entry(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.clock.advance(90)
@@ -103,13 +103,13 @@ def test_a_payment_becomes_a_charged_record_too(cloud: Cloud, clevertap: Scripte
     assert cloud.entry("e-1")["accepted"] == {"event", "charged"}
 
 
-def test_an_unknown_event_passes_through_and_is_told_apart(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_an_unknown_event_passes_and_is_marked(clevertap: ScriptedClevertap, worker: Worker) -> None:
     (handled,) = worker.forward(message(event("SOMETHING_NEW"))).messages
     assert (handled.outcome, handled.known_name) == (Delivered(), False)
     assert clevertap.events == ["SOMETHING_NEW"]
 
 
-def test_an_upload_is_told_with_its_account_and_receipts(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_an_upload_report_has_account_and_results(clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.script.append(answer(Rejected(513, "no"), of="Charged"))
     (uploaded,) = worker.forward(message(transaction())).uploads
     assert (uploaded.app, uploaded.environment, uploaded.records, uploaded.requests) == ("default", "production", 3, 1)
@@ -137,7 +137,7 @@ def test_a_message_that_comes_twice_is_delivered_once(
     assert cloud.entry("e-1")["messages"] == {"m-1"}
 
 
-def test_an_event_that_two_webhooks_bring_is_delivered_once_and_both_are_remembered(
+def test_two_webhooks_of_one_event_deliver_it_once(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")
@@ -148,7 +148,7 @@ def test_an_event_that_two_webhooks_bring_is_delivered_once_and_both_are_remembe
     assert (entry["messages"], entry["outcome"]) == ({"m-1", "m-2"}, "delivered")
 
 
-def test_copies_within_a_batch_are_delivered_once_and_each_message_has_its_outcome(
+def test_copies_in_a_batch_each_have_an_outcome(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")
@@ -165,7 +165,7 @@ def test_copies_within_a_batch_are_delivered_once_and_each_message_has_its_outco
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2", "m-3"}
 
 
-def test_a_copy_comes_again_with_the_message_that_stands_for_the_event(
+def test_a_copy_comes_again_with_its_original(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")
@@ -178,7 +178,7 @@ def test_a_copy_comes_again_with_the_message_that_stands_for_the_event(
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
 
 
-def test_while_a_worker_uploads_an_event_another_does_not(
+def test_a_claimed_event_is_left_to_its_worker(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = transaction()
@@ -191,7 +191,7 @@ def test_while_a_worker_uploads_an_event_another_does_not(
     assert len(clevertap.requests) == 1
 
 
-def test_of_two_workers_that_look_at_the_same_moment_one_has_the_event(
+def test_one_of_two_simultaneous_workers_delivers(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = transaction(event_id="e-1")
@@ -206,7 +206,7 @@ def test_of_two_workers_that_look_at_the_same_moment_one_has_the_event(
     assert cloud.entry("e-1")["attempts"] == 1
 
 
-def test_of_two_workers_that_skip_the_same_event_one_gives_it_its_outcome(
+def test_one_of_two_simultaneous_workers_skips(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event("ACTIVATE", event_id="e-1")
@@ -230,7 +230,7 @@ def test_the_same_event_id_of_two_apps_is_two_events(
 # A worker dies
 
 
-def test_an_event_whose_worker_died_before_the_upload_is_delivered_once_its_lease_is_over(
+def test_a_death_before_the_upload_costs_no_record(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
@@ -247,7 +247,7 @@ def test_an_event_whose_worker_died_before_the_upload_is_delivered_once_its_leas
     assert cloud.entry("e-1")["attempts"] == 2
 
 
-def test_an_event_whose_worker_died_with_the_answer_is_sent_again_and_that_is_told(
+def test_a_death_with_the_answer_is_a_counted_double(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(), id="m-1")
@@ -260,7 +260,7 @@ def test_an_event_whose_worker_died_with_the_answer_is_sent_again_and_that_is_to
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * 2
 
 
-def test_a_worker_that_dies_leaves_at_most_one_request_in_doubt(
+def test_a_death_leaves_one_request_unconfirmed(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 4)
@@ -279,7 +279,7 @@ def test_a_worker_that_dies_leaves_at_most_one_request_in_doubt(
     )
 
 
-def test_an_event_that_was_given_back_in_order_is_not_told_as_taken_over(
+def test_a_freed_event_is_not_taken_over(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
@@ -293,7 +293,7 @@ def test_an_event_that_was_given_back_in_order_is_not_told_as_taken_over(
 # Partial answers: every record's outcome is its own
 
 
-def test_only_the_event_whose_record_is_refused_is_parked(
+def test_only_the_event_of_a_refused_record_is_parked(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     names = ["SUBSCRIPTION_STARTED", "RENEWAL_DISABLED", "RENEWAL_ENABLED"]
@@ -320,7 +320,7 @@ def test_only_the_event_whose_record_is_refused_is_parked(
     assert len(clevertap.requests) == 1
 
 
-def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not_sent_again(
+def test_an_accepted_charged_is_not_sent_again(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction(event_id="e-1"))
@@ -336,7 +336,7 @@ def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not
 
 
 @pytest.mark.parametrize(("refused", "accepted"), [("Charged", "event"), ("TRANSACTION_PROCESSED", "charged")])
-def test_a_redrive_sends_only_the_record_that_was_refused(
+def test_a_redrive_sends_only_the_refused_record(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, refused: str, accepted: str
 ) -> None:
     clevertap.script.append(answer(Rejected(522, "Too many"), of=refused))
@@ -368,7 +368,7 @@ def test_what_may_succeed_yet_is_tried_before_parking(
     assert parked.attributes["accepted"] == accepted
 
 
-def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_sent_again(
+def test_a_refused_profile_parks_the_newest_event_alone(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000), id="m-1")
@@ -385,7 +385,7 @@ def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_se
     assert by_name(clevertap) == {"SUBSCRIPTION_STARTED": 1, "RENEWAL_DISABLED": 1}
 
 
-def test_a_profile_that_failed_for_a_while_is_sent_again_without_the_event(
+def test_a_failed_profile_is_sent_again_alone(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
@@ -398,7 +398,7 @@ def test_a_profile_that_failed_for_a_while_is_sent_again_without_the_event(
     assert clevertap.profile("user-1")["plan"] == "monthly"
 
 
-def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retried_one(
+def test_a_profile_sent_meanwhile_is_not_repeated(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS))
@@ -413,7 +413,7 @@ def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retr
 
 
 @pytest.mark.parametrize("result", [NotTaken(RetryReason.SERVER_ERROR, 503), NotTaken(RetryReason.RECORD_ERROR)])
-def test_what_was_certainly_not_taken_comes_again_and_is_free_for_any_worker(
+def test_what_was_not_taken_is_free_for_any_worker(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, result: NotTaken
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -426,7 +426,7 @@ def test_what_was_certainly_not_taken_comes_again_and_is_free_for_any_worker(
     assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Delivered()
 
 
-def test_records_whose_answer_was_lost_come_again_and_are_counted(
+def test_lost_answers_are_retried_and_counted(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction())
@@ -439,7 +439,7 @@ def test_records_whose_answer_was_lost_come_again_and_are_counted(
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
 
 
-def test_a_lost_profile_counts_for_each_event_without_records(
+def test_a_lost_profile_counts_for_bare_events(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.put_settings({"late_events": {"action": "profile_only"}})
@@ -448,7 +448,7 @@ def test_a_lost_profile_counts_for_each_event_without_records(
     assert [why(each) for each in worker.outcomes(*late)] == [("timeout", True)] * 2
 
 
-def test_a_lost_answer_leaves_only_its_own_request_in_doubt(
+def test_a_lost_answer_concerns_its_own_request(
     clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
@@ -462,7 +462,7 @@ def test_a_lost_answer_leaves_only_its_own_request_in_doubt(
 
 
 @pytest.mark.parametrize("status", [401, 403, 0])
-def test_a_fault_of_the_setup_parks_nothing_and_is_told_as_such(
+def test_a_setup_fault_parks_nothing(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, status: int
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -475,7 +475,7 @@ def test_a_fault_of_the_setup_parks_nothing_and_is_told_as_such(
     assert worker.outcome(sent) == Delivered()
 
 
-def test_after_a_401_the_credentials_are_read_once_more_and_if_they_are_the_same_no_request_is_made(
+def test_a_401_rereads_the_credentials_once(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event()))
@@ -487,7 +487,7 @@ def test_after_a_401_the_credentials_are_read_once_more_and_if_they_are_the_same
 
 
 @pytest.mark.parametrize("rubbish", ["no json", {"production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}}])
-def test_a_401_stays_one_when_the_new_credentials_are_rubbish(
+def test_a_401_with_rubbish_credentials_stays_a_401(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, rubbish: object
 ) -> None:
     worker.forward(message(event()))
@@ -498,7 +498,7 @@ def test_a_401_stays_one_when_the_new_credentials_are_rubbish(
     assert len(clevertap.requests) == 2
 
 
-def test_after_a_401_a_changed_passcode_is_found_and_the_records_are_delivered_at_once(
+def test_a_401_finds_a_changed_passcode(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event()))
@@ -525,7 +525,7 @@ def test_a_401_stops_the_further_requests_of_the_batch(
 # RetryPolicy
 
 
-def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
+def test_an_outage_is_parked_after_48_hours(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
@@ -546,7 +546,7 @@ def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
     assert worker.outcome(redriven(parked.body)) == Delivered()
 
 
-def test_an_event_is_parked_for_lost_patience_also_when_its_account_is_left_alone(
+def test_an_open_circuit_does_not_stop_the_parking(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
@@ -569,7 +569,7 @@ def test_a_redriven_event_has_all_its_patience_again(
 
 
 @pytest.mark.parametrize("hours", [48, 11 * 24])
-def test_a_fault_of_the_setup_parks_nothing_for_12_days(
+def test_a_setup_fault_is_retried_for_12_days(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, hours: int
 ) -> None:
     clevertap.otherwise = answer(SetupFault(401, "no"))
@@ -583,7 +583,7 @@ def test_a_fault_of_the_setup_parks_nothing_for_12_days(
     assert worker.outcome(batch[0]).name == "parked"
 
 
-def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage_is_none(
+def test_the_last_fault_decides_how_long_to_retry(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
@@ -601,7 +601,7 @@ def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage
 # The circuit breaker
 
 
-def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
+def test_a_failing_account_gets_one_request_at_a_time(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
@@ -639,7 +639,7 @@ def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
         SetupFault(401, "no"),
     ],
 )
-def test_what_is_wrong_with_an_account_opens_its_circuit(
+def test_what_an_account_causes_opens_its_circuit(
     clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
     clevertap.script.append(answer(result))
@@ -650,7 +650,7 @@ def test_what_is_wrong_with_an_account_opens_its_circuit(
 @pytest.mark.parametrize(
     "result", [NotTaken(RetryReason.RECORD_ERROR), Rejected(512, "bad"), NotTaken(RetryReason.NO_TIME_LEFT)]
 )
-def test_what_is_wrong_with_a_record_does_not_keep_the_others_from_the_account(
+def test_what_a_record_causes_leaves_the_circuit_closed(
     clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
     clevertap.script.append(answer(result))
@@ -658,7 +658,7 @@ def test_what_is_wrong_with_a_record_does_not_keep_the_others_from_the_account(
     assert worker.outcome(message(event(user="user-2"))) == Delivered()
 
 
-def test_an_account_that_fails_does_not_keep_another_from_its_events(
+def test_a_failing_account_leaves_others_alone(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.otherwise = Step(
@@ -673,7 +673,7 @@ def test_an_account_that_fails_does_not_keep_another_from_its_events(
 # Time
 
 
-def test_without_time_for_an_upload_nothing_is_uploaded_and_the_event_is_free_again(
+def test_without_time_nothing_is_uploaded(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -687,7 +687,7 @@ def test_without_time_for_an_upload_nothing_is_uploaded_and_the_event_is_free_ag
     assert cloud.worker(clevertap, name="worker-2").outcome(sent, seconds_left=left + 0.1) == Delivered()
 
 
-def test_a_batch_whose_time_runs_out_settles_what_it_uploaded_and_gives_the_rest_back(
+def test_a_batch_out_of_time_settles_what_it_sent(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
@@ -705,7 +705,7 @@ def test_a_batch_whose_time_runs_out_settles_what_it_uploaded_and_gives_the_rest
 
 @pytest.mark.parametrize("fault", ["InternalServerError", "ProvisionedThroughputExceededException", unreachable()])
 @pytest.mark.parametrize("read", [0, 1])
-def test_when_the_ledger_cannot_be_read_nothing_is_uploaded_parked_or_forgotten(
+def test_an_unreadable_ledger_stops_everything(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str, read: int
 ) -> None:
     batch = [message(event()), message(b"unreadable"), message(event("ACTIVATE"))]
@@ -717,7 +717,7 @@ def test_when_the_ledger_cannot_be_read_nothing_is_uploaded_parked_or_forgotten(
     assert len(cloud.parked()) == 1
 
 
-def test_when_an_event_cannot_be_claimed_nothing_is_uploaded(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_an_event_that_is_not_claimed_is_not_sent(clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     worker.calls.next("TransactWriteItems", "InternalServerError")
     assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
@@ -725,7 +725,7 @@ def test_when_an_event_cannot_be_claimed_nothing_is_uploaded(clevertap: Scripted
     assert worker.outcome(sent) == Delivered()
 
 
-def test_a_claim_whose_answer_was_lost_is_free_once_its_lease_is_over(
+def test_an_unheard_claim_ends_with_its_lease(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
@@ -741,7 +741,7 @@ def test_a_claim_whose_answer_was_lost_is_free_once_its_lease_is_over(
 
 
 @pytest.mark.parametrize("fault", ["InternalServerError", unreachable()])
-def test_what_was_uploaded_and_cannot_be_remembered_is_told_and_not_uploaded_again(
+def test_what_cannot_be_settled_is_not_sent_again(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str
 ) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
@@ -755,7 +755,7 @@ def test_what_was_uploaded_and_cannot_be_remembered_is_told_and_not_uploaded_aga
     assert "outcome" not in cloud.entry("e-1")
 
 
-def test_what_could_not_be_remembered_stands_on_the_events_queue_with_what_clevertap_has_taken(
+def test_the_events_queue_keeps_what_was_taken(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
@@ -772,7 +772,7 @@ def test_what_could_not_be_remembered_stands_on_the_events_queue_with_what_cleve
     assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event", "charged"})
 
 
-def test_a_half_delivered_event_that_could_not_be_remembered_is_sent_the_other_half_only(
+def test_a_half_delivered_event_gets_its_other_half(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
@@ -789,7 +789,7 @@ def test_a_half_delivered_event_that_could_not_be_remembered_is_sent_the_other_h
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
 
 
-def test_when_neither_ledger_nor_queue_take_what_was_uploaded_the_event_comes_again_and_is_told(
+def test_what_nobody_can_note_is_unsettled(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     def everything_fails() -> None:
@@ -802,7 +802,7 @@ def test_when_neither_ledger_nor_queue_take_what_was_uploaded_the_event_comes_ag
     assert cloud.drain(cloud.events_url) == []
 
 
-def test_what_was_not_taken_and_could_not_be_given_back_comes_again_by_itself(
+def test_an_unsettled_retry_comes_again_by_itself(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event())
@@ -826,7 +826,7 @@ def test_throttling_while_settling_is_waited_out(cloud: Cloud, clevertap: Script
     assert len(worker.pauses) == 5
 
 
-def test_an_event_that_lost_its_lease_during_the_upload_is_told_as_unsettled(
+def test_a_lease_lost_while_uploading_is_unsettled(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -842,7 +842,7 @@ def test_an_event_that_lost_its_lease_during_the_upload_is_told_as_unsettled(
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_skipped_event_whose_outcome_cannot_be_remembered_comes_again(cloud: Cloud, worker: Worker) -> None:
+def test_an_unsettled_skip_comes_again(cloud: Cloud, worker: Worker) -> None:
     sent = message(event("ACTIVATE", event_id="e-1"))
     worker.calls.next("TransactWriteItems", unreachable())
     assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
@@ -850,7 +850,7 @@ def test_a_skipped_event_whose_outcome_cannot_be_remembered_comes_again(cloud: C
     assert cloud.entry("e-1")["outcome"] == "skipped"
 
 
-def test_a_copy_that_cannot_be_noted_comes_again_and_the_delivery_stands(
+def test_an_unnoted_copy_comes_again(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")
@@ -869,7 +869,7 @@ def test_a_copy_that_cannot_be_noted_comes_again_and_the_delivery_stands(
     "body",
     [b"", b"{", b"[]", b"\xff\xfe", b"null", b"{}", b'{"event_name": "ACTIVATE"}', encoded(event(environment="MARS"))],
 )
-def test_a_body_that_no_event_can_be_made_of_is_parked_as_it_is(
+def test_an_unreadable_body_is_parked_as_it_is(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, body: bytes
 ) -> None:
     sent = message(body, id="m-1")
@@ -908,7 +908,7 @@ def test_a_message_that_does_not_say_its_app_is_parked(
     assert clevertap.requests == []
 
 
-def test_a_dead_letter_is_parked_with_its_reason_and_not_looked_into(
+def test_a_dead_letter_is_parked_unread(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def deadly(_: bytes) -> None:
@@ -928,14 +928,14 @@ def test_a_dead_letter_is_parked_with_its_reason_and_not_looked_into(
     assert clevertap.requests == []
 
 
-def test_a_dead_letter_of_an_event_that_was_delivered_after_all_is_a_duplicate(cloud: Cloud, worker: Worker) -> None:
+def test_a_dead_letter_of_a_delivered_event_is_a_copy(cloud: Cloud, worker: Worker) -> None:
     payload = event()
     worker.forward(message(payload, id="m-1"))
     assert worker.outcome(message(payload, id="m-1", dead_letter=True)) == Duplicate()
     assert cloud.parked() == []
 
 
-def test_a_dead_letter_whose_last_worker_may_be_at_it_yet_waits_for_the_end_of_its_lease(
+def test_a_claimed_dead_letter_waits_for_the_lease(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event()
@@ -959,7 +959,7 @@ def test_a_redriven_dead_letter_is_delivered(cloud: Cloud, worker: Worker) -> No
 # The parked queue fails
 
 
-def test_what_the_parked_queue_does_not_take_comes_again_and_is_parked_once(
+def test_what_the_parked_queue_refuses_is_retried(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     batch = [
@@ -999,7 +999,7 @@ def test_what_the_parked_queue_does_not_take_comes_again_and_is_parked_once(
         (event(at=NOW_MS - 2 * HOUR * 1000), {"late_events": {"action": "skip"}}, SkipReason.LATE),
     ],
 )
-def test_what_the_settings_keep_from_clevertap_is_skipped_with_its_reason(
+def test_what_settings_hold_back_is_skipped(
     cloud: Cloud,
     clevertap: ScriptedClevertap,
     worker: Worker,
@@ -1017,7 +1017,7 @@ def test_what_the_settings_keep_from_clevertap_is_skipped_with_its_reason(
     assert worker.outcome(sent) == Duplicate()
 
 
-def test_a_sandbox_event_without_a_sandbox_account_is_skipped(
+def test_a_sandbox_event_needs_a_sandbox_account(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "p"}})
@@ -1028,7 +1028,7 @@ def test_a_sandbox_event_without_a_sandbox_account_is_skipped(
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID"}
 
 
-def test_a_late_event_that_brings_nothing_new_for_the_profile_is_skipped(
+def test_a_late_event_without_news_is_skipped(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.put_settings({"late_events": {"action": "profile_only"}})
@@ -1045,7 +1045,7 @@ def test_a_late_event_that_brings_nothing_new_for_the_profile_is_skipped(
 # Apps and environments
 
 
-def test_each_app_and_environment_of_a_batch_goes_to_its_own_account_and_region(
+def test_each_project_gets_its_own_upload(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     second = {"production": {"account_id": "SECOND-ID", "passcode": "second-passcode"}}
@@ -1071,7 +1071,7 @@ def test_each_app_and_environment_of_a_batch_goes_to_its_own_account_and_region(
     assert len(clevertap.requests) == 3
 
 
-def test_the_same_user_has_a_state_of_his_own_in_each_account(
+def test_each_project_has_its_own_profile_state(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event(plan="monthly")), message(event(plan="yearly", environment="SANDBOX")))
@@ -1082,7 +1082,7 @@ def test_the_same_user_has_a_state_of_his_own_in_each_account(
 
 
 @pytest.mark.parametrize("fault", ["placeholder", "no secret", "bad settings"])
-def test_an_app_that_is_not_set_up_waits_and_the_others_do_not(cloud: Cloud, worker: Worker, fault: str) -> None:
+def test_an_app_without_setup_delays_no_other(cloud: Cloud, worker: Worker, fault: str) -> None:
     keys = {"account_id": "SECOND-ID", "passcode": "p" if fault == "bad settings" else "REPLACE_ME"}
     if fault != "no secret":
         cloud.put_secret("clevertap", {"production": keys}, app="second")
@@ -1100,7 +1100,7 @@ def test_an_app_that_is_not_set_up_waits_and_the_others_do_not(cloud: Cloud, wor
 
 
 @pytest.mark.parametrize("operation", ["GetParameter", "GetSecretValue"])
-def test_while_settings_or_credentials_are_out_of_reach_a_batch_asks_for_them_once(
+def test_an_unreachable_setup_is_asked_for_once(
     clevertap: ScriptedClevertap, worker: Worker, operation: str
 ) -> None:
     worker.calls.always(operation, unreachable())
@@ -1110,7 +1110,7 @@ def test_while_settings_or_credentials_are_out_of_reach_a_batch_asks_for_them_on
     assert clevertap.requests == []
 
 
-def test_settings_and_credentials_once_read_serve_while_aws_fails(cloud: Cloud, worker: Worker) -> None:
+def test_a_setup_once_read_outlives_aws(cloud: Cloud, worker: Worker) -> None:
     assert worker.outcome(message(event())) == Delivered()
     for operation in ("GetParameter", "GetSecretValue"):
         worker.calls.always(operation, unreachable())
@@ -1134,7 +1134,7 @@ def test_a_webhook_of_a_parked_event_is_a_duplicate(cloud: Cloud, clevertap: Scr
     assert clevertap.events == []
 
 
-def test_a_redriven_message_of_a_delivered_event_is_a_duplicate(
+def test_a_redrive_of_a_delivered_event_is_a_copy(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     body = parked_once(cloud, clevertap, worker, event())
@@ -1144,7 +1144,7 @@ def test_a_redriven_message_of_a_delivered_event_is_a_duplicate(
 
 
 @pytest.mark.parametrize("webhook_first", [True, False])
-def test_a_redriven_message_is_not_lost_for_a_webhook_of_the_same_event_in_its_batch(
+def test_a_redrive_beside_webhooks_is_not_lost(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, webhook_first: bool
 ) -> None:
     body = parked_once(cloud, clevertap, worker, event(event_id="e-1"))
@@ -1160,7 +1160,7 @@ def test_a_redriven_message_is_not_lost_for_a_webhook_of_the_same_event_in_its_b
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
 
 
-def test_a_redriven_event_that_is_refused_again_is_parked_again_under_its_first_message(
+def test_a_redrive_refused_again_keeps_its_message_id(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     body = parked_once(cloud, clevertap, worker, transaction(event_id="e-1"))
@@ -1174,14 +1174,14 @@ def test_a_redriven_event_that_is_refused_again_is_parked_again_under_its_first_
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
 
 
-def test_what_a_redriven_message_says_is_accepted_is_not_sent_even_when_the_ledger_has_forgotten(
+def test_a_redrive_says_what_was_accepted(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     assert worker.outcome(redriven(encoded(transaction()), accepted="charged")) == Delivered()
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
 
 
-def test_a_redriven_event_that_has_to_wait_comes_again_and_is_delivered(
+def test_a_delayed_redrive_is_delivered(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     again = redriven(parked_once(cloud, clevertap, worker, event(event_id="e-1")))
@@ -1193,7 +1193,7 @@ def test_a_redriven_event_that_has_to_wait_comes_again_and_is_delivered(
     assert worker.outcome(again) == Delivered()
 
 
-def test_a_redriven_event_whose_worker_died_is_delivered_after_the_lease(
+def test_a_redrive_survives_its_workers_death(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     again = redriven(parked_once(cloud, clevertap, worker, event()))
@@ -1208,7 +1208,7 @@ def test_a_redriven_event_whose_worker_died_is_delivered_after_the_lease(
 # Profiles
 
 
-def test_a_profile_goes_once_a_batch_with_the_newest_state_and_before_the_events(
+def test_a_batch_sends_one_profile_before_the_events(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(
@@ -1226,7 +1226,7 @@ def test_a_profile_goes_once_a_batch_with_the_newest_state_and_before_the_events
     assert clevertap.profiles[0]["last_event"] == "RENEWAL_DISABLED"
 
 
-def test_values_that_have_not_changed_are_not_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_unchanged_values_are_not_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
     worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000, plan="yearly")))
     first, second = clevertap.profiles
@@ -1238,7 +1238,7 @@ def test_values_that_have_not_changed_are_not_sent_again(clevertap: ScriptedClev
     }
 
 
-def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
+def test_a_new_project_gets_the_whole_profile(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
     cloud.worker(clevertap).forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
     cloud.put_secret("clevertap", {"production": {"account_id": "SECOND-ID", "passcode": "p"}})
     after = cloud.worker(clevertap, name="worker-2")
@@ -1250,14 +1250,14 @@ def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, cleve
     assert third.keys() == {"last_event", "last_event_at"}
 
 
-def test_values_that_clevertap_did_not_take_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_values_that_were_not_taken_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
     worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
     assert {"plan", "store", "user_id"} <= set(clevertap.profiles[0])
 
 
-def test_without_profiles_only_events_go_and_no_subscriber_is_held(
+def test_without_profiles_nobody_is_leased(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.put_settings({"profile": {"send": False}})
@@ -1266,7 +1266,7 @@ def test_without_profiles_only_events_go_and_no_subscriber_is_held(
     assert cloud.subscriber(PERSON) == {}
 
 
-def test_events_of_a_subscriber_that_another_worker_has_wait_and_the_others_do_not(
+def test_a_busy_person_delays_no_other(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     other = cloud.worker(clevertap, name="worker-2")
@@ -1283,7 +1283,7 @@ def test_events_of_a_subscriber_that_another_worker_has_wait_and_the_others_do_n
     assert len(clevertap.events) == 3
 
 
-def test_a_worker_does_not_write_over_what_another_learned_since_it_looked(
+def test_a_stale_read_overwrites_no_profile(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     other = cloud.worker(clevertap, name="worker-2")
@@ -1298,7 +1298,7 @@ def test_a_worker_does_not_write_over_what_another_learned_since_it_looked(
     assert [profile.get("plan") for profile in clevertap.profiles] == ["yearly", "monthly"]
 
 
-def test_a_subscriber_whose_events_all_met_their_outcome_elsewhere_is_free_again_and_unchanged(
+def test_a_profile_leased_in_vain_is_free_unchanged(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event(at=NOW_MS)))
@@ -1313,7 +1313,7 @@ def test_a_subscriber_whose_events_all_met_their_outcome_elsewhere_is_free_again
     assert other.outcome(message(event(at=NOW_MS + 2000))) == Delivered()
 
 
-def test_a_subscriber_whose_worker_died_is_free_after_the_lease(
+def test_a_dead_workers_profile_is_free_after_the_lease(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.script.append(killed_before())
@@ -1326,7 +1326,7 @@ def test_a_subscriber_whose_worker_died_is_free_after_the_lease(
     assert other.outcome(another) == Delivered()
 
 
-def test_after_a_profile_whose_answer_was_lost_the_subscriber_rests_and_then_gets_the_whole_profile(
+def test_a_lost_profile_is_sent_whole_after_a_rest(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
@@ -1346,7 +1346,7 @@ def test_after_a_profile_whose_answer_was_lost_the_subscriber_rests_and_then_get
     assert "plan" not in clevertap.profiles[-1]
 
 
-def test_after_a_worker_that_died_with_a_profile_the_whole_profile_is_sent(
+def test_a_dead_workers_profile_is_sent_whole(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
@@ -1359,7 +1359,7 @@ def test_after_a_worker_that_died_with_a_profile_the_whole_profile_is_sent(
     assert clevertap.profile("user-1")["plan"] == "monthly"
 
 
-def test_a_clevertap_id_is_tied_to_the_user_whichever_event_of_the_batch_brought_it(
+def test_any_event_of_the_batch_links_a_clevertap_id(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(
@@ -1374,7 +1374,7 @@ def test_a_clevertap_id_is_tied_to_the_user_whichever_event_of_the_batch_brought
     assert "identity" not in clevertap.profiles[-1]
 
 
-def test_two_events_for_one_person_under_two_names_do_not_hinder_each_other(
+def test_two_names_of_one_person_do_not_collide(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     cloud.put_settings({"identity": {"anonymous": "custom_id"}})
@@ -1386,7 +1386,7 @@ def test_two_events_for_one_person_under_two_names_do_not_hinder_each_other(
 # Volume
 
 
-def test_a_thousand_events_of_500_users_take_two_uploads_and_few_calls(
+def test_a_thousand_events_take_two_uploads(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
@@ -1404,7 +1404,7 @@ def test_a_thousand_events_of_500_users_take_two_uploads_and_few_calls(
     assert (calls["GetParameter"], calls["GetSecretValue"]) == (1, 1)
 
 
-def test_the_events_of_a_user_with_more_than_one_request_holds_go_in_their_order(
+def test_a_persons_many_events_go_in_order(
     clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
@@ -1475,7 +1475,7 @@ def test_the_story_ends_as_it_should(in_order: dict[str, dict[str, object]]) -> 
     cuts=st.sets(st.integers(1, len(STORY) - 1), max_size=4),
     again=st.lists(st.sampled_from(STORY), max_size=3),
 )
-def test_whatever_the_order_of_arrival_the_profiles_are_the_same(
+def test_any_order_of_arrival_makes_the_same_profiles(
     in_order: dict[str, dict[str, object]],
     shuffled: list[Payload],
     cuts: set[int],
@@ -1505,7 +1505,7 @@ FAULTS: dict[str, Step] = {
     users=st.lists(st.sampled_from(["user-1", "user-2"]), min_size=1, max_size=3),
     copies=st.integers(0, 2),
 )
-def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_event_has_its_outcome(
+def test_any_answers_deliver_each_record_once(
     faults: list[str],
     users: list[str],
     copies: int,
@@ -1546,7 +1546,7 @@ def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_
 # What is told of an event
 
 
-def test_whom_an_event_is_about_and_where_it_goes_is_told(worker: Worker) -> None:
+def test_a_result_has_person_and_environment(worker: Worker) -> None:
     handled = worker.forward(
         message(event()),
         message(event(user=None, environment="SANDBOX")),
@@ -1568,7 +1568,7 @@ def test_how_many_records_an_event_had_to_send_is_told(clevertap: ScriptedClever
     assert (handled.outcome.name, handled.records) == ("delivered", 2)  # CleverTap has the event
 
 
-def test_the_records_that_a_dead_worker_may_have_sent_are_told(
+def test_a_dead_workers_records_are_counted(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction())
@@ -1590,7 +1590,7 @@ def test_how_many_profiles_clevertap_took_is_told(clevertap: ScriptedClevertap, 
     assert (upload.records, upload.profiles) == (2, 1)
 
 
-def test_an_unknown_event_with_settings_of_its_own_is_no_news(cloud: Cloud, worker: Worker) -> None:
+def test_a_configured_unknown_event_is_no_news(cloud: Cloud, worker: Worker) -> None:
     cloud.put_settings({"events": {"SOMETHING_NEW": {"send": True}}})
     (handled,) = worker.forward(message(event("SOMETHING_NEW"))).messages
     assert handled.known_name

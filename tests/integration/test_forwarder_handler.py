@@ -65,7 +65,7 @@ def again(batch: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
     return {"Records": [each for each in batch["Records"] if each["messageId"] in failed]}
 
 
-def test_a_signed_webhook_ends_at_clevertap_and_ingest_and_forwarder_agree_on_it(
+def test_ingest_and_forwarder_agree_on_an_event(
     cloud: Cloud,
     clevertap: ScriptedClevertap,
     start: Start,
@@ -105,7 +105,7 @@ def test_a_signed_webhook_ends_at_clevertap_and_ingest_and_forwarder_agree_on_it
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SANDBOX-ID"}
 
 
-def test_only_what_comes_again_is_answered_as_failed_and_it_is_hidden(
+def test_only_retries_are_answered_and_hidden(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     batch = queue(
@@ -126,7 +126,7 @@ def test_only_what_comes_again_is_answered_as_failed_and_it_is_hidden(
     assert sorted(clevertap.events) == ["RENEWAL_DISABLED", "RENEWAL_ENABLED", "SUBSCRIPTION_STARTED"]
 
 
-def test_the_wait_is_asked_of_the_events_queue_with_the_messages_own_receipt(
+def test_a_delay_uses_the_messages_own_receipt(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     batch = queue(cloud, recent())
@@ -138,7 +138,7 @@ def test_the_wait_is_asked_of_the_events_queue_with_the_messages_own_receipt(
     assert received(cloud, cloud.events_url) == []  # it was visible, and is hidden now
 
 
-def test_a_batch_whose_time_is_short_is_answered_as_failed_and_not_uploaded(
+def test_a_batch_without_time_is_answered_as_failed(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     forwarder = start()
@@ -160,7 +160,7 @@ def test_a_message_of_the_dead_letter_queue_is_parked(cloud: Cloud, clevertap: S
     assert clevertap.requests == []
 
 
-def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
+def test_a_parked_message_put_back_is_redriven(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     forwarder = start()
@@ -180,7 +180,7 @@ def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_message_without_attributes_is_parked_and_costs_the_batch_nothing(
+def test_a_message_without_attributes_is_parked(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     cloud.sqs.send_message(QueueUrl=cloud.events_url, MessageBody=encoded(recent()).decode())
@@ -211,7 +211,7 @@ def test_nothing_that_is_told_is_personal_or_secret(cloud: Cloud, clevertap: Scr
     assert len([line for line in output.splitlines() if json.loads(line).get("message") == "event"]) == 8
 
 
-def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
+def test_a_batch_tells_lines_and_counts(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     started = recent(user="a", event_id="e-1")
@@ -256,7 +256,7 @@ def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
     assert {dict(dimensions)["stage"] for dimensions in metrics.dimensions} == {"test"}
 
 
-def test_a_fault_of_the_setup_has_a_metric_of_its_own_and_parks_nothing(
+def test_a_setup_fault_has_its_own_metric(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     clevertap.otherwise = answer(SetupFault(401, "no"))
@@ -313,7 +313,7 @@ def test_a_test_host_takes_the_place_of_clevertaps(
     assert [credentials.endpoint for credentials, _ in clevertap.requests] == [used]
 
 
-def test_what_the_ledger_cannot_take_goes_back_to_the_events_queue(
+def test_what_cannot_be_settled_stays_on_the_queue(
     cloud: Cloud, clevertap: ScriptedClevertap, start: Start
 ) -> None:
     clevertap.script.append(while_uploading(lambda: cloud.dynamodb.delete_table(TableName=DELIVERIES)))

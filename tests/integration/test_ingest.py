@@ -37,7 +37,7 @@ def reads(cloud: Cloud) -> int:
 # 200
 
 
-def test_a_genuine_webhook_is_answered_200_and_is_on_the_queue_with_its_app_and_the_time(
+def test_a_genuine_webhook_is_queued_with_app_and_time(
     cloud: Cloud, ingest: WebhookReceiver
 ) -> None:
     body = encoded(event())
@@ -50,7 +50,7 @@ def test_a_genuine_webhook_is_answered_200_and_is_on_the_queue_with_its_app_and_
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"{}", b"\xff\xfe", b"null"])
-def test_what_can_never_be_used_is_answered_200_all_the_same_as_it_is_genuine(
+def test_a_useless_but_genuine_body_is_answered_200(
     cloud: Cloud, ingest: WebhookReceiver, body: bytes
 ) -> None:
     assert status(ingest, request(body)) == 200
@@ -74,7 +74,7 @@ def _without(name: str) -> dict[str, str]:
         (signed(BODY, secret="another"), SignatureProblem.WRONG_SIGNATURE),
     ],
 )
-def test_what_purchasely_did_not_sign_in_time_is_answered_401_and_not_queued(
+def test_what_purchasely_did_not_sign_is_answered_401(
     cloud: Cloud, ingest: WebhookReceiver, headers: dict[str, str], reason: SignatureProblem
 ) -> None:
     assert ingest.receive(Request("default", headers, BODY), now=NOW) == Refused(reason, 401)
@@ -96,7 +96,7 @@ def test_the_base64_text_itself_is_not_what_is_signed(ingest: WebhookReceiver) -
 
 
 @pytest.mark.parametrize("missing", ["body", "headers"])
-def test_a_request_without_body_or_headers_is_answered_401(ingest: WebhookReceiver, missing: str) -> None:
+def test_a_request_without_parts_is_answered_401(ingest: WebhookReceiver, missing: str) -> None:
     handed = gateway_event(BODY, signed(BODY))
     del handed[missing]
     assert status(ingest, Request.from_gateway(handed)) == 401
@@ -106,21 +106,21 @@ def test_a_request_without_body_or_headers_is_answered_401(ingest: WebhookReceiv
 
 
 @pytest.mark.parametrize("app", ["", "UPPER", "a_b", "a" * 41, "ä", "a/b", "..", "a\n", "%2e", "*", "a b"])
-def test_a_name_that_no_app_can_have_is_answered_404_without_a_look_at_secrets(
+def test_an_impossible_app_name_reads_no_secret(
     cloud: Cloud, ingest: WebhookReceiver, app: str
 ) -> None:
     assert ingest.receive(request(app=app), now=NOW) == Refused(RefusalReason.UNKNOWN_APP, 404)
     assert reads(cloud) == 0
 
 
-def test_a_request_without_an_app_in_its_path_is_answered_404(ingest: WebhookReceiver) -> None:
+def test_a_path_without_an_app_is_answered_404(ingest: WebhookReceiver) -> None:
     handed = gateway_event(BODY, signed(BODY))
     del handed["pathParameters"]
     assert status(ingest, Request.from_gateway(handed)) == 404
 
 
 @pytest.mark.parametrize("app", ["a", "9", "-", "my-app-2", "a" * 40])
-def test_an_app_without_a_secret_is_answered_404_and_with_one_it_is_served(
+def test_an_app_is_served_once_it_has_a_secret(
     cloud: Cloud, ingest: WebhookReceiver, app: str
 ) -> None:
     assert ingest.receive(request(app=app), now=NOW) == Refused(RefusalReason.UNKNOWN_APP, 404)
@@ -133,7 +133,7 @@ def test_an_app_without_a_secret_is_answered_404_and_with_one_it_is_served(
 # 413
 
 
-def test_the_largest_body_is_accepted_and_leaves_room_for_what_parking_adds(
+def test_the_largest_body_leaves_room_to_park_it(
     cloud: Cloud, ingest: WebhookReceiver
 ) -> None:
     body = b"x" * MAX_BODY_BYTES
@@ -142,12 +142,12 @@ def test_the_largest_body_is_accepted_and_leaves_room_for_what_parking_adds(
     assert MAX_BODY_BYTES + 16 * 1024 <= 1024 * 1024
 
 
-def test_bytes_that_outgrow_the_queue_only_in_base64_are_answered_413(cloud: Cloud, ingest: WebhookReceiver) -> None:
+def test_base64_that_outgrows_the_queue_is_413(cloud: Cloud, ingest: WebhookReceiver) -> None:
     assert status(ingest, request(b"\xff" * (MAX_BODY_BYTES * 3 // 4 + 1))) == 413
     assert cloud.drain(cloud.events_url) == []
 
 
-def test_how_large_a_body_may_be_is_told_only_to_purchasely(ingest: WebhookReceiver) -> None:
+def test_a_stranger_does_not_learn_the_size_limit(ingest: WebhookReceiver) -> None:
     assert status(ingest, request(b"x" * (MAX_BODY_BYTES + 1), secret="another")) == 401
 
 
@@ -164,7 +164,7 @@ def test_how_large_a_body_may_be_is_told_only_to_purchasely(ingest: WebhookRecei
         '{"shared_secrets": ["a-shared-secret", null]}',
     ],
 )
-def test_a_secret_that_is_not_what_it_should_be_is_answered_503_and_never_quoted(
+def test_a_malformed_secret_is_503_and_never_quoted(
     cloud: Cloud, ingest: WebhookReceiver, secret: str
 ) -> None:
     cloud.put_secret("purchasely", secret)
@@ -176,7 +176,7 @@ def test_a_secret_that_is_not_what_it_should_be_is_answered_503_and_never_quoted
 
 
 @pytest.mark.parametrize("listed", [["REPLACE_ME"], ["REPLACE_ME", "REPLACE_ME"], [""], []])
-def test_while_the_secret_is_a_placeholder_the_answer_is_503(
+def test_a_placeholder_secret_is_answered_503(
     cloud: Cloud, ingest: WebhookReceiver, listed: list[str]
 ) -> None:
     cloud.put_secret("purchasely", {"shared_secrets": listed})
@@ -188,7 +188,7 @@ def test_while_the_secret_is_a_placeholder_the_answer_is_503(
 
 
 @pytest.mark.parametrize("before", ['{"shared_secrets": ["REPLACE_ME"]}', '{"shared_secrets": "oops"}'])
-def test_a_secret_that_takes_the_place_of_an_unusable_one_serves_after_10_seconds(
+def test_a_mended_secret_serves_after_10_seconds(
     cloud: Cloud, ingest: WebhookReceiver, before: str
 ) -> None:
     cloud.put_secret("purchasely", before)
@@ -199,7 +199,7 @@ def test_a_secret_that_takes_the_place_of_an_unusable_one_serves_after_10_second
 
 
 @pytest.mark.parametrize("unusable", ["REPLACE_ME", ""])
-def test_a_placeholder_beside_a_real_secret_signs_nothing(cloud: Cloud, ingest: WebhookReceiver, unusable: str) -> None:
+def test_a_placeholder_signs_nothing(cloud: Cloud, ingest: WebhookReceiver, unusable: str) -> None:
     cloud.put_secret("purchasely", {"shared_secrets": [unusable, SECRET]})
     assert status(ingest, request(secret=unusable)) == 401
     assert status(ingest, request()) == 200
@@ -213,7 +213,7 @@ def test_a_placeholder_beside_a_real_secret_signs_nothing(cloud: Cloud, ingest: 
         (unreachable(), "ConnectTimeoutError"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_answered_503_until_it_can(
+def test_an_unreadable_secret_is_503_until_mended(
     cloud: Cloud, ingest: WebhookReceiver, fault: str, code: str
 ) -> None:
     cloud.calls.next("GetSecretValue", fault)
@@ -227,7 +227,7 @@ def test_a_secret_that_cannot_be_read_is_answered_503_until_it_can(
 
 
 @pytest.mark.parametrize("fault", ["InternalError", "AWS.SimpleQueueService.NonExistentQueue", unreachable()])
-def test_a_queue_that_does_not_take_the_body_is_answered_503(cloud: Cloud, ingest: WebhookReceiver, fault: str) -> None:
+def test_a_queue_that_fails_is_answered_503(cloud: Cloud, ingest: WebhookReceiver, fault: str) -> None:
     cloud.calls.next("SendMessage", fault)
     answer = ingest.receive(request(), now=NOW)
     assert isinstance(answer, Refused)
@@ -239,7 +239,7 @@ def test_a_queue_that_does_not_take_the_body_is_answered_503(cloud: Cloud, inges
 # Secrets change
 
 
-def test_wrong_signatures_have_the_secret_read_at_most_once_in_10_seconds(
+def test_wrong_signatures_cost_one_read_in_10_seconds(
     cloud: Cloud, ingest: WebhookReceiver
 ) -> None:
     assert status(ingest, request()) == 200
@@ -250,7 +250,7 @@ def test_wrong_signatures_have_the_secret_read_at_most_once_in_10_seconds(
 
 
 @pytest.mark.parametrize("headers", [{}, _without("x-purchasely-timestamp"), signed(BODY, timestamp="0")])
-def test_only_a_wrong_signature_has_the_secret_read_again(
+def test_only_a_wrong_signature_rereads_the_secret(
     cloud: Cloud, ingest: WebhookReceiver, headers: dict[str, str]
 ) -> None:
     assert status(ingest, request()) == 200
@@ -260,7 +260,7 @@ def test_only_a_wrong_signature_has_the_secret_read_again(
 
 
 @pytest.mark.parametrize("fault", ["ThrottlingException", "InternalServiceError", unreachable()])
-def test_a_new_secret_that_can_not_be_read_yet_is_not_called_a_wrong_signature(
+def test_an_unread_new_secret_is_not_a_wrong_one(
     cloud: Cloud, ingest: WebhookReceiver, fault: str
 ) -> None:
     assert status(ingest, request()) == 200
@@ -278,7 +278,7 @@ def test_a_new_secret_that_can_not_be_read_yet_is_not_called_a_wrong_signature(
     assert status(ingest, request(secret="new")) == 200
 
 
-def test_a_new_secret_that_is_used_at_once_is_not_refused_for_the_ingest_having_just_read_the_former(
+def test_a_new_secret_serves_at_once(
     cloud: Cloud, ingest: WebhookReceiver
 ) -> None:
     assert status(ingest, request()) == 200
@@ -297,7 +297,7 @@ def test_a_new_secret_that_is_used_at_once_is_not_refused_for_the_ingest_having_
         (None, RefusalReason.UNKNOWN_APP, 404),
     ],
 )
-def test_a_signature_is_not_called_wrong_by_a_secret_that_is_no_longer_there(
+def test_a_withdrawn_secret_calls_no_signature_wrong(
     cloud: Cloud, ingest: WebhookReceiver, becomes: object, reason: RefusalReason, answered: int
 ) -> None:
     assert status(ingest, request()) == 200
@@ -320,6 +320,6 @@ def test_each_app_has_secrets_of_its_own(cloud: Cloud, ingest: WebhookReceiver) 
     assert queued.attributes["app"] == "second"
 
 
-def test_only_the_secret_of_this_stage_and_name_is_read(cloud: Cloud, ingest: WebhookReceiver) -> None:
+def test_only_the_apps_own_secret_is_read(cloud: Cloud, ingest: WebhookReceiver) -> None:
     assert status(ingest, request()) == 200
     assert cloud.calls.of("GetSecretValue") == [{"SecretId": "purchasely-clevertap/test/default/purchasely"}]

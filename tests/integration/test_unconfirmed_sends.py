@@ -40,7 +40,7 @@ def status(at: int, value: str) -> Message:
 
 
 @pytest.mark.parametrize("how", [lost_answer, killed_after])
-def test_a_profile_was_stale_when_a_value_whose_upload_lost_its_answer_went_back_to_what_it_was(
+def test_a_lost_value_that_went_back_was_stale(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, how: type
 ) -> None:
     worker.forward(status(0, "AUTO_RENEWING"))
@@ -55,7 +55,7 @@ def test_a_profile_was_stale_when_a_value_whose_upload_lost_its_answer_went_back
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_a_property_that_only_the_lost_upload_had_stayed_for_ever(
+def test_a_property_of_a_lost_upload_stayed_for_ever(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event("ACTIVATE_SOON", purchasely_subscription_id=None, plan=None, product=None)))
@@ -67,7 +67,7 @@ def test_a_property_that_only_the_lost_upload_had_stayed_for_ever(
     assert "plan" not in clevertap.profile("user-1")
 
 
-def test_a_profile_was_overtaken_by_an_older_one_that_clevertap_took_late(
+def test_a_late_older_profile_overtook_a_newer_one(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.script.append(answer(Unknown(RetryReason.TIMEOUT)))
@@ -79,7 +79,7 @@ def test_a_profile_was_overtaken_by_an_older_one_that_clevertap_took_late(
     assert other.outcome(newer) == Delivered()
 
 
-def test_the_doubt_about_a_profile_was_forgotten_when_the_next_upload_failed_too(
+def test_a_second_failure_forgot_the_doubt(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(status(0, "AUTO_RENEWING"))
@@ -92,7 +92,7 @@ def test_the_doubt_about_a_profile_was_forgotten_when_the_next_upload_failed_too
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_the_doubt_about_a_profile_was_forgotten_by_a_worker_that_gave_the_subscriber_back(
+def test_a_lease_given_back_forgot_the_doubt(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = status(1, "DEACTIVATED")
@@ -107,7 +107,7 @@ def test_the_doubt_about_a_profile_was_forgotten_by_a_worker_that_gave_the_subsc
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_what_an_event_told_was_lost_when_its_outcome_was_kept_and_the_state_was_not(
+def test_an_outcome_without_its_state_lost_facts(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     def refuse_the_state() -> None:
@@ -122,7 +122,7 @@ def test_what_an_event_told_was_lost_when_its_outcome_was_kept_and_the_state_was
 # What is counted
 
 
-def test_an_event_that_lost_an_answer_is_told_by_the_table_whatever_becomes_of_the_log(
+def test_a_lost_answer_is_told_by_the_ledger(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(transaction(event_id="e-1"))
@@ -134,7 +134,7 @@ def test_an_event_that_lost_an_answer_is_told_by_the_table_whatever_becomes_of_t
     assert cloud.entry("e-1")["unconfirmed_sends"] == 3
 
 
-def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_before_its_log(
+def test_a_double_was_lost_with_the_second_worker(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -145,7 +145,7 @@ def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_
     assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["unconfirmed_sends"]) == ("delivered", 1)
 
 
-def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_not_get_the_subscriber(
+def test_a_double_was_lost_for_a_busy_person(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -158,7 +158,7 @@ def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_n
     assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
-def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_first(
+def test_a_double_was_lost_in_a_dead_letter(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
@@ -171,7 +171,7 @@ def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_fir
     assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
-def test_an_event_of_which_nothing_is_in_doubt_says_nothing_of_doubt(cloud: Cloud, worker: Worker) -> None:
+def test_an_event_without_doubt_says_nothing_of_it(cloud: Cloud, worker: Worker) -> None:
     worker.forward(message(event(event_id="e-1")))
     assert "unconfirmed_sends" not in cloud.entry("e-1")
 
@@ -179,7 +179,7 @@ def test_an_event_of_which_nothing_is_in_doubt_says_nothing_of_doubt(cloud: Clou
 # Messages
 
 
-def test_an_event_was_lost_when_two_workers_each_took_another_of_its_webhooks_for_the_copy(
+def test_two_workers_each_took_the_other_for_a_copy(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")
@@ -195,7 +195,7 @@ def test_an_event_was_lost_when_two_workers_each_took_another_of_its_webhooks_fo
     assert reasons(others) == ["busy", "busy"]
 
 
-def test_a_webhook_was_forgotten_when_it_could_not_be_noted_as_a_copy(cloud: Cloud, worker: Worker) -> None:
+def test_a_webhook_that_was_not_noted_was_forgotten(cloud: Cloud, worker: Worker) -> None:
     payload = event(event_id="e-1")
     webhooks = [message(payload, id=f"m-{number}") for number in range(3)]
     # The claim, the state and the outcome are written; the note of the copies is not.
@@ -205,7 +205,7 @@ def test_a_webhook_was_forgotten_when_it_could_not_be_noted_as_a_copy(cloud: Clo
     assert cloud.entry("e-1")["messages"] == {"m-0", "m-1", "m-2"}
 
 
-def test_an_event_that_nobody_could_take_note_of_comes_again_and_is_counted(
+def test_what_nobody_could_note_comes_again_counted(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -222,7 +222,7 @@ def test_an_event_that_nobody_could_take_note_of_comes_again_and_is_counted(
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
 
 
-def test_a_note_that_comes_before_another_webhook_of_the_event_spares_it_the_upload(
+def test_an_early_note_spares_the_next_webhook(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event(event_id="e-1")

@@ -114,7 +114,7 @@ def test_what_is_compared_is_measured_in_turns() -> None:
 
 
 @given(st.floats(0, 100), st.floats(0.001, 100))
-def test_what_grows_by_the_message_has_the_same_slope_everywhere(fixed: float, each: float) -> None:
+def test_growth_by_the_message_has_one_slope(fixed: float, each: float) -> None:
     last, before = slopes([(size, fixed + each * size) for size in (10, 100, 1000, 10_000)])
 
     assert last == pytest.approx(each)
@@ -169,7 +169,7 @@ def test_the_cheapest_memory_is_the_least_that_is_enough() -> None:
     assert cheapest(forwarder_sizes(MEASURED, 1000)).memory == 512
 
 
-def test_a_batch_waits_for_each_hundred_and_for_each_upload() -> None:
+def test_a_batch_waits_for_each_hundred_and_upload() -> None:
     one = 2 * prices.READ_MS + 2 * prices.TRANSACTION_MS + 4 * prices.TRANSACTION_ITEM_MS
     upload = prices.UPLOAD_MS + 2 * prices.UPLOAD_RECORD_MS
 
@@ -215,7 +215,7 @@ def test_the_page_says_what_was_measured() -> None:
     assert "{" not in text
 
 
-def test_no_two_events_are_about_one_person_and_every_kind_is_among_them() -> None:
+def test_traffic_has_every_kind_and_no_person_twice() -> None:
     events = traffic.events(400, traffic.everything())
 
     assert len({each.subscriber for each in events}) == len({each.event_id for each in events}) == 400

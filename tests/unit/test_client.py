@@ -198,7 +198,7 @@ class Picky:
 
 @pytest.mark.parametrize("status", [400, 413])
 @pytest.mark.parametrize("poisoned", [0, 499, 500, 999])
-def test_a_malformed_record_is_found_and_costs_no_other_record(status: int, poisoned: int) -> None:
+def test_a_malformed_record_costs_no_other(status: int, poisoned: int) -> None:
     picky = Picky(poisoned={str(poisoned)}, refused=set(), status=status)
     with scripted(otherwise=picky) as server:
         result = upload(server, records(1000))
@@ -215,7 +215,7 @@ def test_a_malformed_record_is_found_and_costs_no_other_record(status: int, pois
     poisoned=st.sets(st.integers(0, 1199), max_size=4),
     refused=st.sets(st.integers(0, 1199), max_size=20),
 )
-def test_every_record_gets_its_own_receipt_and_none_is_taken_twice(
+def test_every_record_has_one_result_and_goes_once(
     count: int, poisoned: set[int], refused: set[int]
 ) -> None:
     poisoned, refused = ({number for number in numbers if number < count} for numbers in (poisoned, refused))
@@ -235,7 +235,7 @@ def test_every_record_gets_its_own_receipt_and_none_is_taken_twice(
     assert result.requests <= 2 + 2 * len(poisoned) * (math.ceil(math.log2(1000)) + 1)
 
 
-def test_a_server_error_while_halving_concerns_only_its_half() -> None:
+def test_a_server_error_concerns_only_its_half() -> None:
     with scripted(reply(400, MALFORMED), reply(503), success()) as server:
         result = upload(server, records(4))
     assert result.results == (*(NotTaken(RetryReason.SERVER_ERROR, 503),) * 2, Accepted(), Accepted())
@@ -256,7 +256,7 @@ def test_a_server_error_while_halving_concerns_only_its_half() -> None:
         (reply(502), Unknown(RetryReason.GATEWAY), NotTaken(RetryReason.NOT_SENT)),
     ],
 )
-def test_what_the_next_request_would_only_meet_again_ends_the_upload(
+def test_what_would_only_repeat_ends_the_upload(
     impatient: Client, step: Step, met: RecordResult, rest: RecordResult
 ) -> None:
     with scripted(success(), step) as server:
@@ -274,7 +274,7 @@ def test_what_the_next_request_would_only_meet_again_ends_the_upload(
         (reply(200, OK), Unknown(RetryReason.COUNT_MISMATCH)),
     ],
 )
-def test_what_may_concern_one_request_only_does_not_end_the_upload(step: Step, met: RecordResult) -> None:
+def test_what_may_not_repeat_does_not_end_the_upload(step: Step, met: RecordResult) -> None:
     with scripted(step) as server:
         result = upload(server, records(1001))
     assert result.results == (*(met,) * 1000, Accepted())
@@ -287,7 +287,7 @@ def test_a_refused_connection_is_tried_once(unserved: str) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_http_attempts_are_never_repeated_automatically(status: int) -> None:
+def test_attempts_are_never_repeated_automatically(status: int) -> None:
     with scripted(reply(status, b"", "NotTaken-After: 0\r\n")) as server:
         upload(server, records(1))
     assert len(server.received) == 1
@@ -337,21 +337,21 @@ HEADERS = ANSWER.partition(b"\r\n\r\n")[0]
     ],
     ids=["nothing", "half the headers", "half the body", "all", "a header", "a body", "chunks", "continues"],
 )
-def test_an_answer_that_does_not_come_in_time_leaves_the_record_unanswered(impatient: Client, step: Step) -> None:
+def test_an_answer_out_of_time_is_unknown(impatient: Client, step: Step) -> None:
     with scripted(step) as server:
         result = upload(server, records(1), impatient)
     assert result.results == (Unknown(RetryReason.TIMEOUT),)
     assert result.seconds < 1
 
 
-def test_a_host_that_does_not_read_the_request_has_not_taken_it(impatient: Client) -> None:
+def test_an_unread_request_was_not_taken(impatient: Client) -> None:
     with scripted(hang(), reads=False) as server:
         result = upload(server, [b'{"x":"' + b"x" * 20_000_000 + b'"}'], impatient)
     assert result.results == (NotTaken(RetryReason.CONNECT),)
     assert result.seconds < 1
 
 
-def test_a_hang_after_a_drip_has_only_the_time_that_is_left() -> None:
+def test_a_hang_after_a_drip_has_only_the_time_left() -> None:
     def step(peer: Peer) -> None:
         drip(ANSWER[:2], seconds=0.4)(peer)
         hang()(peer)
@@ -380,7 +380,7 @@ def slow_name(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return take
 
 
-def test_nothing_is_sent_when_connecting_took_all_the_time(slow_name: Callable[[float], None]) -> None:
+def test_connecting_may_use_up_all_the_time(slow_name: Callable[[float], None]) -> None:
     with scripted() as server:
         slow_name(23.1)
         result = Client(connect_timeout=3, read_timeout=20).upload(
@@ -390,7 +390,7 @@ def test_nothing_is_sent_when_connecting_took_all_the_time(slow_name: Callable[[
     assert server.received == []
 
 
-def test_what_connecting_took_is_not_left_for_the_answer(slow_name: Callable[[float], None]) -> None:
+def test_connecting_leaves_less_for_the_answer(slow_name: Callable[[float], None]) -> None:
     with scripted(hang()) as server:
         slow_name(22.7)
         result = Client(connect_timeout=3, read_timeout=20).upload(
@@ -454,7 +454,7 @@ def test_a_failed_tls_handshake_is_a_safe_retry(impatient: Client, step: Step) -
         reply(200, b"\x1f\x8bnot gzip", "Content-Encoding: gzip\r\n"),
     ],
 )
-def test_a_request_whose_answer_was_lost_may_have_been_taken(step: Step) -> None:
+def test_a_lost_answer_may_mean_taken(step: Step) -> None:
     with scripted(step) as server:
         assert upload(server, records(2)).results == (Unknown(RetryReason.CONNECTION_LOST),) * 2
     assert len(server.received) == 1
@@ -477,7 +477,7 @@ def test_a_status_that_took_nothing_needs_no_body(
         assert upload(server, records(1), impatient).results == (result,)
 
 
-def test_a_reset_in_the_middle_of_the_request_is_a_safe_retry() -> None:
+def test_a_reset_while_sending_is_a_safe_retry() -> None:
     with scripted(reset(), reads=False) as server:
         result = upload(server, [b"x" * 20_000_000])
     assert result.results == (NotTaken(RetryReason.CONNECT),)
@@ -518,7 +518,7 @@ def test_a_connection_is_kept_for_the_next_upload() -> None:
     assert server.connections == 1
 
 
-def test_an_idle_connection_that_the_host_closed_is_no_lost_request() -> None:
+def test_a_closed_idle_connection_loses_no_request() -> None:
     by = client()
     with scripted(then_close(success())) as server:
         upload(server, records(1), by)
@@ -528,7 +528,7 @@ def test_an_idle_connection_that_the_host_closed_is_no_lost_request() -> None:
 
 
 @pytest.mark.parametrize("passed", [5, -5])  # load balancers keep an idle connection for 5 s; a clock may be set back
-def test_a_connection_idle_for_5_seconds_is_not_trusted(monkeypatch: pytest.MonkeyPatch, passed: float) -> None:
+def test_a_connection_idle_for_5_seconds_is_dropped(monkeypatch: pytest.MonkeyPatch, passed: float) -> None:
     by = client()
     with scripted() as server:
         upload(server, records(1), by)
@@ -538,7 +538,7 @@ def test_a_connection_idle_for_5_seconds_is_not_trusted(monkeypatch: pytest.Monk
     assert [request.connection for request in server.received] == [1, 2]
 
 
-def test_a_late_answer_is_not_taken_for_the_answer_to_the_next_request(impatient: Client) -> None:
+def test_a_late_answer_is_not_that_of_the_next_request(impatient: Client) -> None:
     with scripted(hang(ANSWER[:-5]), reply(503)) as server:
         upload(server, records(1), impatient)
         assert upload(server, records(1), impatient).results == (NotTaken(RetryReason.SERVER_ERROR, 503),)
@@ -599,7 +599,7 @@ def test_redirects_are_not_followed(status: int, target: str) -> None:
     assert other.received == []
 
 
-def test_the_environment_does_not_divert_the_credentials(monkeypatch: pytest.MonkeyPatch, unserved: str) -> None:
+def test_the_environment_diverts_no_credentials(monkeypatch: pytest.MonkeyPatch, unserved: str) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, unserved)
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -608,7 +608,7 @@ def test_the_environment_does_not_divert_the_credentials(monkeypatch: pytest.Mon
         assert upload(server, records(1)).results == (Accepted(),)
 
 
-def test_cookies_are_not_carried_from_one_account_to_the_next() -> None:
+def test_cookies_are_not_carried_over() -> None:
     by = client()
     with scripted(reply(200, OK, "Set-Cookie: a=b; Path=/\r\n")) as server:
         upload(server, records(1), by)
@@ -629,7 +629,7 @@ def test_cookies_are_not_carried_from_one_account_to_the_next() -> None:
         "ftp:// ]_:9",
     ],
 )
-def test_an_endpoint_that_makes_no_request_is_a_setup_fault(endpoint: str) -> None:
+def test_an_impossible_endpoint_is_a_setup_fault(endpoint: str) -> None:
     (result,) = client().upload(account(endpoint), records(1), time_left=lambda: math.inf).results
     assert isinstance(result, SetupFault)
     assert result.status == 0
