@@ -333,9 +333,7 @@ def test_every_alarm_is_tried() -> None:
 @pytest.mark.parametrize(
     ("name", "happens"), RINGS, ids=[f"{name}-{getattr(each, '__name__', '')}" for name, each in RINGS]
 )
-def test_an_alarm_rings_for_its_cause(
-    world: World, name: str, happens: Scenario
-) -> None:
+def test_an_alarm_rings_for_its_cause(world: World, name: str, happens: Scenario) -> None:
     happens(world)
 
     assert world.rings(name)

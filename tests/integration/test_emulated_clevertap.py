@@ -118,9 +118,7 @@ def test_only_records_with_a_lost_answer_are_doubled(
     assert names(emulator) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
 
 
-def test_a_wrong_passcode_parks_nothing(
-    cloud: Cloud, emulator: Emulator, worker: Worker
-) -> None:
+def test_a_wrong_passcode_parks_nothing(cloud: Cloud, emulator: Emulator, worker: Worker) -> None:
     cloud.put_secret("clevertap", {"production": PRODUCTION | {"passcode": "wrong"}})
     batch = [message(event(user=f"user-{n}")) for n in range(3)]
     assert {reason(each) for each in worker.outcomes(*batch)} == {"setup_fault_401"}

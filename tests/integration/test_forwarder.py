@@ -69,9 +69,7 @@ BUSY = ("busy", True)
 # An event is delivered
 
 
-def test_an_event_makes_two_records_and_an_entry(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_event_makes_two_records_and_an_entry(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.clock.advance(90)
     (handled,) = worker.forward(message(event(event_id="e-1"), id="m-1")).messages
     assert handled.outcome == Delivered()
@@ -137,9 +135,7 @@ def test_a_message_that_comes_twice_is_delivered_once(
     assert cloud.entry("e-1")["messages"] == {"m-1"}
 
 
-def test_two_webhooks_of_one_event_deliver_it_once(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_two_webhooks_of_one_event_deliver_it_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     assert worker.outcome(message(payload, id="m-1")) == Delivered()
     assert worker.outcome(message(payload, id="m-2")) == Duplicate()
@@ -148,9 +144,7 @@ def test_two_webhooks_of_one_event_deliver_it_once(
     assert (entry["messages"], entry["outcome"]) == ({"m-1", "m-2"}, "delivered")
 
 
-def test_copies_in_a_batch_each_have_an_outcome(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_copies_in_a_batch_each_have_an_outcome(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     first = message(payload, id="m-1")
     batch = [first, message(payload, id="m-2"), replace(first, receipt_handle="another"), message(payload, id="m-3")]
@@ -165,9 +159,7 @@ def test_copies_in_a_batch_each_have_an_outcome(
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2", "m-3"}
 
 
-def test_a_copy_comes_again_with_its_original(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_copy_comes_again_with_its_original(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     clevertap.script.append(answer(NotTaken(RetryReason.SERVER_ERROR, 500)))
     first, second = worker.outcomes(message(payload, id="m-1"), message(payload, id="m-2"))
@@ -178,9 +170,7 @@ def test_a_copy_comes_again_with_its_original(
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
 
 
-def test_a_claimed_event_is_left_to_its_worker(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_claimed_event_is_left_to_its_worker(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = transaction()
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
@@ -191,9 +181,7 @@ def test_a_claimed_event_is_left_to_its_worker(
     assert len(clevertap.requests) == 1
 
 
-def test_one_of_two_simultaneous_workers_delivers(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_one_of_two_simultaneous_workers_delivers(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = transaction(event_id="e-1")
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
@@ -206,9 +194,7 @@ def test_one_of_two_simultaneous_workers_delivers(
     assert cloud.entry("e-1")["attempts"] == 1
 
 
-def test_one_of_two_simultaneous_workers_skips(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_one_of_two_simultaneous_workers_skips(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event("ACTIVATE", event_id="e-1")
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
@@ -230,9 +216,7 @@ def test_the_same_event_id_of_two_apps_is_two_events(
 # A worker dies
 
 
-def test_a_death_before_the_upload_costs_no_record(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_death_before_the_upload_costs_no_record(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
     clevertap.script.append(killed_before())
     with pytest.raises(Killed):
@@ -279,9 +263,7 @@ def test_a_death_leaves_one_request_unconfirmed(
     )
 
 
-def test_a_freed_event_is_not_taken_over(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_freed_event_is_not_taken_over(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     clevertap.script.append(answer(NotTaken(RetryReason.THROTTLED, 429)))
     worker.forward(sent)
@@ -320,9 +302,7 @@ def test_only_the_event_of_a_refused_record_is_parked(
     assert len(clevertap.requests) == 1
 
 
-def test_an_accepted_charged_is_not_sent_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_accepted_charged_is_not_sent_again(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"))
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED"))
     assert why(worker.outcome(sent)) == ("record_error", True)
@@ -385,9 +365,7 @@ def test_a_refused_profile_parks_the_newest_event_alone(
     assert by_name(clevertap) == {"SUBSCRIPTION_STARTED": 1, "RENEWAL_DISABLED": 1}
 
 
-def test_a_failed_profile_is_sent_again_alone(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_failed_profile_is_sent_again_alone(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     assert why(worker.outcome(sent)) == ("record_error", True)
@@ -398,9 +376,7 @@ def test_a_failed_profile_is_sent_again_alone(
     assert clevertap.profile("user-1")["plan"] == "monthly"
 
 
-def test_a_profile_sent_meanwhile_is_not_repeated(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_profile_sent_meanwhile_is_not_repeated(clevertap: ScriptedClevertap, worker: Worker) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS))
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     assert why(worker.outcome(older)) == ("record_error", True)
@@ -426,9 +402,7 @@ def test_what_was_not_taken_is_free_for_any_worker(
     assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Delivered()
 
 
-def test_lost_answers_are_retried_and_counted(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_lost_answers_are_retried_and_counted(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction())
     clevertap.script.append(lost_answer())
     (handled,) = worker.forward(sent).messages
@@ -439,9 +413,7 @@ def test_lost_answers_are_retried_and_counted(
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
 
 
-def test_a_lost_profile_counts_for_bare_events(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lost_profile_counts_for_bare_events(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"late_events": {"action": "profile_only"}})
     late = [message(event(at=NOW_MS - hours * HOUR * 1000)) for hours in (5, 4)]
     clevertap.script.append(lost_answer())
@@ -462,9 +434,7 @@ def test_a_lost_answer_concerns_its_own_request(
 
 
 @pytest.mark.parametrize("status", [401, 403, 0])
-def test_a_setup_fault_parks_nothing(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, status: int
-) -> None:
+def test_a_setup_fault_parks_nothing(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, status: int) -> None:
     sent = message(event(event_id="e-1"))
     clevertap.otherwise = answer(SetupFault(status, "Account ID is not valid"))
     assert why(worker.outcome(sent)) == (f"setup_fault_{status}", False)
@@ -475,9 +445,7 @@ def test_a_setup_fault_parks_nothing(
     assert worker.outcome(sent) == Delivered()
 
 
-def test_a_401_rereads_the_credentials_once(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_401_rereads_the_credentials_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event()))
     cloud.clock.advance(60)
     clevertap.script.append(answer(SetupFault(401, "no")))
@@ -498,9 +466,7 @@ def test_a_401_with_rubbish_credentials_stays_a_401(
     assert len(clevertap.requests) == 2
 
 
-def test_a_401_finds_a_changed_passcode(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_401_finds_a_changed_passcode(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event()))
     cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "changed"}})
     cloud.clock.advance(60)
@@ -525,9 +491,7 @@ def test_a_401_stops_the_further_requests_of_the_batch(
 # RetryPolicy
 
 
-def test_an_outage_is_parked_after_48_hours(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_outage_is_parked_after_48_hours(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     sent = message(event(event_id="e-1"), id="m-1", sent_at=NOW_MS)
     cloud.clock.advance(48 * HOUR - 1)
@@ -546,9 +510,7 @@ def test_an_outage_is_parked_after_48_hours(
     assert worker.outcome(redriven(parked.body)) == Delivered()
 
 
-def test_an_open_circuit_does_not_stop_the_parking(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_open_circuit_does_not_stop_the_parking(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     cloud.clock.advance(48 * HOUR)
     worker.forward(message(event(), sent_at=cloud.clock()))
@@ -583,9 +545,7 @@ def test_a_setup_fault_is_retried_for_12_days(
     assert worker.outcome(batch[0]).name == "parked"
 
 
-def test_the_last_fault_decides_how_long_to_retry(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_the_last_fault_decides_how_long_to_retry(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     for result, patient in (
         (NotTaken(RetryReason.SERVER_ERROR, 503), True),
@@ -658,9 +618,7 @@ def test_what_a_record_causes_leaves_the_circuit_closed(
     assert worker.outcome(message(event(user="user-2"))) == Delivered()
 
 
-def test_a_failing_account_leaves_others_alone(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_failing_account_leaves_others_alone(clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = Step(
         lambda sent: NotTaken(RetryReason.CONNECT) if sent.account_id == "PRODUCTION-ID" else Step().result(sent)
     )
@@ -673,9 +631,7 @@ def test_a_failing_account_leaves_others_alone(
 # Time
 
 
-def test_without_time_nothing_is_uploaded(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_without_time_nothing_is_uploaded(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     left = NEEDED_SECONDS + SETTLING_SECONDS
     assert why(worker.outcome(sent, seconds_left=left)) == ("no_time_left", True)
@@ -725,9 +681,7 @@ def test_an_event_that_is_not_claimed_is_not_sent(clevertap: ScriptedClevertap, 
     assert worker.outcome(sent) == Delivered()
 
 
-def test_an_unheard_claim_ends_with_its_lease(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     # The first write is made; the next one, for what needs no upload, is the one that fails.
     worker.calls.next("TransactWriteItems", lambda: None, unreachable())
@@ -755,9 +709,7 @@ def test_what_cannot_be_settled_is_not_sent_again(
     assert "outcome" not in cloud.entry("e-1")
 
 
-def test_the_events_queue_keeps_what_was_taken(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_the_events_queue_keeps_what_was_taken(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
     clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
     assert worker.outcome(sent) == Delivered()
@@ -772,9 +724,7 @@ def test_the_events_queue_keeps_what_was_taken(
     assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event", "charged"})
 
 
-def test_a_half_delivered_event_gets_its_other_half(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_half_delivered_event_gets_its_other_half(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
     fault = answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED")
     gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
@@ -789,9 +739,7 @@ def test_a_half_delivered_event_gets_its_other_half(
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
 
 
-def test_what_nobody_can_note_is_unsettled(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_what_nobody_can_note_is_unsettled(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     def everything_fails() -> None:
         for operation in ("TransactWriteItems", "SendMessageBatch"):
             worker.calls.always(operation, unreachable())
@@ -802,9 +750,7 @@ def test_what_nobody_can_note_is_unsettled(
     assert cloud.drain(cloud.events_url) == []
 
 
-def test_an_unsettled_retry_comes_again_by_itself(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_unsettled_retry_comes_again_by_itself(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
     clevertap.script.append(replace(answer(NotTaken(RetryReason.SERVER_ERROR, 503)), during=gone.during))
@@ -826,9 +772,7 @@ def test_throttling_while_settling_is_waited_out(cloud: Cloud, clevertap: Script
     assert len(worker.pauses) == 5
 
 
-def test_a_lease_lost_while_uploading_is_unsettled(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lease_lost_while_uploading_is_unsettled(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     other = cloud.worker(clevertap, name="worker-2")
 
@@ -850,9 +794,7 @@ def test_an_unsettled_skip_comes_again(cloud: Cloud, worker: Worker) -> None:
     assert cloud.entry("e-1")["outcome"] == "skipped"
 
 
-def test_an_unnoted_copy_comes_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_unnoted_copy_comes_again(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     worker.forward(message(payload, id="m-1"))
     worker.calls.next("TransactWriteItems", unreachable())
@@ -935,9 +877,7 @@ def test_a_dead_letter_of_a_delivered_event_is_a_copy(cloud: Cloud, worker: Work
     assert cloud.parked() == []
 
 
-def test_a_claimed_dead_letter_waits_for_the_lease(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_claimed_dead_letter_waits_for_the_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event()
     clevertap.script.append(killed_before())
     with pytest.raises(Killed):
@@ -959,9 +899,7 @@ def test_a_redriven_dead_letter_is_delivered(cloud: Cloud, worker: Worker) -> No
 # The parked queue fails
 
 
-def test_what_the_parked_queue_refuses_is_retried(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_what_the_parked_queue_refuses_is_retried(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     batch = [
         message(b"unreadable"),
         message(transaction(event_id="e-1"), id="m-1"),
@@ -1017,9 +955,7 @@ def test_what_settings_hold_back_is_skipped(
     assert worker.outcome(sent) == Duplicate()
 
 
-def test_a_sandbox_event_needs_a_sandbox_account(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_sandbox_event_needs_a_sandbox_account(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "p"}})
     assert worker.outcomes(message(event(environment="SANDBOX")), message(event())) == [
         Skipped(SkipReason.NO_SANDBOX_ACCOUNT),
@@ -1028,9 +964,7 @@ def test_a_sandbox_event_needs_a_sandbox_account(
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID"}
 
 
-def test_a_late_event_without_news_is_skipped(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_late_event_without_news_is_skipped(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"late_events": {"action": "profile_only"}})
     late = NOW_MS - 3 * HOUR * 1000
     assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=late))) == Delivered()
@@ -1045,9 +979,7 @@ def test_a_late_event_without_news_is_skipped(
 # Apps and environments
 
 
-def test_each_project_gets_its_own_upload(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_each_project_gets_its_own_upload(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     second = {"production": {"account_id": "SECOND-ID", "passcode": "second-passcode"}}
     cloud.put_secret("clevertap", second, app="second")
     cloud.put_settings({"region": "in1", "sandbox_region": "us1"})
@@ -1071,9 +1003,7 @@ def test_each_project_gets_its_own_upload(
     assert len(clevertap.requests) == 3
 
 
-def test_each_project_has_its_own_profile_state(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_each_project_has_its_own_profile_state(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event(plan="monthly")), message(event(plan="yearly", environment="SANDBOX")))
     assert clevertap.profile("user-1")["plan"] == "monthly"
     assert clevertap.profile("user-1", "SANDBOX-ID")["plan"] == "yearly"
@@ -1100,9 +1030,7 @@ def test_an_app_without_setup_delays_no_other(cloud: Cloud, worker: Worker, faul
 
 
 @pytest.mark.parametrize("operation", ["GetParameter", "GetSecretValue"])
-def test_an_unreachable_setup_is_asked_for_once(
-    clevertap: ScriptedClevertap, worker: Worker, operation: str
-) -> None:
+def test_an_unreachable_setup_is_asked_for_once(clevertap: ScriptedClevertap, worker: Worker, operation: str) -> None:
     worker.calls.always(operation, unreachable())
     batch = [message(event(user=f"user-{n}")) for n in range(30)]
     assert {why(each)[1] for each in worker.outcomes(*batch)} == {False}
@@ -1134,9 +1062,7 @@ def test_a_webhook_of_a_parked_event_is_a_duplicate(cloud: Cloud, clevertap: Scr
     assert clevertap.events == []
 
 
-def test_a_redrive_of_a_delivered_event_is_a_copy(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_redrive_of_a_delivered_event_is_a_copy(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     body = parked_once(cloud, clevertap, worker, event())
     assert worker.outcome(redriven(body, id="m-r1")) == Delivered()
     assert worker.outcome(redriven(body, id="m-r2")) == Duplicate()
@@ -1174,16 +1100,12 @@ def test_a_redrive_refused_again_keeps_its_message_id(
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
 
 
-def test_a_redrive_says_what_was_accepted(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_redrive_says_what_was_accepted(clevertap: ScriptedClevertap, worker: Worker) -> None:
     assert worker.outcome(redriven(encoded(transaction()), accepted="charged")) == Delivered()
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
 
 
-def test_a_delayed_redrive_is_delivered(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_delayed_redrive_is_delivered(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     again = redriven(parked_once(cloud, clevertap, worker, event(event_id="e-1")))
     clevertap.script.append(answer(NotTaken(RetryReason.THROTTLED, 429)))
     assert why(worker.outcome(again)) == ("throttled", True)
@@ -1193,9 +1115,7 @@ def test_a_delayed_redrive_is_delivered(
     assert worker.outcome(again) == Delivered()
 
 
-def test_a_redrive_survives_its_workers_death(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_redrive_survives_its_workers_death(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     again = redriven(parked_once(cloud, clevertap, worker, event()))
     clevertap.script.append(killed_before())
     with pytest.raises(Killed):
@@ -1208,9 +1128,7 @@ def test_a_redrive_survives_its_workers_death(
 # Profiles
 
 
-def test_a_batch_sends_one_profile_before_the_events(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_batch_sends_one_profile_before_the_events(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(
         message(event("RENEWAL_DISABLED", at=NOW_MS + 2000, subscription_status="AUTO_RENEWING_CANCELED")),
         message(event("SUBSCRIPTION_STARTED", at=NOW_MS)),
@@ -1257,18 +1175,14 @@ def test_values_that_were_not_taken_are_sent_again(clevertap: ScriptedClevertap,
     assert {"plan", "store", "user_id"} <= set(clevertap.profiles[0])
 
 
-def test_without_profiles_nobody_is_leased(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_without_profiles_nobody_is_leased(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"profile": {"send": False}})
     assert worker.outcomes(message(event()), message(event())) == [Delivered()] * 2
     assert clevertap.profiles == []
     assert cloud.subscriber(PERSON) == {}
 
 
-def test_a_busy_person_delays_no_other(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_busy_person_delays_no_other(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     other = cloud.worker(clevertap, name="worker-2")
     second, stranger = message(event(event_id="e-2")), message(event(user="user-2"))
     meanwhile: list[Outcome] = []
@@ -1283,9 +1197,7 @@ def test_a_busy_person_delays_no_other(
     assert len(clevertap.events) == 3
 
 
-def test_a_stale_read_overwrites_no_profile(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_stale_read_overwrites_no_profile(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     other = cloud.worker(clevertap, name="worker-2")
     upgrade = message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 5000, plan="yearly"))
     renewal = message(event("SUBSCRIPTION_RENEWED", at=NOW_MS, plan="monthly", event_id="e-1"))
@@ -1298,9 +1210,7 @@ def test_a_stale_read_overwrites_no_profile(
     assert [profile.get("plan") for profile in clevertap.profiles] == ["yearly", "monthly"]
 
 
-def test_a_profile_leased_in_vain_is_free_unchanged(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_profile_leased_in_vain_is_free_unchanged(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event(at=NOW_MS)))
     before = cloud.subscriber(PERSON)
     payload = event(at=NOW_MS + 1000)
@@ -1326,9 +1236,7 @@ def test_a_dead_workers_profile_is_free_after_the_lease(
     assert other.outcome(another) == Delivered()
 
 
-def test_a_lost_profile_is_sent_whole_after_a_rest(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lost_profile_is_sent_whole_after_a_rest(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
     renewal = message(event(at=NOW_MS + 1000, plan="yearly", event_id="e-2"))
     clevertap.script.append(lost_answer())
@@ -1346,9 +1254,7 @@ def test_a_lost_profile_is_sent_whole_after_a_rest(
     assert "plan" not in clevertap.profiles[-1]
 
 
-def test_a_dead_workers_profile_is_sent_whole(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_dead_workers_profile_is_sent_whole(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
     clevertap.script.append(killed_after())
     with pytest.raises(Killed):
@@ -1359,9 +1265,7 @@ def test_a_dead_workers_profile_is_sent_whole(
     assert clevertap.profile("user-1")["plan"] == "monthly"
 
 
-def test_any_event_of_the_batch_links_a_clevertap_id(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_any_event_of_the_batch_links_a_clevertap_id(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(
         message(event("SUBSCRIPTION_STARTED", at=NOW_MS, clevertap_id="an-id")),
         message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000)),
@@ -1374,9 +1278,7 @@ def test_any_event_of_the_batch_links_a_clevertap_id(
     assert "identity" not in clevertap.profiles[-1]
 
 
-def test_two_names_of_one_person_do_not_collide(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_two_names_of_one_person_do_not_collide(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"identity": {"anonymous": "custom_id"}})
     known, unknown = message(event()), message(event(user=None, anonymous_user_id="user-1"))
     assert worker.outcomes(known, unknown) == [Delivered(), Delivered()]
@@ -1386,9 +1288,7 @@ def test_two_names_of_one_person_do_not_collide(
 # Volume
 
 
-def test_a_thousand_events_take_two_uploads(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_thousand_events_take_two_uploads(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
     worker.calls.always("TransactWriteItems", Answered())
     batch = [message(event(user=f"user-{n % 500}", at=NOW_MS + n)) for n in range(1000)]
@@ -1404,9 +1304,7 @@ def test_a_thousand_events_take_two_uploads(
     assert (calls["GetParameter"], calls["GetSecretValue"]) == (1, 1)
 
 
-def test_a_persons_many_events_go_in_order(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_persons_many_events_go_in_order(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
     worker.calls.always("TransactWriteItems", Answered())
     batch = [message(event(at=NOW_MS + n * 1000)) for n in range(1200)]
@@ -1568,9 +1466,7 @@ def test_how_many_records_an_event_had_to_send_is_told(clevertap: ScriptedClever
     assert (handled.outcome.name, handled.records) == ("delivered", 2)  # CleverTap has the event
 
 
-def test_a_dead_workers_records_are_counted(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_dead_workers_records_are_counted(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction())
     clevertap.script.append(killed_after())
     with pytest.raises(Killed):

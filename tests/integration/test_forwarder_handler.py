@@ -105,9 +105,7 @@ def test_ingest_and_forwarder_agree_on_an_event(
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SANDBOX-ID"}
 
 
-def test_only_retries_are_answered_and_hidden(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_only_retries_are_answered_and_hidden(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     batch = queue(
         cloud,
         recent("SUBSCRIPTION_STARTED", user="a"),
@@ -126,9 +124,7 @@ def test_only_retries_are_answered_and_hidden(
     assert sorted(clevertap.events) == ["RENEWAL_DISABLED", "RENEWAL_ENABLED", "SUBSCRIPTION_STARTED"]
 
 
-def test_a_delay_uses_the_messages_own_receipt(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_delay_uses_the_messages_own_receipt(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     batch = queue(cloud, recent())
     cloud.sqs.change_message_visibility(
         QueueUrl=cloud.events_url, ReceiptHandle=batch["Records"][0]["receiptHandle"], VisibilityTimeout=0
@@ -138,9 +134,7 @@ def test_a_delay_uses_the_messages_own_receipt(
     assert received(cloud, cloud.events_url) == []  # it was visible, and is hidden now
 
 
-def test_a_batch_without_time_is_answered_as_failed(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_batch_without_time_is_answered_as_failed(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     forwarder = start()
     batch = queue(cloud, recent(), recent())
     answered = forwarder(batch, left_ms=int(NEEDED_SECONDS * 1000))
@@ -160,9 +154,7 @@ def test_a_message_of_the_dead_letter_queue_is_parked(cloud: Cloud, clevertap: S
     assert clevertap.requests == []
 
 
-def test_a_parked_message_put_back_is_redriven(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_parked_message_put_back_is_redriven(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     forwarder = start()
     clevertap.script.append(answer(Rejected(522, "bad"), of="Charged"))
     assert forwarder(queue(cloud, transaction(event_id="e-1", at=now_ms()))) == {"batchItemFailures": []}
@@ -180,9 +172,7 @@ def test_a_parked_message_put_back_is_redriven(
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_message_without_attributes_is_parked(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_message_without_attributes_is_parked(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     cloud.sqs.send_message(QueueUrl=cloud.events_url, MessageBody=encoded(recent()).decode())
     assert start()(queue(cloud, recent())) == {"batchItemFailures": []}
     assert len(clevertap.events) == 1
@@ -211,9 +201,7 @@ def test_nothing_that_is_told_is_personal_or_secret(cloud: Cloud, clevertap: Scr
     assert len([line for line in output.splitlines() if json.loads(line).get("message") == "event"]) == 8
 
 
-def test_a_batch_tells_lines_and_counts(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_batch_tells_lines_and_counts(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     started = recent(user="a", event_id="e-1")
     forwarder = start()
     clevertap.script.append(answer(Rejected(512, "bad"), of="RENEWAL_DISABLED"))
@@ -256,9 +244,7 @@ def test_a_batch_tells_lines_and_counts(
     assert {dict(dimensions)["stage"] for dimensions in metrics.dimensions} == {"test"}
 
 
-def test_a_setup_fault_has_its_own_metric(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_setup_fault_has_its_own_metric(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     clevertap.otherwise = answer(SetupFault(401, "no"))
     forwarder = start()
     assert len(forwarder(queue(cloud, recent(user="a"), recent(user="b")))["batchItemFailures"]) == 2
@@ -313,9 +299,7 @@ def test_a_test_host_takes_the_place_of_clevertaps(
     assert [credentials.endpoint for credentials, _ in clevertap.requests] == [used]
 
 
-def test_what_cannot_be_settled_stays_on_the_queue(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_what_cannot_be_settled_stays_on_the_queue(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     clevertap.script.append(while_uploading(lambda: cloud.dynamodb.delete_table(TableName=DELIVERIES)))
     assert start()(queue(cloud, recent())) == {"batchItemFailures": []}
     (left,) = cloud.drain(cloud.events_url)

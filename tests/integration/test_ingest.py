@@ -37,9 +37,7 @@ def reads(cloud: Cloud) -> int:
 # 200
 
 
-def test_a_genuine_webhook_is_queued_with_app_and_time(
-    cloud: Cloud, ingest: WebhookReceiver
-) -> None:
+def test_a_genuine_webhook_is_queued_with_app_and_time(cloud: Cloud, ingest: WebhookReceiver) -> None:
     body = encoded(event())
     answer = ingest.receive(request(body), now=NOW + 0.25)
     assert isinstance(answer, Queued)
@@ -50,9 +48,7 @@ def test_a_genuine_webhook_is_queued_with_app_and_time(
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"{}", b"\xff\xfe", b"null"])
-def test_a_useless_but_genuine_body_is_answered_200(
-    cloud: Cloud, ingest: WebhookReceiver, body: bytes
-) -> None:
+def test_a_useless_but_genuine_body_is_answered_200(cloud: Cloud, ingest: WebhookReceiver, body: bytes) -> None:
     assert status(ingest, request(body)) == 200
     assert [queued.body for queued in cloud.drain(cloud.events_url)] == [body]
 
@@ -106,9 +102,7 @@ def test_a_request_without_parts_is_answered_401(ingest: WebhookReceiver, missin
 
 
 @pytest.mark.parametrize("app", ["", "UPPER", "a_b", "a" * 41, "ä", "a/b", "..", "a\n", "%2e", "*", "a b"])
-def test_an_impossible_app_name_reads_no_secret(
-    cloud: Cloud, ingest: WebhookReceiver, app: str
-) -> None:
+def test_an_impossible_app_name_reads_no_secret(cloud: Cloud, ingest: WebhookReceiver, app: str) -> None:
     assert ingest.receive(request(app=app), now=NOW) == Refused(RefusalReason.UNKNOWN_APP, 404)
     assert reads(cloud) == 0
 
@@ -120,9 +114,7 @@ def test_a_path_without_an_app_is_answered_404(ingest: WebhookReceiver) -> None:
 
 
 @pytest.mark.parametrize("app", ["a", "9", "-", "my-app-2", "a" * 40])
-def test_an_app_is_served_once_it_has_a_secret(
-    cloud: Cloud, ingest: WebhookReceiver, app: str
-) -> None:
+def test_an_app_is_served_once_it_has_a_secret(cloud: Cloud, ingest: WebhookReceiver, app: str) -> None:
     assert ingest.receive(request(app=app), now=NOW) == Refused(RefusalReason.UNKNOWN_APP, 404)
     cloud.put_secret("purchasely", {"shared_secrets": ["its-own"]}, app=app)
     cloud.clock.advance(31)
@@ -133,9 +125,7 @@ def test_an_app_is_served_once_it_has_a_secret(
 # 413
 
 
-def test_the_largest_body_leaves_room_to_park_it(
-    cloud: Cloud, ingest: WebhookReceiver
-) -> None:
+def test_the_largest_body_leaves_room_to_park_it(cloud: Cloud, ingest: WebhookReceiver) -> None:
     body = b"x" * MAX_BODY_BYTES
     assert status(ingest, request(body)) == 200
     assert [queued.body for queued in cloud.drain(cloud.events_url)] == [body]
@@ -164,9 +154,7 @@ def test_a_stranger_does_not_learn_the_size_limit(ingest: WebhookReceiver) -> No
         '{"shared_secrets": ["a-shared-secret", null]}',
     ],
 )
-def test_a_malformed_secret_is_503_and_never_quoted(
-    cloud: Cloud, ingest: WebhookReceiver, secret: str
-) -> None:
+def test_a_malformed_secret_is_503_and_never_quoted(cloud: Cloud, ingest: WebhookReceiver, secret: str) -> None:
     cloud.put_secret("purchasely", secret)
     answer = ingest.receive(request(), now=NOW)
     assert isinstance(answer, Refused)
@@ -176,9 +164,7 @@ def test_a_malformed_secret_is_503_and_never_quoted(
 
 
 @pytest.mark.parametrize("listed", [["REPLACE_ME"], ["REPLACE_ME", "REPLACE_ME"], [""], []])
-def test_a_placeholder_secret_is_answered_503(
-    cloud: Cloud, ingest: WebhookReceiver, listed: list[str]
-) -> None:
+def test_a_placeholder_secret_is_answered_503(cloud: Cloud, ingest: WebhookReceiver, listed: list[str]) -> None:
     cloud.put_secret("purchasely", {"shared_secrets": listed})
     for secret in ("REPLACE_ME", "", SECRET):
         answer = ingest.receive(request(secret=secret), now=NOW)
@@ -188,9 +174,7 @@ def test_a_placeholder_secret_is_answered_503(
 
 
 @pytest.mark.parametrize("before", ['{"shared_secrets": ["REPLACE_ME"]}', '{"shared_secrets": "oops"}'])
-def test_a_mended_secret_serves_after_10_seconds(
-    cloud: Cloud, ingest: WebhookReceiver, before: str
-) -> None:
+def test_a_mended_secret_serves_after_10_seconds(cloud: Cloud, ingest: WebhookReceiver, before: str) -> None:
     cloud.put_secret("purchasely", before)
     assert status(ingest, request()) == 503
     cloud.put_secret("purchasely", {"shared_secrets": [SECRET]})
@@ -213,9 +197,7 @@ def test_a_placeholder_signs_nothing(cloud: Cloud, ingest: WebhookReceiver, unus
         (unreachable(), "ConnectTimeoutError"),
     ],
 )
-def test_an_unreadable_secret_is_503_until_mended(
-    cloud: Cloud, ingest: WebhookReceiver, fault: str, code: str
-) -> None:
+def test_an_unreadable_secret_is_503_until_mended(cloud: Cloud, ingest: WebhookReceiver, fault: str, code: str) -> None:
     cloud.calls.next("GetSecretValue", fault)
     answer = ingest.receive(request(), now=NOW)
     assert isinstance(answer, Refused)
@@ -239,9 +221,7 @@ def test_a_queue_that_fails_is_answered_503(cloud: Cloud, ingest: WebhookReceive
 # Secrets change
 
 
-def test_wrong_signatures_cost_one_read_in_10_seconds(
-    cloud: Cloud, ingest: WebhookReceiver
-) -> None:
+def test_wrong_signatures_cost_one_read_in_10_seconds(cloud: Cloud, ingest: WebhookReceiver) -> None:
     assert status(ingest, request()) == 200
     for _ in range(40):
         assert status(ingest, request(secret="guess")) == 401
@@ -260,9 +240,7 @@ def test_only_a_wrong_signature_rereads_the_secret(
 
 
 @pytest.mark.parametrize("fault", ["ThrottlingException", "InternalServiceError", unreachable()])
-def test_an_unread_new_secret_is_not_a_wrong_one(
-    cloud: Cloud, ingest: WebhookReceiver, fault: str
-) -> None:
+def test_an_unread_new_secret_is_not_a_wrong_one(cloud: Cloud, ingest: WebhookReceiver, fault: str) -> None:
     assert status(ingest, request()) == 200
     cloud.put_secret("purchasely", {"shared_secrets": ["new", SECRET]})
     cloud.clock.advance(15)
@@ -278,9 +256,7 @@ def test_an_unread_new_secret_is_not_a_wrong_one(
     assert status(ingest, request(secret="new")) == 200
 
 
-def test_a_new_secret_serves_at_once(
-    cloud: Cloud, ingest: WebhookReceiver
-) -> None:
+def test_a_new_secret_serves_at_once(cloud: Cloud, ingest: WebhookReceiver) -> None:
     assert status(ingest, request()) == 200
     cloud.put_secret("purchasely", {"shared_secrets": ["new", SECRET]})
     assert status(ingest, request(secret="new")) == 200

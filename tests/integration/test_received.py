@@ -17,9 +17,7 @@ def results(cloud: Cloud) -> ReceivedNotes:
     return ReceivedNotes(cloud.dynamodb, table=DELIVERIES)
 
 
-def test_a_note_has_message_time_and_30_days(
-    cloud: Cloud, results: ReceivedNotes
-) -> None:
+def test_a_note_has_message_time_and_30_days(cloud: Cloud, results: ReceivedNotes) -> None:
     body = encoded(event(event_id="e-1"))
     assert results.note("default", body, "m-1", now_ms=NOW_MS) is True
     assert cloud.entry("e-1") == {
@@ -47,9 +45,7 @@ def test_apps_are_kept_apart(cloud: Cloud, results: ReceivedNotes) -> None:
     assert cloud.entry("e-1", app="second")["messages"] == {"m-second"}
 
 
-def test_a_late_note_changes_no_outcome(
-    cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap
-) -> None:
+def test_a_late_note_changes_no_outcome(cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap) -> None:
     payload = event(event_id="e-1")
     assert cloud.worker(clevertap).outcome(message(payload, id="m-1")) == Delivered()
     delivered = cloud.entry("e-1")

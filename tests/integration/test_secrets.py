@@ -41,9 +41,7 @@ def test_a_reread_is_new_but_once_in_10_seconds(cloud: Cloud, secrets: Secrets) 
     assert reads(cloud) == 3
 
 
-def test_an_absent_secret_is_not_asked_for_30_seconds(
-    cloud: Cloud, secrets: Secrets
-) -> None:
+def test_an_absent_secret_is_not_asked_for_30_seconds(cloud: Cloud, secrets: Secrets) -> None:
     assert secrets.get("new") == Absent()
     cloud.put_secret("thing", {"value": 1}, app="new")
     cloud.clock.advance(29)
@@ -65,9 +63,7 @@ def test_a_secret_that_is_deleted_becomes_absent(cloud: Cloud, secrets: Secrets)
 
 
 @pytest.mark.parametrize("text", ["no json: s3cret", '["s3cret"]', '"s3cret"', "null", "1"])
-def test_no_json_object_is_unusable_and_never_quoted(
-    cloud: Cloud, secrets: Secrets, text: str
-) -> None:
+def test_no_json_object_is_unusable_and_never_quoted(cloud: Cloud, secrets: Secrets, text: str) -> None:
     cloud.put_secret("thing", text)
     found = secrets.get("default")
     assert isinstance(found, Unusable)
@@ -82,9 +78,7 @@ def test_a_binary_secret_is_unusable(cloud: Cloud, secrets: Secrets) -> None:
 
 
 @pytest.mark.parametrize("fault", ["InternalServiceError", "ThrottlingException", unreachable()])
-def test_a_read_secret_outlives_secrets_manager(
-    cloud: Cloud, secrets: Secrets, fault: str
-) -> None:
+def test_a_read_secret_outlives_secrets_manager(cloud: Cloud, secrets: Secrets, fault: str) -> None:
     assert secrets.get("default") == {"value": 1}
     cloud.put_secret("thing", {"value": 2})
     cloud.calls.always("GetSecretValue", fault)
@@ -98,9 +92,7 @@ def test_a_read_secret_outlives_secrets_manager(
     assert secrets.get("default") == {"value": 2}
 
 
-def test_a_failed_reread_leaves_the_kept_secret(
-    cloud: Cloud, secrets: Secrets
-) -> None:
+def test_a_failed_reread_leaves_the_kept_secret(cloud: Cloud, secrets: Secrets) -> None:
     assert secrets.get("default") == {"value": 1}
     cloud.clock.advance(10)
     cloud.calls.next("GetSecretValue", "ThrottlingException")
@@ -155,9 +147,7 @@ def test_an_absent_app_is_unusable_in_an_outage(cloud: Cloud, secrets: Secrets) 
     assert isinstance(secrets.get("new"), Unusable)
 
 
-def test_guessed_names_do_not_fill_the_memory(
-    cloud: Cloud, secrets: Secrets
-) -> None:
+def test_guessed_names_do_not_fill_the_memory(cloud: Cloud, secrets: Secrets) -> None:
     cloud.calls.always("GetSecretValue", "ResourceNotFoundException")
     for number in range(1000):
         assert secrets.get(f"guess-{number}") == Absent()

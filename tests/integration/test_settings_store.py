@@ -102,9 +102,7 @@ def test_wrong_settings_leave_the_last_good_ones(cloud: Cloud, store: Store, bad
     assert problems
 
 
-def test_a_refusal_is_repeated_until_mended(
-    cloud: Cloud, store: Store
-) -> None:
+def test_a_refusal_is_repeated_until_mended(cloud: Cloud, store: Store) -> None:
     cloud.put_settings(US)
     store.region()
     cloud.put_settings(BAD)
@@ -157,9 +155,7 @@ def test_never_valid_settings_are_not_reread_each_time(cloud: Cloud, store: Stor
 @pytest.mark.parametrize(
     "fault", ["InternalServerError", "ThrottlingException", "AccessDeniedException", unreachable()]
 )
-def test_settings_at_hand_outlive_parameter_store(
-    cloud: Cloud, store: Store, fault: str
-) -> None:
+def test_settings_at_hand_outlive_parameter_store(cloud: Cloud, store: Store, fault: str) -> None:
     cloud.put_settings(US)
     assert store.region() is Region.US1
     cloud.calls.always("GetParameter", fault)
@@ -170,9 +166,7 @@ def test_settings_at_hand_outlive_parameter_store(
 
 
 @pytest.mark.parametrize("fault", ["InternalServerError", unreachable()])
-def test_a_first_failure_is_kept_10_seconds(
-    cloud: Cloud, store: Store, fault: str
-) -> None:
+def test_a_first_failure_is_kept_10_seconds(cloud: Cloud, store: Store, fault: str) -> None:
     cloud.put_settings(US)
     cloud.calls.always("GetParameter", fault)
     for _ in range(50):
@@ -183,9 +177,7 @@ def test_a_first_failure_is_kept_10_seconds(
     assert store.region() is Region.US1
 
 
-def test_a_failure_on_the_way_back_is_unavailable(
-    cloud: Cloud, store: Store
-) -> None:
+def test_a_failure_on_the_way_back_is_unavailable(cloud: Cloud, store: Store) -> None:
     cloud.put_settings(US)
     cloud.put_settings(BAD)
     cloud.calls.next("GetParameter", lambda: None, "InternalServerError")

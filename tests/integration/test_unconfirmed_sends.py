@@ -67,9 +67,7 @@ def test_a_property_of_a_lost_upload_stayed_for_ever(
     assert "plan" not in clevertap.profile("user-1")
 
 
-def test_a_late_older_profile_overtook_a_newer_one(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_late_older_profile_overtook_a_newer_one(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.script.append(answer(Unknown(RetryReason.TIMEOUT)))
     worker.forward(status(1, "AUTO_RENEWING"))
     other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
@@ -79,9 +77,7 @@ def test_a_late_older_profile_overtook_a_newer_one(
     assert other.outcome(newer) == Delivered()
 
 
-def test_a_second_failure_forgot_the_doubt(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_second_failure_forgot_the_doubt(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(status(0, "AUTO_RENEWING"))
     clevertap.script.extend([lost_answer(), answer(NotTaken(RetryReason.RECORD_ERROR))])
     worker.forward(status(1, "DEACTIVATED"))
@@ -92,9 +88,7 @@ def test_a_second_failure_forgot_the_doubt(
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_a_lease_given_back_forgot_the_doubt(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lease_given_back_forgot_the_doubt(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = status(1, "DEACTIVATED")
     worker.forward(status(0, "AUTO_RENEWING"))
     clevertap.script.append(lost_answer())
@@ -107,9 +101,7 @@ def test_a_lease_given_back_forgot_the_doubt(
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_an_outcome_without_its_state_lost_facts(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_outcome_without_its_state_lost_facts(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     def refuse_the_state() -> None:
         worker.calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed"]))
 
@@ -122,9 +114,7 @@ def test_an_outcome_without_its_state_lost_facts(
 # What is counted
 
 
-def test_a_lost_answer_is_told_by_the_ledger(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lost_answer_is_told_by_the_ledger(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"))
     clevertap.script.append(lost_answer())
     worker.forward(sent)
@@ -134,9 +124,7 @@ def test_a_lost_answer_is_told_by_the_ledger(
     assert cloud.entry("e-1")["unconfirmed_sends"] == 3
 
 
-def test_a_double_was_lost_with_the_second_worker(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_double_was_lost_with_the_second_worker(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     clevertap.script.append(killed_after())
     killed(worker, sent)
@@ -145,9 +133,7 @@ def test_a_double_was_lost_with_the_second_worker(
     assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["unconfirmed_sends"]) == ("delivered", 1)
 
 
-def test_a_double_was_lost_for_a_busy_person(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_double_was_lost_for_a_busy_person(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     clevertap.script.append(killed_after())
     killed(worker, sent)
@@ -158,9 +144,7 @@ def test_a_double_was_lost_for_a_busy_person(
     assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
-def test_a_double_was_lost_in_a_dead_letter(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_double_was_lost_in_a_dead_letter(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
     clevertap.script.append(killed_after())
     killed(worker, sent)
@@ -179,9 +163,7 @@ def test_an_event_without_doubt_says_nothing_of_it(cloud: Cloud, worker: Worker)
 # Messages
 
 
-def test_two_workers_each_took_the_other_for_a_copy(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_two_workers_each_took_the_other_for_a_copy(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     first, second = message(payload, id="m-1"), message(payload, id="m-2")
     other = cloud.worker(clevertap, name="worker-2")
@@ -205,9 +187,7 @@ def test_a_webhook_that_was_not_noted_was_forgotten(cloud: Cloud, worker: Worker
     assert cloud.entry("e-1")["messages"] == {"m-0", "m-1", "m-2"}
 
 
-def test_what_nobody_could_note_comes_again_counted(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_what_nobody_could_note_comes_again_counted(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
 
     def out_of_reach() -> None:
@@ -222,9 +202,7 @@ def test_what_nobody_could_note_comes_again_counted(
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
 
 
-def test_an_early_note_spares_the_next_webhook(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_early_note_spares_the_next_webhook(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     clevertap.script.append(killed_before())
     killed(worker, message(payload, id="m-1"))

@@ -47,9 +47,7 @@ def test_one_failure_is_enough(breaker: CircuitBreaker, clock: Clock) -> None:
     assert not breaker.is_open("account")
 
 
-def test_the_cool_down_doubles_up_to_the_most(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
+def test_the_cool_down_doubles_up_to_the_most(breaker: CircuitBreaker, clock: Clock) -> None:
     waits = []
     for _ in range(5):
         breaker.failed("account")

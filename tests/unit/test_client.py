@@ -215,9 +215,7 @@ def test_a_malformed_record_costs_no_other(status: int, poisoned: int) -> None:
     poisoned=st.sets(st.integers(0, 1199), max_size=4),
     refused=st.sets(st.integers(0, 1199), max_size=20),
 )
-def test_every_record_has_one_result_and_goes_once(
-    count: int, poisoned: set[int], refused: set[int]
-) -> None:
+def test_every_record_has_one_result_and_goes_once(count: int, poisoned: set[int], refused: set[int]) -> None:
     poisoned, refused = ({number for number in numbers if number < count} for numbers in (poisoned, refused))
     picky = Picky(poisoned={str(n) for n in poisoned}, refused={str(n) for n in refused})
     with scripted(otherwise=picky) as server:

@@ -85,9 +85,7 @@ def test_a_process_that_never_answers_is_reported(listening: Background) -> None
         listening.require(free_port(), 0.1)
 
 
-def test_a_process_has_only_the_given_environment(
-    log: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_has_only_the_given_environment(log: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OF_THE_PERSON", "private")
     process = _python("import os; print(sorted(os.environ), flush=True); raise SystemExit", log)
     with pytest.raises(LocalStackError, match="PATH") as raised:

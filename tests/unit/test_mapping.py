@@ -857,9 +857,7 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(PAYLOADS, SETTINGS, st.integers(0, 7_258_118_400_000))
-def test_any_event_keeps_to_clevertaps_limits(
-    given: dict[str, Any], document: dict[str, Any], now: int
-) -> None:
+def test_any_event_keeps_to_clevertaps_limits(given: dict[str, Any], document: dict[str, Any], now: int) -> None:
     of = read(body(given))
     if not isinstance(of, Event):
         return

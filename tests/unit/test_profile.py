@@ -241,9 +241,7 @@ def test_a_transfer_clears_the_former_owner() -> None:
 @pytest.mark.parametrize("at", [MOMENT, MOMENT + 1, MOMENT + 2])
 @pytest.mark.parametrize("name", ["DEACTIVATE", "TRANSACTION_PROCESSED"])
 @pytest.mark.parametrize("status", ["AUTO_RENEWING", "DEACTIVATED", ...])
-def test_a_transferred_subscription_stays_away(
-    name: str, status: Any, at: int
-) -> None:
+def test_a_transferred_subscription_stays_away(name: str, status: Any, at: int) -> None:
     started, moved = event(at=MOMENT - 9), event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1)
     beside = event(name, at=at, subscription_status=status)
     for order in ([started, moved, beside], [started, beside, moved], [beside, moved, started]):

@@ -287,9 +287,7 @@ ENTRY = JSON | st.fixed_dictionaries(
     unprocessed=JSON | st.lists(ENTRY, max_size=6),
     count=st.integers(1, 10),
 )
-def test_any_json_makes_one_result_a_record(
-    outcome: Any, processed: Any, unprocessed: Any, count: int
-) -> None:
+def test_any_json_makes_one_result_a_record(outcome: Any, processed: Any, unprocessed: Any, count: int) -> None:
     results = read_all(answer(outcome, processed, unprocessed), count)
     assert len(results) == count
     accepted = results.count(Accepted())
@@ -307,9 +305,7 @@ def test_any_json_makes_one_result_a_record(
     order=st.randoms(use_true_random=False),
     space=st.sampled_from(["", " "]),
 )
-def test_a_mix_of_results_is_read_back_exactly(
-    outcomes: list[RecordResult], order: Any, space: str
-) -> None:
+def test_a_mix_of_results_is_read_back_exactly(outcomes: list[RecordResult], order: Any, space: str) -> None:
     unprocessed = [
         {
             "status": "fail",

@@ -336,9 +336,7 @@ def test_text_that_no_parser_takes_is_refused(text: str) -> None:
         ({"late_events": {"after_minute": 1}}, "late_events.after_minute", "after_minutes"),
     ],
 )
-def test_an_unknown_key_has_the_nearest_known_one(
-    document: dict[str, Any], path: str, nearest: str
-) -> None:
+def test_an_unknown_key_has_the_nearest_known_one(document: dict[str, Any], path: str, nearest: str) -> None:
     assert problem(**document).startswith(f'{path}: unknown key, did you mean "{nearest}"? allowed: ')
 
 
@@ -487,9 +485,7 @@ def test_a_name_without_problem_can_be_given() -> None:
         ("Offer Type Seen", None),
     ],
 )
-def test_a_property_name_must_be_usable_and_free(
-    part: str, name: str, why: str | None
-) -> None:
+def test_a_property_name_must_be_usable_and_free(part: str, name: str, why: str | None) -> None:
     document = {part: {"rename": {"plan": name}}}
     if why is None:
         parsed(**document)
