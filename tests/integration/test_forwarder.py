@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from copy import replace
 from itertools import pairwise
 
@@ -194,16 +195,6 @@ def test_one_of_two_simultaneous_workers_delivers(cloud: Cloud, clevertap: Scrip
     assert cloud.entry("e-1")["attempts"] == 1
 
 
-def test_one_of_two_simultaneous_workers_skips(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    payload = event("ACTIVATE", event_id="e-1")
-    other = cloud.worker(clevertap, name="worker-2")
-    others: list[Outcome] = []
-    worker.calls.next("TransactWriteItems", lambda: others.append(other.outcome(message(payload))))
-    assert why(worker.outcome(message(payload))) == BUSY
-    assert others == [Skipped(SkipReason.EVENT_SWITCHED_OFF)]
-    assert worker.outcome(message(payload)) == Duplicate()
-
-
 def test_the_same_event_id_of_two_apps_is_two_events(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
@@ -216,9 +207,12 @@ def test_the_same_event_id_of_two_apps_is_two_events(
 # A worker dies
 
 
-def test_a_death_before_the_upload_costs_no_record(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+@pytest.mark.parametrize(("dies", "times"), [(killed_before, 1), (killed_after, 2)])
+def test_a_dead_workers_event_is_taken_over(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, dies: Callable[[], Step], times: int
+) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
-    clevertap.script.append(killed_before())
+    clevertap.script.append(dies())
     with pytest.raises(Killed):
         worker.forward(sent)
     other = cloud.worker(clevertap, name="worker-2")
@@ -227,21 +221,8 @@ def test_a_death_before_the_upload_costs_no_record(cloud: Cloud, clevertap: Scri
     cloud.clock.advance(1)
     (handled,) = other.forward(sent).messages
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * times
     assert cloud.entry("e-1")["attempts"] == 2
-
-
-def test_a_death_with_the_answer_is_a_counted_double(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    sent = message(event(), id="m-1")
-    clevertap.script.append(killed_after())
-    with pytest.raises(Killed):
-        worker.forward(sent)
-    cloud.clock.advance(LEASE_MS / 1000)
-    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).messages
-    assert (handled.outcome, handled.taken_over) == (Delivered(), True)
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * 2
 
 
 def test_a_death_leaves_one_request_unconfirmed(
@@ -431,18 +412,6 @@ def test_a_lost_answer_concerns_its_own_request(
     assert [each.unconfirmed_sends for each in handled] == [0, 2, 0]
     assert [getattr(each.outcome, "reason", None) for each in handled] == ["circuit_open", "timeout", None]
     assert len(clevertap.requests) == 2
-
-
-@pytest.mark.parametrize("status", [401, 403, 0])
-def test_a_setup_fault_parks_nothing(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, status: int) -> None:
-    sent = message(event(event_id="e-1"))
-    clevertap.otherwise = answer(SetupFault(status, "Account ID is not valid"))
-    assert why(worker.outcome(sent)) == (f"setup_fault_{status}", False)
-    assert cloud.parked() == []
-    assert cloud.entry("e-1")["lease_until"] == 0
-    clevertap.otherwise = Step()
-    cloud.clock.advance(60)
-    assert worker.outcome(sent) == Delivered()
 
 
 def test_a_401_rereads_the_credentials_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
@@ -673,14 +642,6 @@ def test_an_unreadable_ledger_stops_everything(
     assert len(cloud.parked()) == 1
 
 
-def test_an_event_that_is_not_claimed_is_not_sent(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    sent = message(event())
-    worker.calls.next("TransactWriteItems", "InternalServerError")
-    assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
-    assert clevertap.requests == []
-    assert worker.outcome(sent) == Delivered()
-
-
 def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     # The first write is made; the next one, for what needs no upload, is the one that fails.
@@ -692,21 +653,6 @@ def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedC
     cloud.clock.advance(LEASE_MS / 1000)
     assert worker.outcome(sent) == Delivered()
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
-
-
-@pytest.mark.parametrize("fault", ["InternalServerError", unreachable()])
-def test_what_cannot_be_settled_is_not_sent_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str
-) -> None:
-    sent = message(event(event_id="e-1"), id="m-1")
-    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", fault)))
-    (handled,) = worker.forward(sent).messages
-    assert (handled.outcome, handled.unsettled) == (Delivered(), True)
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
-    worker.calls.mend()
-    # Still claimed: another copy that comes now waits.
-    assert why(worker.outcome(message(event(event_id="e-1"), id="m-2"))) == BUSY
-    assert "outcome" not in cloud.entry("e-1")
 
 
 def test_the_events_queue_keeps_what_was_taken(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
@@ -737,17 +683,6 @@ def test_a_half_delivered_event_gets_its_other_half(cloud: Cloud, clevertap: Scr
     cloud.clock.advance(LEASE_MS / 1000)
     assert worker.outcome(redriven(left.body, accepted="charged")) == Delivered()
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
-
-
-def test_what_nobody_can_note_is_unsettled(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    def everything_fails() -> None:
-        for operation in ("TransactWriteItems", "SendMessageBatch"):
-            worker.calls.always(operation, unreachable())
-
-    clevertap.script.append(while_uploading(everything_fails))
-    (handled,) = worker.forward(message(event())).messages
-    assert (why(handled.outcome), handled.unsettled) == (("unsettled", False), True)
-    assert cloud.drain(cloud.events_url) == []
 
 
 def test_an_unsettled_retry_comes_again_by_itself(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
@@ -792,16 +727,6 @@ def test_an_unsettled_skip_comes_again(cloud: Cloud, worker: Worker) -> None:
     assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
     assert worker.outcome(sent) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert cloud.entry("e-1")["outcome"] == "skipped"
-
-
-def test_an_unnoted_copy_comes_again(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    payload = event(event_id="e-1")
-    worker.forward(message(payload, id="m-1"))
-    worker.calls.next("TransactWriteItems", unreachable())
-    assert why(worker.outcome(message(payload, id="m-2"))) == ("ledger_unavailable", False)
-    assert worker.outcome(message(payload, id="m-2")) == Duplicate()
-    assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
 
 
 # What is parked without an upload
@@ -1029,23 +954,6 @@ def test_an_app_without_setup_delays_no_other(cloud: Cloud, worker: Worker, faul
     assert worker.outcome(waiting) == Delivered()
 
 
-@pytest.mark.parametrize("operation", ["GetParameter", "GetSecretValue"])
-def test_an_unreachable_setup_is_asked_for_once(clevertap: ScriptedClevertap, worker: Worker, operation: str) -> None:
-    worker.calls.always(operation, unreachable())
-    batch = [message(event(user=f"user-{n}")) for n in range(30)]
-    assert {why(each)[1] for each in worker.outcomes(*batch)} == {False}
-    assert len(worker.calls.of(operation)) == 1
-    assert clevertap.requests == []
-
-
-def test_a_setup_once_read_outlives_aws(cloud: Cloud, worker: Worker) -> None:
-    assert worker.outcome(message(event())) == Delivered()
-    for operation in ("GetParameter", "GetSecretValue"):
-        worker.calls.always(operation, unreachable())
-    cloud.clock.advance(3600)
-    assert worker.outcome(message(event())) == Delivered()
-
-
 # Redriven
 
 
@@ -1115,16 +1023,6 @@ def test_a_delayed_redrive_is_delivered(cloud: Cloud, clevertap: ScriptedClevert
     assert worker.outcome(again) == Delivered()
 
 
-def test_a_redrive_survives_its_workers_death(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    again = redriven(parked_once(cloud, clevertap, worker, event()))
-    clevertap.script.append(killed_before())
-    with pytest.raises(Killed):
-        worker.forward(again)
-    cloud.clock.advance(LEASE_MS / 1000)
-    assert worker.outcome(again) == Delivered()
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
-
-
 # Profiles
 
 
@@ -1166,13 +1064,6 @@ def test_a_new_project_gets_the_whole_profile(cloud: Cloud, clevertap: ScriptedC
     assert first.keys() == second.keys()
     assert second["last_event"] == "SUBSCRIPTION_RENEWED"
     assert third.keys() == {"last_event", "last_event_at"}
-
-
-def test_values_that_were_not_taken_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
-    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
-    worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
-    assert {"plan", "store", "user_id"} <= set(clevertap.profiles[0])
 
 
 def test_without_profiles_nobody_is_leased(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
@@ -1223,19 +1114,6 @@ def test_a_profile_leased_in_vain_is_free_unchanged(cloud: Cloud, clevertap: Scr
     assert other.outcome(message(event(at=NOW_MS + 2000))) == Delivered()
 
 
-def test_a_dead_workers_profile_is_free_after_the_lease(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    clevertap.script.append(killed_before())
-    with pytest.raises(Killed):
-        worker.forward(message(event()))
-    other = cloud.worker(clevertap, name="worker-2")
-    another = message(event())
-    assert why(other.outcome(another)) == BUSY
-    cloud.clock.advance(LEASE_MS / 1000)
-    assert other.outcome(another) == Delivered()
-
-
 def test_a_lost_profile_is_sent_whole_after_a_rest(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
     renewal = message(event(at=NOW_MS + 1000, plan="yearly", event_id="e-2"))
@@ -1252,17 +1130,6 @@ def test_a_lost_profile_is_sent_whole_after_a_rest(cloud: Cloud, clevertap: Scri
     # From here on it is known again what CleverTap has.
     assert other.outcome(message(event(at=NOW_MS + 2000, plan="yearly"))) == Delivered()
     assert "plan" not in clevertap.profiles[-1]
-
-
-def test_a_dead_workers_profile_is_sent_whole(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
-    clevertap.script.append(killed_after())
-    with pytest.raises(Killed):
-        worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 2000, plan="yearly")))
-    cloud.clock.advance(LEASE_MS / 1000)
-    # The upgrade comes later than this older event, so CleverTap's plan has to be put right at once.
-    assert worker.outcome(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000, plan="monthly"))) == Delivered()
-    assert clevertap.profile("user-1")["plan"] == "monthly"
 
 
 def test_any_event_of_the_batch_links_a_clevertap_id(clevertap: ScriptedClevertap, worker: Worker) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from purchasely_clevertap.clevertap.response import NotTaken, Unknown
+from purchasely_clevertap.clevertap.response import NotTaken
 from purchasely_clevertap.delivery.entry import LEASE_MS
 from purchasely_clevertap.delivery.message import Message, Redrive
 from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, Retried, RetryReason
@@ -65,16 +65,6 @@ def test_a_property_of_a_lost_upload_stayed_for_ever(
     cloud.clock.advance(REST_SECONDS)
     worker.forward(message(event("SUBSCRIPTION_TRANSFERRED", at=NOW_MS + 2000)))
     assert "plan" not in clevertap.profile("user-1")
-
-
-def test_a_late_older_profile_overtook_a_newer_one(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(answer(Unknown(RetryReason.TIMEOUT)))
-    worker.forward(status(1, "AUTO_RENEWING"))
-    other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
-    newer = status(2, "DEACTIVATED")
-    assert reasons([other.outcome(newer)]) == ["busy"]
-    cloud.clock.advance(REST_SECONDS)
-    assert other.outcome(newer) == Delivered()
 
 
 def test_a_second_failure_forgot_the_doubt(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
