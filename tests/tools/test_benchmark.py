@@ -169,7 +169,7 @@ def test_the_cheapest_memory_is_the_least_that_is_enough() -> None:
     assert cheapest(forwarder_sizes(MEASURED, 1000)).memory == 512
 
 
-def test_a_batch_waits_for_each_hundred_and_upload() -> None:
+def test_a_batch_waits_for_each_hundred_and_for_each_upload() -> None:
     one = 2 * prices.READ_MS + 2 * prices.TRANSACTION_MS + 4 * prices.TRANSACTION_ITEM_MS
     upload = prices.UPLOAD_MS + 2 * prices.UPLOAD_RECORD_MS
 
