@@ -72,6 +72,10 @@ scan: .venv/scan/.made ## look for weaknesses in the template
 fast: .venv/dev/.project ## the unit tests only
 	$(DEV)/pytest tests/unit
 
+.PHONY: test-tools
+test-tools: setup ## the tests of the benchmark and the local stack, which are not in the gate
+	$(DEV)/pytest tests/tools
+
 .PHONY: format
 format: .venv/dev/.project ## put the code into its format
 	$(DEV)/ruff format

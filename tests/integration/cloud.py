@@ -31,6 +31,11 @@ STAGE = "test"
 DELIVERIES = "deliveries"
 SUBSCRIBERS = "subscribers"
 PRODUCTION = {"account_id": "PRODUCTION-ID", "passcode": "production-passcode"}
+NOT_ALLOWED_TO_READ = (
+    "User: arn:aws:sts::123456789012:assumed-role/function/function is not authorized to perform: "
+    "secretsmanager:GetSecretValue on resource: the-secret because no identity-based policy allows the "
+    "secretsmanager:GetSecretValue action"
+)
 SANDBOX = {"account_id": "SANDBOX-ID", "passcode": "sandbox-passcode"}
 
 
@@ -73,6 +78,20 @@ type Step = str | BotoCoreError | Cancelled | Answered | Callable[[], object]
 def _clients() -> Clients:
     """One for all tests, as it parses the descriptions of the services. With one attempt: a retry would wait."""
     return Clients(connect_timeout=1, read_timeout=1, attempts=1)
+
+
+def as_function[C: BaseClient](client: C) -> C:
+    """`client` with the rights of the functions, who may read `…/{app}/{name}-??????` and nothing else.
+
+    A secret that does not exist has no such ARN, so AWS says that reading it is not allowed, not that it is missing.
+    """
+
+    def denied(parsed: dict[str, Any], **_: Any) -> None:
+        if parsed.get("Error", {}).get("Code") == "ResourceNotFoundException":
+            parsed["Error"] = {"Code": "AccessDeniedException", "Message": NOT_ALLOWED_TO_READ}
+
+    client.meta.events.register("after-call.secrets-manager.GetSecretValue", denied)
+    return client
 
 
 def unreachable() -> BotoCoreError:
@@ -156,6 +175,7 @@ class Cloud:
         self.dynamodb = self.calls.watch(self._clients.dynamodb_for_batches())
         self.secretsmanager = self.calls.watch(self._clients.secretsmanager())
         self.ssm = self.calls.watch(self._clients.ssm())
+        self._functions_secrets = self.calls.watch(as_function(self._clients.secretsmanager()))
         self.events_url, self.parked_url, self.dead_letters_url = (
             self.sqs.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "1048576"})["QueueUrl"]
             for name in ("events", "parked", "dead-letters")
@@ -230,11 +250,11 @@ class Cloud:
 
     def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:
         """Ingest, with the connections of this cloud."""
-        connections = Connections(self.sqs, self.dynamodb, self.secretsmanager)
+        connections = Connections(self.sqs, self.dynamodb, self._functions_secrets)
         return build_receiver(connections, self.resources, tolerance=tolerance, seconds=seconds or self.clock.seconds)
 
     def secrets(self, name: str) -> Secrets:
-        return Secrets(self.secretsmanager, stage=STAGE, name=name, clock=self.clock.seconds)
+        return Secrets(self._functions_secrets, stage=STAGE, name=name, clock=self.clock.seconds)
 
     def ledger(
         self, *, owner: str = "one", calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None
@@ -260,7 +280,7 @@ class Worker:
             Connections(
                 self.calls.watch(clients.sqs()),
                 self.calls.watch(clients.dynamodb_for_batches()),
-                self.calls.watch(clients.secretsmanager()),
+                self.calls.watch(as_function(clients.secretsmanager())),
                 self.calls.watch(clients.ssm()),
             ),
             cloud.resources,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
+from purchasely_clevertap.aws.clients import Clients
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Calls, Cloud, as_function
 from tests.integration.metric_format import Emitted, emitted
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Context:
 
 
 class Function:
-    """An execution environment of `name`."""
+    """An execution environment of `name`; `calls` are those of its client of SQS."""
 
     def __init__(
         self,
@@ -59,9 +60,14 @@ class Function:
         }
         for key, value in (variables | environment).items():
             monkeypatch.setenv(key, value)
+        self.calls = Calls()
         module = f"functions.{name}.app"
         monkeypatch.delitem(sys.modules, module, raising=False)
-        self._app = importlib.import_module(module)
+        sqs, secretsmanager = Clients.sqs, Clients.secretsmanager
+        with monkeypatch.context() as patch:
+            patch.setattr(Clients, "sqs", lambda clients: self.calls.watch(sqs(clients)))
+            patch.setattr(Clients, "secretsmanager", lambda clients: as_function(secretsmanager(clients)))
+            self._app = importlib.import_module(module)
         self._capsys = capsys
 
     def __call__(self, event: Mapping[str, Any], *, left_ms: int = 60_000) -> Any:

@@ -333,9 +333,7 @@ def test_every_alarm_is_tried() -> None:
 @pytest.mark.parametrize(
     ("name", "happens"), RINGS, ids=[f"{name}-{getattr(each, '__name__', '')}" for name, each in RINGS]
 )
-def test_an_alarm_rings_when_what_it_is_for_happens_and_by_metrics_that_there_are(
-    world: World, name: str, happens: Scenario
-) -> None:
+def test_an_alarm_rings_for_its_cause(world: World, name: str, happens: Scenario) -> None:
     happens(world)
 
     assert world.rings(name)
@@ -348,7 +346,7 @@ def test_nothing_rings_while_all_is_well(world: World) -> None:
     assert world.ringing() == set()
 
 
-def test_before_the_first_webhook_only_the_silence_rings(world: World) -> None:
+def test_only_silence_rings_before_the_first_webhook(world: World) -> None:
     assert world.ringing() == {"silence"}
 
 
@@ -396,7 +394,7 @@ def test_the_balance_counts_in_and_out(world: World) -> None:
     assert not world.rings("balance")  # every one has an outcome
 
 
-def test_a_redriven_event_is_no_second_outcome_in_the_balance(world: World) -> None:
+def test_a_redriven_event_counts_once_in_the_balance(world: World) -> None:
     world.clevertap.script.append(answer(Rejected(512, "bad")))
     world.webhook(recent())
     world.forward()

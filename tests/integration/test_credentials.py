@@ -69,9 +69,7 @@ def test_a_secret_needs_no_sandbox_account(cloud: Cloud, store: CredentialsStore
         PRODUCTION,
     ],
 )
-def test_without_a_whole_production_account_the_secret_is_unusable_and_never_quoted(
-    cloud: Cloud, store: CredentialsStore, secret: object
-) -> None:
+def test_an_incomplete_production_account_is_unusable(cloud: Cloud, store: CredentialsStore, secret: object) -> None:
     cloud.put_secret("clevertap", secret)
     found = store.get("default")
     assert isinstance(found, Unusable)
@@ -86,9 +84,7 @@ def test_an_app_without_a_secret_has_no_credentials(store: CredentialsStore) -> 
     assert "unknown" in found.detail
 
 
-def test_an_account_that_takes_the_place_of_a_placeholder_is_used_after_10_seconds(
-    cloud: Cloud, store: CredentialsStore
-) -> None:
+def test_a_replaced_placeholder_serves_after_10_seconds(cloud: Cloud, store: CredentialsStore) -> None:
     cloud.put_secret("clevertap", {"production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}})
     assert isinstance(store.get("default"), Unusable)
     cloud.put_secret("clevertap", {"production": PRODUCTION})

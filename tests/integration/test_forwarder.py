@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from copy import replace
 from itertools import pairwise
 
@@ -69,9 +70,7 @@ BUSY = ("busy", True)
 # An event is delivered
 
 
-def test_an_event_becomes_a_profile_and_an_event_record_and_its_outcome_is_remembered(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_event_makes_two_records_and_an_entry(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.clock.advance(90)
     (handled,) = worker.forward(message(event(event_id="e-1"), id="m-1")).messages
     assert handled.outcome == Delivered()
@@ -103,18 +102,13 @@ def test_a_payment_becomes_a_charged_record_too(cloud: Cloud, clevertap: Scripte
     assert cloud.entry("e-1")["accepted"] == {"event", "charged"}
 
 
-def test_a_refund_is_no_charged_record(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    assert worker.outcome(message(transaction(amount=-9.99))) == Delivered()
-    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
-
-
-def test_an_unknown_event_passes_through_and_is_told_apart(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_an_unknown_event_passes_and_is_marked(clevertap: ScriptedClevertap, worker: Worker) -> None:
     (handled,) = worker.forward(message(event("SOMETHING_NEW"))).messages
     assert (handled.outcome, handled.known_name) == (Delivered(), False)
     assert clevertap.events == ["SOMETHING_NEW"]
 
 
-def test_an_upload_is_told_with_its_account_and_receipts(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_an_upload_report_has_account_and_results(clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.script.append(answer(Rejected(513, "no"), of="Charged"))
     (uploaded,) = worker.forward(message(transaction())).uploads
     assert (uploaded.app, uploaded.environment, uploaded.records, uploaded.requests) == ("default", "production", 3, 1)
@@ -142,9 +136,7 @@ def test_a_message_that_comes_twice_is_delivered_once(
     assert cloud.entry("e-1")["messages"] == {"m-1"}
 
 
-def test_an_event_that_two_webhooks_bring_is_delivered_once_and_both_are_remembered(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_two_webhooks_of_one_event_deliver_it_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     assert worker.outcome(message(payload, id="m-1")) == Delivered()
     assert worker.outcome(message(payload, id="m-2")) == Duplicate()
@@ -153,9 +145,7 @@ def test_an_event_that_two_webhooks_bring_is_delivered_once_and_both_are_remembe
     assert (entry["messages"], entry["outcome"]) == ({"m-1", "m-2"}, "delivered")
 
 
-def test_copies_within_a_batch_are_delivered_once_and_each_message_has_its_outcome(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_copies_in_a_batch_each_have_an_outcome(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     first = message(payload, id="m-1")
     batch = [first, message(payload, id="m-2"), replace(first, receipt_handle="another"), message(payload, id="m-3")]
@@ -170,9 +160,7 @@ def test_copies_within_a_batch_are_delivered_once_and_each_message_has_its_outco
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2", "m-3"}
 
 
-def test_a_copy_comes_again_with_the_message_that_stands_for_the_event(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_copy_comes_again_with_its_original(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     clevertap.script.append(answer(NotTaken(RetryReason.SERVER_ERROR, 500)))
     first, second = worker.outcomes(message(payload, id="m-1"), message(payload, id="m-2"))
@@ -183,9 +171,7 @@ def test_a_copy_comes_again_with_the_message_that_stands_for_the_event(
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
 
 
-def test_while_a_worker_uploads_an_event_another_does_not(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_claimed_event_is_left_to_its_worker(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = transaction()
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
@@ -196,9 +182,7 @@ def test_while_a_worker_uploads_an_event_another_does_not(
     assert len(clevertap.requests) == 1
 
 
-def test_of_two_workers_that_look_at_the_same_moment_one_has_the_event(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_one_of_two_simultaneous_workers_delivers(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = transaction(event_id="e-1")
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
@@ -211,18 +195,6 @@ def test_of_two_workers_that_look_at_the_same_moment_one_has_the_event(
     assert cloud.entry("e-1")["attempts"] == 1
 
 
-def test_of_two_workers_that_skip_the_same_event_one_gives_it_its_outcome(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    payload = event("ACTIVATE", event_id="e-1")
-    other = cloud.worker(clevertap, name="worker-2")
-    others: list[Outcome] = []
-    worker.calls.next("TransactWriteItems", lambda: others.append(other.outcome(message(payload))))
-    assert why(worker.outcome(message(payload))) == BUSY
-    assert others == [Skipped(SkipReason.EVENT_SWITCHED_OFF)]
-    assert worker.outcome(message(payload)) == Duplicate()
-
-
 def test_the_same_event_id_of_two_apps_is_two_events(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
@@ -232,22 +204,15 @@ def test_the_same_event_id_of_two_apps_is_two_events(
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SECOND-ID"}
 
 
-def test_an_event_without_an_id_is_known_by_its_bytes(worker: Worker) -> None:
-    payload = event()
-    del payload["event_id"]
-    assert worker.outcome(message(payload, id="m-1")) == Delivered()
-    assert worker.outcome(message(payload, id="m-2")) == Duplicate()
-    assert worker.outcome(message(payload | {"plan": "yearly"}, id="m-3")) == Delivered()
-
-
 # A worker dies
 
 
-def test_an_event_whose_worker_died_before_the_upload_is_delivered_once_its_lease_is_over(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+@pytest.mark.parametrize(("dies", "times"), [(killed_before, 1), (killed_after, 2)])
+def test_a_dead_workers_event_is_taken_over(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, dies: Callable[[], Step], times: int
 ) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
-    clevertap.script.append(killed_before())
+    clevertap.script.append(dies())
     with pytest.raises(Killed):
         worker.forward(sent)
     other = cloud.worker(clevertap, name="worker-2")
@@ -256,24 +221,11 @@ def test_an_event_whose_worker_died_before_the_upload_is_delivered_once_its_leas
     cloud.clock.advance(1)
     (handled,) = other.forward(sent).messages
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
+    assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * times
     assert cloud.entry("e-1")["attempts"] == 2
 
 
-def test_an_event_whose_worker_died_with_the_answer_is_sent_again_and_that_is_told(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    sent = message(event(), id="m-1")
-    clevertap.script.append(killed_after())
-    with pytest.raises(Killed):
-        worker.forward(sent)
-    cloud.clock.advance(LEASE_MS / 1000)
-    (handled,) = cloud.worker(clevertap, name="worker-2").forward(sent).messages
-    assert (handled.outcome, handled.taken_over) == (Delivered(), True)
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"] * 2
-
-
-def test_a_worker_that_dies_leaves_at_most_one_request_in_doubt(
+def test_a_death_leaves_one_request_unconfirmed(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 4)
@@ -292,9 +244,7 @@ def test_a_worker_that_dies_leaves_at_most_one_request_in_doubt(
     )
 
 
-def test_an_event_that_was_given_back_in_order_is_not_told_as_taken_over(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_freed_event_is_not_taken_over(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     clevertap.script.append(answer(NotTaken(RetryReason.THROTTLED, 429)))
     worker.forward(sent)
@@ -306,7 +256,7 @@ def test_an_event_that_was_given_back_in_order_is_not_told_as_taken_over(
 # Partial answers: every record's outcome is its own
 
 
-def test_only_the_event_whose_record_is_refused_is_parked(
+def test_only_the_event_of_a_refused_record_is_parked(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     names = ["SUBSCRIPTION_STARTED", "RENEWAL_DISABLED", "RENEWAL_ENABLED"]
@@ -333,20 +283,7 @@ def test_only_the_event_whose_record_is_refused_is_parked(
     assert len(clevertap.requests) == 1
 
 
-def test_a_parked_event_is_remembered_with_reason_and_code(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    clevertap.script.append(answer(Rejected(512, "Event is bad"), of="RENEWAL_DISABLED"))
-    worker.forward(message(event("RENEWAL_DISABLED", event_id="e-1")))
-    entry = cloud.entry("e-1")
-    assert (entry["outcome"], entry["reason"], entry["code"]) == ("parked", "refused_by_clevertap", 512)
-    assert "accepted" not in entry
-    assert cloud.parked()[0].attributes["parked_at"] == str(cloud.clock())
-
-
-def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not_sent_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_accepted_charged_is_not_sent_again(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"))
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED"))
     assert why(worker.outcome(sent)) == ("record_error", True)
@@ -360,7 +297,7 @@ def test_when_only_the_event_record_failed_for_a_while_the_charged_record_is_not
 
 
 @pytest.mark.parametrize(("refused", "accepted"), [("Charged", "event"), ("TRANSACTION_PROCESSED", "charged")])
-def test_a_redrive_sends_only_the_record_that_was_refused(
+def test_a_redrive_sends_only_the_refused_record(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, refused: str, accepted: str
 ) -> None:
     clevertap.script.append(answer(Rejected(522, "Too many"), of=refused))
@@ -376,22 +313,23 @@ def test_a_redrive_sends_only_the_record_that_was_refused(
     assert not {"reason", "code"} & set(entry)
 
 
-def test_a_record_that_may_succeed_yet_is_tried_before_its_event_is_parked_for_another(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+@pytest.mark.parametrize(("refused", "accepted"), [("Charged", "event"), ("TRANSACTION_PROCESSED", "charged")])
+def test_what_may_succeed_yet_is_tried_before_parking(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, refused: str, accepted: str
 ) -> None:
-    def mixed(sent: object) -> RecordResult:
-        return Rejected(512, "bad") if "Charged" in str(sent) else NotTaken(RetryReason.RECORD_ERROR)
-
     sent = message(transaction())
-    clevertap.script.append(Step(mixed))
-    assert why(worker.outcome(sent)) == ("record_error", True)
-    clevertap.script.append(answer(Rejected(512, "bad"), of="Charged"))
+    throttled = NotTaken(RetryReason.THROTTLED, 429)
+    clevertap.script.append(Step(lambda sent: Rejected(512, "bad") if sent.name == refused else throttled))
+    assert why(worker.outcome(sent)) == ("throttled", True)
+    assert cloud.parked() == []
+    cloud.clock.advance(60)
+    clevertap.script.append(answer(Rejected(512, "bad"), of=refused))
     assert worker.outcome(sent).name == "parked"
     (parked,) = cloud.parked()
-    assert parked.attributes["accepted"] == "event"
+    assert parked.attributes["accepted"] == accepted
 
 
-def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_sent_again(
+def test_a_refused_profile_parks_the_newest_event_alone(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000), id="m-1")
@@ -408,9 +346,7 @@ def test_a_refused_profile_parks_the_newest_event_alone_and_its_record_is_not_se
     assert by_name(clevertap) == {"SUBSCRIPTION_STARTED": 1, "RENEWAL_DISABLED": 1}
 
 
-def test_a_profile_that_failed_for_a_while_is_sent_again_without_the_event(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_failed_profile_is_sent_again_alone(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     assert why(worker.outcome(sent)) == ("record_error", True)
@@ -421,9 +357,7 @@ def test_a_profile_that_failed_for_a_while_is_sent_again_without_the_event(
     assert clevertap.profile("user-1")["plan"] == "monthly"
 
 
-def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retried_one(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_profile_sent_meanwhile_is_not_repeated(clevertap: ScriptedClevertap, worker: Worker) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS))
     clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
     assert why(worker.outcome(older)) == ("record_error", True)
@@ -435,19 +369,8 @@ def test_a_profile_that_another_event_brought_meanwhile_is_not_sent_for_the_retr
 # CleverTap fails
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        NotTaken(RetryReason.THROTTLED, 429),
-        NotTaken(RetryReason.SERVER_ERROR, 503),
-        NotTaken(RetryReason.UNEXPECTED_STATUS, 302),
-        NotTaken(RetryReason.NOT_PROCESSED),
-        NotTaken(RetryReason.CONNECT),
-        NotTaken(RetryReason.NOT_SENT),
-        NotTaken(RetryReason.RECORD_ERROR),
-    ],
-)
-def test_what_was_certainly_not_taken_comes_again_and_is_free_for_any_worker(
+@pytest.mark.parametrize("result", [NotTaken(RetryReason.SERVER_ERROR, 503), NotTaken(RetryReason.RECORD_ERROR)])
+def test_what_was_not_taken_is_free_for_any_worker(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, result: NotTaken
 ) -> None:
     sent = message(event(event_id="e-1"))
@@ -460,53 +383,38 @@ def test_what_was_certainly_not_taken_comes_again_and_is_free_for_any_worker(
     assert cloud.worker(clevertap, name="worker-2").outcome(sent) == Delivered()
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [RetryReason.TIMEOUT, RetryReason.CONNECTION_LOST, RetryReason.NOT_JSON, RetryReason.COUNT_MISMATCH],
-)
-def test_records_whose_answer_was_lost_come_again_and_are_counted(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, reason: RetryReason
-) -> None:
+def test_lost_answers_are_retried_and_counted(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction())
-    clevertap.script.append(Step(lambda _: Unknown(reason), taken=True))
+    clevertap.script.append(lost_answer())
     (handled,) = worker.forward(sent).messages
-    assert why(handled.outcome) == (reason, True)
+    assert why(handled.outcome) == ("timeout", True)
     assert handled.unconfirmed_sends == 3  # the event, its Charged and its profile
     cloud.clock.advance(60)
     assert worker.outcome(sent) == Delivered()
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
 
 
-def test_a_lost_answer_leaves_only_its_own_request_in_doubt(
+def test_a_lost_profile_counts_for_bare_events(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    cloud.put_settings({"late_events": {"action": "profile_only"}})
+    late = [message(event(at=NOW_MS - hours * HOUR * 1000)) for hours in (5, 4)]
+    clevertap.script.append(lost_answer())
+    assert [why(each) for each in worker.outcomes(*late)] == [("timeout", True)] * 2
+
+
+def test_a_lost_answer_concerns_its_own_request(
     clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
     batch = [message(event(user=f"user-{n}", at=NOW_MS + n)) for n in range(3)]
     clevertap.script.extend([Step(), lost_answer()])
-    handled = worker.forward(*batch).messages
-    # The third is not even sent: the account does not answer.
+    handled = worker.forward(*reversed(batch)).messages
+    # The oldest goes first. The newest is not even sent: the account does not answer.
     assert [each.unconfirmed_sends for each in handled] == [0, 2, 0]
-    assert [getattr(each.outcome, "reason", None) for each in handled] == [None, "timeout", "circuit_open"]
+    assert [getattr(each.outcome, "reason", None) for each in handled] == ["circuit_open", "timeout", None]
     assert len(clevertap.requests) == 2
 
 
-@pytest.mark.parametrize("status", [401, 403, 0])
-def test_a_fault_of_the_setup_parks_nothing_and_is_told_as_such(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, status: int
-) -> None:
-    sent = message(event(event_id="e-1"))
-    clevertap.otherwise = answer(SetupFault(status, "Account ID is not valid"))
-    assert why(worker.outcome(sent)) == (f"setup_fault_{status}", False)
-    assert cloud.parked() == []
-    assert cloud.entry("e-1")["lease_until"] == 0
-    clevertap.otherwise = Step()
-    cloud.clock.advance(60)
-    assert worker.outcome(sent) == Delivered()
-
-
-def test_after_a_401_the_credentials_are_read_once_more_and_if_they_are_the_same_no_request_is_made(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_401_rereads_the_credentials_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event()))
     cloud.clock.advance(60)
     clevertap.script.append(answer(SetupFault(401, "no")))
@@ -515,16 +423,26 @@ def test_after_a_401_the_credentials_are_read_once_more_and_if_they_are_the_same
     assert len(worker.calls.of("GetSecretValue")) == 2
 
 
-def test_after_a_401_a_changed_passcode_is_found_and_the_records_are_delivered_at_once(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+@pytest.mark.parametrize("rubbish", ["no json", {"production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}}])
+def test_a_401_with_rubbish_credentials_stays_a_401(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, rubbish: object
 ) -> None:
+    worker.forward(message(event()))
+    cloud.put_secret("clevertap", rubbish)
+    cloud.clock.advance(60)
+    clevertap.script.append(answer(SetupFault(401, "no")))
+    assert why(worker.outcome(message(event()))) == ("setup_fault_401", False)
+    assert len(clevertap.requests) == 2
+
+
+def test_a_401_finds_a_changed_passcode(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event()))
     cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "changed"}})
     cloud.clock.advance(60)
     clevertap.script.append(answer(SetupFault(401, "no")))
     forwarded = worker.forward(message(transaction()))
     assert forwarded.messages[0].outcome == Delivered()
-    assert forwarded.uploads[0].requests == 2
+    assert (forwarded.uploads[0].requests, forwarded.uploads[0].seconds) == (2, 0.5)
     assert [account.passcode for account, _ in clevertap.requests][1:] == ["production-passcode", "changed"]
     assert worker.outcome(message(event())) == Delivered()  # the circuit is closed again
 
@@ -542,9 +460,7 @@ def test_a_401_stops_the_further_requests_of_the_batch(
 # RetryPolicy
 
 
-def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_outage_is_parked_after_48_hours(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     sent = message(event(event_id="e-1"), id="m-1", sent_at=NOW_MS)
     cloud.clock.advance(48 * HOUR - 1)
@@ -563,9 +479,7 @@ def test_an_outage_of_48_hours_is_waited_out_and_then_the_event_is_parked(
     assert worker.outcome(redriven(parked.body)) == Delivered()
 
 
-def test_an_event_is_parked_for_lost_patience_also_when_its_account_is_left_alone(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_open_circuit_does_not_stop_the_parking(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     cloud.clock.advance(48 * HOUR)
     worker.forward(message(event(), sent_at=cloud.clock()))
@@ -586,7 +500,7 @@ def test_a_redriven_event_has_all_its_patience_again(
 
 
 @pytest.mark.parametrize("hours", [48, 11 * 24])
-def test_a_fault_of_the_setup_parks_nothing_for_12_days(
+def test_a_setup_fault_is_retried_for_12_days(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, hours: int
 ) -> None:
     clevertap.otherwise = answer(SetupFault(401, "no"))
@@ -600,9 +514,7 @@ def test_a_fault_of_the_setup_parks_nothing_for_12_days(
     assert worker.outcome(batch[0]).name == "parked"
 
 
-def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage_is_none(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_the_last_fault_decides_how_long_to_retry(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     for result, patient in (
         (NotTaken(RetryReason.SERVER_ERROR, 503), True),
@@ -618,7 +530,7 @@ def test_after_an_outage_a_401_is_a_fault_of_the_setup_and_after_a_401_an_outage
 # The circuit breaker
 
 
-def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
+def test_a_failing_account_gets_one_request_at_a_time(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
@@ -644,32 +556,30 @@ def test_an_account_that_fails_is_left_alone_and_then_tried_with_one_request(
     assert worker.outcome(message(event())) == Delivered()
 
 
-def test_an_event_that_waits_for_an_account_to_recover_is_not_claimed(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+@pytest.mark.parametrize(
+    "result",
+    [
+        NotTaken(RetryReason.THROTTLED, 429),
+        NotTaken(RetryReason.SERVER_ERROR, 503),
+        NotTaken(RetryReason.UNEXPECTED_STATUS, 302),
+        NotTaken(RetryReason.NOT_PROCESSED),
+        NotTaken(RetryReason.CONNECT),
+        Unknown(RetryReason.GATEWAY),
+        SetupFault(401, "no"),
+    ],
+)
+def test_what_an_account_causes_opens_its_circuit(
+    clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
-    clevertap.script.append(answer(NotTaken(RetryReason.CONNECT)))
-    worker.forward(message(event()))
-    assert why(worker.outcome(message(event(event_id="e-2")))) == ("circuit_open", True)
-    assert cloud.entry("e-2") == {}
-
-
-def test_an_outage_costs_a_bounded_number_of_requests(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
-    worker.calls.always("TransactWriteItems", Answered())
-    clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
-    hours = 10
-    for _ in range(hours * 30):  # a batch every two minutes
-        worker.forward(*(message(event(user=f"user-{n}"), sent_at=cloud.clock()) for n in range(2)))
-        cloud.clock.advance(120)
-    assert len(clevertap.requests) <= hours * 12 + 5
+    clevertap.script.append(answer(result))
+    worker.forward(message(event(user="user-1")))
+    assert why(worker.outcome(message(event(user="user-2"))))[0] == "circuit_open"
 
 
 @pytest.mark.parametrize(
     "result", [NotTaken(RetryReason.RECORD_ERROR), Rejected(512, "bad"), NotTaken(RetryReason.NO_TIME_LEFT)]
 )
-def test_what_is_wrong_with_a_record_does_not_keep_the_others_from_the_account(
+def test_what_a_record_causes_leaves_the_circuit_closed(
     clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
     clevertap.script.append(answer(result))
@@ -677,9 +587,7 @@ def test_what_is_wrong_with_a_record_does_not_keep_the_others_from_the_account(
     assert worker.outcome(message(event(user="user-2"))) == Delivered()
 
 
-def test_an_account_that_fails_does_not_keep_another_from_its_events(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_failing_account_leaves_others_alone(clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = Step(
         lambda sent: NotTaken(RetryReason.CONNECT) if sent.account_id == "PRODUCTION-ID" else Step().result(sent)
     )
@@ -692,9 +600,7 @@ def test_an_account_that_fails_does_not_keep_another_from_its_events(
 # Time
 
 
-def test_without_time_for_an_upload_nothing_is_uploaded_and_the_event_is_free_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_without_time_nothing_is_uploaded(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     left = NEEDED_SECONDS + SETTLING_SECONDS
     assert why(worker.outcome(sent, seconds_left=left)) == ("no_time_left", True)
@@ -706,7 +612,7 @@ def test_without_time_for_an_upload_nothing_is_uploaded_and_the_event_is_free_ag
     assert cloud.worker(clevertap, name="worker-2").outcome(sent, seconds_left=left + 0.1) == Delivered()
 
 
-def test_a_batch_whose_time_runs_out_settles_what_it_uploaded_and_gives_the_rest_back(
+def test_a_batch_out_of_time_settles_what_it_sent(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("purchasely_clevertap.delivery.batch.MAX_RECORDS", 2)
@@ -724,7 +630,7 @@ def test_a_batch_whose_time_runs_out_settles_what_it_uploaded_and_gives_the_rest
 
 @pytest.mark.parametrize("fault", ["InternalServerError", "ProvisionedThroughputExceededException", unreachable()])
 @pytest.mark.parametrize("read", [0, 1])
-def test_when_the_ledger_cannot_be_read_nothing_is_uploaded_parked_or_forgotten(
+def test_an_unreadable_ledger_stops_everything(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str, read: int
 ) -> None:
     batch = [message(event()), message(b"unreadable"), message(event("ACTIVATE"))]
@@ -736,17 +642,7 @@ def test_when_the_ledger_cannot_be_read_nothing_is_uploaded_parked_or_forgotten(
     assert len(cloud.parked()) == 1
 
 
-def test_when_an_event_cannot_be_claimed_nothing_is_uploaded(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    sent = message(event())
-    worker.calls.next("TransactWriteItems", "InternalServerError")
-    assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
-    assert clevertap.requests == []
-    assert worker.outcome(sent) == Delivered()
-
-
-def test_a_claim_whose_answer_was_lost_is_free_once_its_lease_is_over(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     # The first write is made; the next one, for what needs no upload, is the one that fails.
     worker.calls.next("TransactWriteItems", lambda: None, unreachable())
@@ -759,24 +655,7 @@ def test_a_claim_whose_answer_was_lost_is_free_once_its_lease_is_over(
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
 
 
-@pytest.mark.parametrize("fault", ["InternalServerError", unreachable()])
-def test_what_was_uploaded_and_cannot_be_remembered_is_told_and_not_uploaded_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, fault: str
-) -> None:
-    sent = message(event(event_id="e-1"), id="m-1")
-    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", fault)))
-    (handled,) = worker.forward(sent).messages
-    assert (handled.outcome, handled.unsettled) == (Delivered(), True)
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
-    worker.calls.mend()
-    # Still claimed: another copy that comes now waits.
-    assert why(worker.outcome(message(event(event_id="e-1"), id="m-2"))) == BUSY
-    assert "outcome" not in cloud.entry("e-1")
-
-
-def test_what_could_not_be_remembered_stands_on_the_events_queue_with_what_clevertap_has_taken(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_the_events_queue_keeps_what_was_taken(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
     clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
     assert worker.outcome(sent) == Delivered()
@@ -791,9 +670,7 @@ def test_what_could_not_be_remembered_stands_on_the_events_queue_with_what_cleve
     assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event", "charged"})
 
 
-def test_a_half_delivered_event_that_could_not_be_remembered_is_sent_the_other_half_only(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_half_delivered_event_gets_its_other_half(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
     fault = answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED")
     gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
@@ -808,22 +685,7 @@ def test_a_half_delivered_event_that_could_not_be_remembered_is_sent_the_other_h
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
 
 
-def test_when_neither_ledger_nor_queue_take_what_was_uploaded_the_event_comes_again_and_is_told(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    def everything_fails() -> None:
-        for operation in ("TransactWriteItems", "SendMessageBatch"):
-            worker.calls.always(operation, unreachable())
-
-    clevertap.script.append(while_uploading(everything_fails))
-    (handled,) = worker.forward(message(event())).messages
-    assert (why(handled.outcome), handled.unsettled) == (("unsettled", False), True)
-    assert cloud.drain(cloud.events_url) == []
-
-
-def test_what_was_not_taken_and_could_not_be_given_back_comes_again_by_itself(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_unsettled_retry_comes_again_by_itself(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
     gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
     clevertap.script.append(replace(answer(NotTaken(RetryReason.SERVER_ERROR, 503)), during=gone.during))
@@ -845,9 +707,7 @@ def test_throttling_while_settling_is_waited_out(cloud: Cloud, clevertap: Script
     assert len(worker.pauses) == 5
 
 
-def test_an_event_that_lost_its_lease_during_the_upload_is_told_as_unsettled(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lease_lost_while_uploading_is_unsettled(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     other = cloud.worker(clevertap, name="worker-2")
 
@@ -861,43 +721,12 @@ def test_an_event_that_lost_its_lease_during_the_upload_is_told_as_unsettled(
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_skipped_event_whose_outcome_cannot_be_remembered_comes_again(cloud: Cloud, worker: Worker) -> None:
+def test_an_unsettled_skip_comes_again(cloud: Cloud, worker: Worker) -> None:
     sent = message(event("ACTIVATE", event_id="e-1"))
     worker.calls.next("TransactWriteItems", unreachable())
     assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
     assert worker.outcome(sent) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert cloud.entry("e-1")["outcome"] == "skipped"
-
-
-def test_a_copy_that_cannot_be_noted_comes_again_and_the_delivery_stands(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    payload = event(event_id="e-1")
-    worker.forward(message(payload, id="m-1"))
-    worker.calls.next("TransactWriteItems", unreachable())
-    assert why(worker.outcome(message(payload, id="m-2"))) == ("ledger_unavailable", False)
-    assert worker.outcome(message(payload, id="m-2")) == Duplicate()
-    assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
-
-
-def test_a_value_too_large_to_remember_harms_no_other_event(cloud: Cloud, worker: Worker) -> None:
-    huge = message(event(user="user-1", plan="x" * 500_000, event_id="e-1"))
-    others = [message(event(user=f"user-{n}", event_id=f"e-{n}")) for n in range(2, 6)]
-    handled = worker.forward(huge, *others).messages
-    assert [(each.outcome.name, each.unsettled) for each in handled] == [("delivered", False)] * 5
-    assert [cloud.entry(f"e-{n}")["outcome"] for n in range(1, 6)] == ["delivered"] * 5
-    assert worker.outcomes(huge, *others) == [Duplicate()] * 5
-
-
-def test_an_event_name_too_long_to_remember_is_parked_once(cloud: Cloud, worker: Worker) -> None:
-    sent = message(event("X" * 500_000, event_id="e-1"))
-    assert worker.outcome(sent).name == "parked"
-    assert worker.outcome(sent) == Duplicate()
-    assert [parked.body for parked in cloud.parked()] == [sent.body]
-    entry = cloud.entry("e-1")
-    assert entry["outcome"] == "parked"
-    assert len(entry["event_name"]) <= 512
 
 
 # What is parked without an upload
@@ -907,7 +736,7 @@ def test_an_event_name_too_long_to_remember_is_parked_once(cloud: Cloud, worker:
     "body",
     [b"", b"{", b"[]", b"\xff\xfe", b"null", b"{}", b'{"event_name": "ACTIVATE"}', encoded(event(environment="MARS"))],
 )
-def test_a_body_that_no_event_can_be_made_of_is_parked_as_it_is(
+def test_an_unreadable_body_is_parked_as_it_is(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, body: bytes
 ) -> None:
     sent = message(body, id="m-1")
@@ -946,7 +775,7 @@ def test_a_message_that_does_not_say_its_app_is_parked(
     assert clevertap.requests == []
 
 
-def test_a_dead_letter_is_parked_with_its_reason_and_not_looked_into(
+def test_a_dead_letter_is_parked_unread(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def deadly(_: bytes) -> None:
@@ -966,16 +795,14 @@ def test_a_dead_letter_is_parked_with_its_reason_and_not_looked_into(
     assert clevertap.requests == []
 
 
-def test_a_dead_letter_of_an_event_that_was_delivered_after_all_is_a_duplicate(cloud: Cloud, worker: Worker) -> None:
+def test_a_dead_letter_of_a_delivered_event_is_a_copy(cloud: Cloud, worker: Worker) -> None:
     payload = event()
     worker.forward(message(payload, id="m-1"))
     assert worker.outcome(message(payload, id="m-1", dead_letter=True)) == Duplicate()
     assert cloud.parked() == []
 
 
-def test_a_dead_letter_whose_last_worker_may_be_at_it_yet_waits_for_the_end_of_its_lease(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_claimed_dead_letter_waits_for_the_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event()
     clevertap.script.append(killed_before())
     with pytest.raises(Killed):
@@ -997,9 +824,7 @@ def test_a_redriven_dead_letter_is_delivered(cloud: Cloud, worker: Worker) -> No
 # The parked queue fails
 
 
-def test_what_the_parked_queue_does_not_take_comes_again_and_is_parked_once(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_what_the_parked_queue_refuses_is_retried(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     batch = [
         message(b"unreadable"),
         message(transaction(event_id="e-1"), id="m-1"),
@@ -1037,7 +862,7 @@ def test_what_the_parked_queue_does_not_take_comes_again_and_is_parked_once(
         (event(at=NOW_MS - 2 * HOUR * 1000), {"late_events": {"action": "skip"}}, SkipReason.LATE),
     ],
 )
-def test_what_the_settings_keep_from_clevertap_is_skipped_with_its_reason(
+def test_what_settings_hold_back_is_skipped(
     cloud: Cloud,
     clevertap: ScriptedClevertap,
     worker: Worker,
@@ -1055,9 +880,7 @@ def test_what_the_settings_keep_from_clevertap_is_skipped_with_its_reason(
     assert worker.outcome(sent) == Duplicate()
 
 
-def test_a_sandbox_event_without_a_sandbox_account_is_skipped(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_sandbox_event_needs_a_sandbox_account(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_secret("clevertap", {"production": {"account_id": "PRODUCTION-ID", "passcode": "p"}})
     assert worker.outcomes(message(event(environment="SANDBOX")), message(event())) == [
         Skipped(SkipReason.NO_SANDBOX_ACCOUNT),
@@ -1066,9 +889,7 @@ def test_a_sandbox_event_without_a_sandbox_account_is_skipped(
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID"}
 
 
-def test_a_late_event_that_brings_nothing_new_for_the_profile_is_skipped(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_late_event_without_news_is_skipped(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"late_events": {"action": "profile_only"}})
     late = NOW_MS - 3 * HOUR * 1000
     assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=late))) == Delivered()
@@ -1083,9 +904,7 @@ def test_a_late_event_that_brings_nothing_new_for_the_profile_is_skipped(
 # Apps and environments
 
 
-def test_each_app_and_environment_of_a_batch_goes_to_its_own_account_and_region(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_each_project_gets_its_own_upload(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     second = {"production": {"account_id": "SECOND-ID", "passcode": "second-passcode"}}
     cloud.put_secret("clevertap", second, app="second")
     cloud.put_settings({"region": "in1", "sandbox_region": "us1"})
@@ -1109,9 +928,7 @@ def test_each_app_and_environment_of_a_batch_goes_to_its_own_account_and_region(
     assert len(clevertap.requests) == 3
 
 
-def test_the_same_user_has_a_state_of_his_own_in_each_account(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_each_project_has_its_own_profile_state(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event(plan="monthly")), message(event(plan="yearly", environment="SANDBOX")))
     assert clevertap.profile("user-1")["plan"] == "monthly"
     assert clevertap.profile("user-1", "SANDBOX-ID")["plan"] == "yearly"
@@ -1120,7 +937,7 @@ def test_the_same_user_has_a_state_of_his_own_in_each_account(
 
 
 @pytest.mark.parametrize("fault", ["placeholder", "no secret", "bad settings"])
-def test_an_app_that_is_not_set_up_waits_and_the_others_do_not(cloud: Cloud, worker: Worker, fault: str) -> None:
+def test_an_app_without_setup_delays_no_other(cloud: Cloud, worker: Worker, fault: str) -> None:
     keys = {"account_id": "SECOND-ID", "passcode": "p" if fault == "bad settings" else "REPLACE_ME"}
     if fault != "no secret":
         cloud.put_secret("clevertap", {"production": keys}, app="second")
@@ -1137,25 +954,6 @@ def test_an_app_that_is_not_set_up_waits_and_the_others_do_not(cloud: Cloud, wor
     assert worker.outcome(waiting) == Delivered()
 
 
-@pytest.mark.parametrize("operation", ["GetParameter", "GetSecretValue"])
-def test_while_settings_or_credentials_are_out_of_reach_a_batch_asks_for_them_once(
-    clevertap: ScriptedClevertap, worker: Worker, operation: str
-) -> None:
-    worker.calls.always(operation, unreachable())
-    batch = [message(event(user=f"user-{n}")) for n in range(30)]
-    assert {why(each)[1] for each in worker.outcomes(*batch)} == {False}
-    assert len(worker.calls.of(operation)) == 1
-    assert clevertap.requests == []
-
-
-def test_settings_and_credentials_once_read_serve_while_aws_fails(cloud: Cloud, worker: Worker) -> None:
-    assert worker.outcome(message(event())) == Delivered()
-    for operation in ("GetParameter", "GetSecretValue"):
-        worker.calls.always(operation, unreachable())
-    cloud.clock.advance(3600)
-    assert worker.outcome(message(event())) == Delivered()
-
-
 # Redriven
 
 
@@ -1166,25 +964,13 @@ def parked_once(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, payl
     return parked.body
 
 
-def test_a_redriven_event_is_delivered_and_is_no_new_webhook(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    body = parked_once(cloud, clevertap, worker, event(event_id="e-1"))
-    assert worker.outcome(redriven(body)) == Delivered()
-    entry = cloud.entry("e-1")
-    assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event"})
-    assert not {"reason", "code"} & set(entry)
-
-
 def test_a_webhook_of_a_parked_event_is_a_duplicate(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     body = parked_once(cloud, clevertap, worker, event())
     assert worker.outcome(message(body, id="m-2")) == Duplicate()
     assert clevertap.events == []
 
 
-def test_a_redriven_message_of_a_delivered_event_is_a_duplicate(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_redrive_of_a_delivered_event_is_a_copy(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     body = parked_once(cloud, clevertap, worker, event())
     assert worker.outcome(redriven(body, id="m-r1")) == Delivered()
     assert worker.outcome(redriven(body, id="m-r2")) == Duplicate()
@@ -1192,19 +978,23 @@ def test_a_redriven_message_of_a_delivered_event_is_a_duplicate(
 
 
 @pytest.mark.parametrize("webhook_first", [True, False])
-def test_a_redriven_message_is_not_lost_for_a_webhook_of_the_same_event_in_its_batch(
+def test_a_redrive_beside_webhooks_is_not_lost(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, webhook_first: bool
 ) -> None:
     body = parked_once(cloud, clevertap, worker, event(event_id="e-1"))
-    batch = [message(body, id="m-2"), redriven(body)]
-    handled = worker.forward(*(batch if webhook_first else batch[::-1])).messages
-    outcomes = {each.message.id: each.outcome for each in handled}
-    assert outcomes == {"m-2": Duplicate(), "m-redriven": Delivered()}
+    webhook, batch = message(body, id="m-2"), [redriven(body, id="m-3"), redriven(body, id="m-4")]
+    batch.insert(0 if webhook_first else 2, webhook)
+    handled = worker.forward(*batch).messages
+    assert sorted((each.message.id, each.outcome.name) for each in handled) == [
+        ("m-2", "duplicate"),
+        ("m-3", "delivered"),
+        ("m-4", "duplicate"),
+    ]
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
     assert cloud.entry("e-1")["messages"] == {"m-1", "m-2"}
 
 
-def test_a_redriven_event_that_is_refused_again_is_parked_again_under_its_first_message(
+def test_a_redrive_refused_again_keeps_its_message_id(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     body = parked_once(cloud, clevertap, worker, transaction(event_id="e-1"))
@@ -1218,16 +1008,12 @@ def test_a_redriven_event_that_is_refused_again_is_parked_again_under_its_first_
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
 
 
-def test_what_a_redriven_message_says_is_accepted_is_not_sent_even_when_the_ledger_has_forgotten(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_redrive_says_what_was_accepted(clevertap: ScriptedClevertap, worker: Worker) -> None:
     assert worker.outcome(redriven(encoded(transaction()), accepted="charged")) == Delivered()
     assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1}
 
 
-def test_a_redriven_event_that_has_to_wait_comes_again_and_is_delivered(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_delayed_redrive_is_delivered(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     again = redriven(parked_once(cloud, clevertap, worker, event(event_id="e-1")))
     clevertap.script.append(answer(NotTaken(RetryReason.THROTTLED, 429)))
     assert why(worker.outcome(again)) == ("throttled", True)
@@ -1237,24 +1023,10 @@ def test_a_redriven_event_that_has_to_wait_comes_again_and_is_delivered(
     assert worker.outcome(again) == Delivered()
 
 
-def test_a_redriven_event_whose_worker_died_is_delivered_after_the_lease(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    again = redriven(parked_once(cloud, clevertap, worker, event()))
-    clevertap.script.append(killed_before())
-    with pytest.raises(Killed):
-        worker.forward(again)
-    cloud.clock.advance(LEASE_MS / 1000)
-    assert worker.outcome(again) == Delivered()
-    assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
-
-
 # Profiles
 
 
-def test_a_profile_goes_once_a_batch_with_the_newest_state_and_before_the_events(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_batch_sends_one_profile_before_the_events(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(
         message(event("RENEWAL_DISABLED", at=NOW_MS + 2000, subscription_status="AUTO_RENEWING_CANCELED")),
         message(event("SUBSCRIPTION_STARTED", at=NOW_MS)),
@@ -1270,7 +1042,7 @@ def test_a_profile_goes_once_a_batch_with_the_newest_state_and_before_the_events
     assert clevertap.profiles[0]["last_event"] == "RENEWAL_DISABLED"
 
 
-def test_values_that_have_not_changed_are_not_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_unchanged_values_are_not_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
     worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000, plan="yearly")))
     first, second = clevertap.profiles
@@ -1282,7 +1054,7 @@ def test_values_that_have_not_changed_are_not_sent_again(clevertap: ScriptedClev
     }
 
 
-def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
+def test_a_new_project_gets_the_whole_profile(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
     cloud.worker(clevertap).forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
     cloud.put_secret("clevertap", {"production": {"account_id": "SECOND-ID", "passcode": "p"}})
     after = cloud.worker(clevertap, name="worker-2")
@@ -1294,39 +1066,14 @@ def test_another_clevertap_project_is_told_the_whole_profile(cloud: Cloud, cleve
     assert third.keys() == {"last_event", "last_event_at"}
 
 
-def test_values_that_clevertap_did_not_take_are_sent_again(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(answer(NotTaken(RetryReason.RECORD_ERROR), of="profile"))
-    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS)))
-    worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 60_000)))
-    assert {"plan", "store", "user_id"} <= set(clevertap.profiles[0])
-
-
-def test_an_event_without_news_for_the_profile_goes_alone(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    newest = event("SUBSCRIPTION_RENEWED", at=NOW_MS)
-    worker.forward(message(newest))
-    assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000))) == Delivered()
-    assert [sent.name for sent in clevertap.requests[1][1]] == ["SUBSCRIPTION_STARTED"]
-
-
-def test_a_late_event_does_not_move_the_profile_back(clevertap: ScriptedClevertap, worker: Worker) -> None:
-    worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS, plan="yearly")))
-    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 86_400_000, plan="monthly")))
-    profile = clevertap.profile("user-1")
-    assert (profile["plan"], profile["last_event"]) == ("yearly", "SUBSCRIPTION_UPGRADED")
-
-
-def test_without_profiles_only_events_go_and_no_subscriber_is_held(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_without_profiles_nobody_is_leased(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"profile": {"send": False}})
     assert worker.outcomes(message(event()), message(event())) == [Delivered()] * 2
     assert clevertap.profiles == []
     assert cloud.subscriber(PERSON) == {}
 
 
-def test_events_of_a_subscriber_that_another_worker_has_wait_and_the_others_do_not(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_busy_person_delays_no_other(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     other = cloud.worker(clevertap, name="worker-2")
     second, stranger = message(event(event_id="e-2")), message(event(user="user-2"))
     meanwhile: list[Outcome] = []
@@ -1341,9 +1088,7 @@ def test_events_of_a_subscriber_that_another_worker_has_wait_and_the_others_do_n
     assert len(clevertap.events) == 3
 
 
-def test_a_worker_does_not_write_over_what_another_learned_since_it_looked(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_stale_read_overwrites_no_profile(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     other = cloud.worker(clevertap, name="worker-2")
     upgrade = message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 5000, plan="yearly"))
     renewal = message(event("SUBSCRIPTION_RENEWED", at=NOW_MS, plan="monthly", event_id="e-1"))
@@ -1356,9 +1101,7 @@ def test_a_worker_does_not_write_over_what_another_learned_since_it_looked(
     assert [profile.get("plan") for profile in clevertap.profiles] == ["yearly", "monthly"]
 
 
-def test_a_subscriber_whose_events_all_met_their_outcome_elsewhere_is_free_again_and_unchanged(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_profile_leased_in_vain_is_free_unchanged(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event(at=NOW_MS)))
     before = cloud.subscriber(PERSON)
     payload = event(at=NOW_MS + 1000)
@@ -1371,22 +1114,7 @@ def test_a_subscriber_whose_events_all_met_their_outcome_elsewhere_is_free_again
     assert other.outcome(message(event(at=NOW_MS + 2000))) == Delivered()
 
 
-def test_a_subscriber_whose_worker_died_is_free_after_the_lease(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    clevertap.script.append(killed_before())
-    with pytest.raises(Killed):
-        worker.forward(message(event()))
-    other = cloud.worker(clevertap, name="worker-2")
-    another = message(event())
-    assert why(other.outcome(another)) == BUSY
-    cloud.clock.advance(LEASE_MS / 1000)
-    assert other.outcome(another) == Delivered()
-
-
-def test_after_a_profile_whose_answer_was_lost_the_subscriber_rests_and_then_gets_the_whole_profile(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lost_profile_is_sent_whole_after_a_rest(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
     renewal = message(event(at=NOW_MS + 1000, plan="yearly", event_id="e-2"))
     clevertap.script.append(lost_answer())
@@ -1404,22 +1132,7 @@ def test_after_a_profile_whose_answer_was_lost_the_subscriber_rests_and_then_get
     assert "plan" not in clevertap.profiles[-1]
 
 
-def test_after_a_worker_that_died_with_a_profile_the_whole_profile_is_sent(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS, plan="monthly")))
-    clevertap.script.append(killed_after())
-    with pytest.raises(Killed):
-        worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 2000, plan="yearly")))
-    cloud.clock.advance(LEASE_MS / 1000)
-    # The upgrade comes later than this older event, so CleverTap's plan has to be put right at once.
-    assert worker.outcome(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000, plan="monthly"))) == Delivered()
-    assert clevertap.profile("user-1")["plan"] == "monthly"
-
-
-def test_a_clevertap_id_is_tied_to_the_user_whichever_event_of_the_batch_brought_it(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_any_event_of_the_batch_links_a_clevertap_id(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(
         message(event("SUBSCRIPTION_STARTED", at=NOW_MS, clevertap_id="an-id")),
         message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000)),
@@ -1432,9 +1145,7 @@ def test_a_clevertap_id_is_tied_to_the_user_whichever_event_of_the_batch_brought
     assert "identity" not in clevertap.profiles[-1]
 
 
-def test_two_events_for_one_person_under_two_names_do_not_hinder_each_other(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_two_names_of_one_person_do_not_collide(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"identity": {"anonymous": "custom_id"}})
     known, unknown = message(event()), message(event(user=None, anonymous_user_id="user-1"))
     assert worker.outcomes(known, unknown) == [Delivered(), Delivered()]
@@ -1444,9 +1155,7 @@ def test_two_events_for_one_person_under_two_names_do_not_hinder_each_other(
 # Volume
 
 
-def test_a_thousand_events_of_500_users_take_two_uploads_and_few_calls(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_thousand_events_take_two_uploads(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
     worker.calls.always("TransactWriteItems", Answered())
     batch = [message(event(user=f"user-{n % 500}", at=NOW_MS + n)) for n in range(1000)]
@@ -1462,9 +1171,7 @@ def test_a_thousand_events_of_500_users_take_two_uploads_and_few_calls(
     assert (calls["GetParameter"], calls["GetSecretValue"]) == (1, 1)
 
 
-def test_the_events_of_a_user_with_more_than_one_request_holds_go_in_their_order(
-    clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_persons_many_events_go_in_order(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
     worker.calls.always("TransactWriteItems", Answered())
     batch = [message(event(at=NOW_MS + n * 1000)) for n in range(1200)]
@@ -1533,7 +1240,7 @@ def test_the_story_ends_as_it_should(in_order: dict[str, dict[str, object]]) -> 
     cuts=st.sets(st.integers(1, len(STORY) - 1), max_size=4),
     again=st.lists(st.sampled_from(STORY), max_size=3),
 )
-def test_whatever_the_order_of_arrival_the_profiles_are_the_same(
+def test_any_order_of_arrival_makes_the_same_profiles(
     in_order: dict[str, dict[str, object]],
     shuffled: list[Payload],
     cuts: set[int],
@@ -1563,7 +1270,7 @@ FAULTS: dict[str, Step] = {
     users=st.lists(st.sampled_from(["user-1", "user-2"]), min_size=1, max_size=3),
     copies=st.integers(0, 2),
 )
-def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_event_has_its_outcome(
+def test_any_answers_deliver_each_record_once(
     faults: list[str],
     users: list[str],
     copies: int,
@@ -1604,7 +1311,7 @@ def test_whatever_clevertap_answers_every_record_arrives_exactly_once_and_every_
 # What is told of an event
 
 
-def test_whom_an_event_is_about_and_where_it_goes_is_told(worker: Worker) -> None:
+def test_a_result_has_person_and_environment(worker: Worker) -> None:
     handled = worker.forward(
         message(event()),
         message(event(user=None, environment="SANDBOX")),
@@ -1626,9 +1333,7 @@ def test_how_many_records_an_event_had_to_send_is_told(clevertap: ScriptedClever
     assert (handled.outcome.name, handled.records) == ("delivered", 2)  # CleverTap has the event
 
 
-def test_the_records_that_a_dead_worker_may_have_sent_are_told(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_dead_workers_records_are_counted(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction())
     clevertap.script.append(killed_after())
     with pytest.raises(Killed):
@@ -1648,7 +1353,7 @@ def test_how_many_profiles_clevertap_took_is_told(clevertap: ScriptedClevertap, 
     assert (upload.records, upload.profiles) == (2, 1)
 
 
-def test_an_unknown_event_with_settings_of_its_own_is_no_news(cloud: Cloud, worker: Worker) -> None:
+def test_a_configured_unknown_event_is_no_news(cloud: Cloud, worker: Worker) -> None:
     cloud.put_settings({"events": {"SOMETHING_NEW": {"send": True}}})
     (handled,) = worker.forward(message(event("SOMETHING_NEW"))).messages
     assert handled.known_name

@@ -11,9 +11,10 @@ from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clevertap.response import NotTaken, Rejected, SetupFault
 from purchasely_clevertap.delivery.message import attributes, encode_body
 from purchasely_clevertap.outcome import RetryReason
-from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer
+from purchasely_clevertap.telemetry.user_hash import user_hash
+from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer, while_uploading
 from tests.integration.cloud import DELIVERIES, Cloud
-from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
+from tests.integration.function import DEAD_LETTERS_ARN, USER_KEY, Function, queue_event, received
 from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed, transaction
 
 PERSONAL = (
@@ -64,7 +65,7 @@ def again(batch: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
     return {"Records": [each for each in batch["Records"] if each["messageId"] in failed]}
 
 
-def test_a_signed_webhook_ends_at_clevertap_and_ingest_and_forwarder_agree_on_it(
+def test_ingest_and_forwarder_agree_on_an_event(
     cloud: Cloud,
     clevertap: ScriptedClevertap,
     start: Start,
@@ -104,9 +105,7 @@ def test_a_signed_webhook_ends_at_clevertap_and_ingest_and_forwarder_agree_on_it
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID", "SANDBOX-ID"}
 
 
-def test_only_what_comes_again_is_answered_as_failed_and_it_is_hidden(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_only_retries_are_answered_and_hidden(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     batch = queue(
         cloud,
         recent("SUBSCRIPTION_STARTED", user="a"),
@@ -125,9 +124,7 @@ def test_only_what_comes_again_is_answered_as_failed_and_it_is_hidden(
     assert sorted(clevertap.events) == ["RENEWAL_DISABLED", "RENEWAL_ENABLED", "SUBSCRIPTION_STARTED"]
 
 
-def test_the_wait_is_asked_of_the_events_queue_with_the_messages_own_receipt(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_delay_uses_the_messages_own_receipt(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     batch = queue(cloud, recent())
     cloud.sqs.change_message_visibility(
         QueueUrl=cloud.events_url, ReceiptHandle=batch["Records"][0]["receiptHandle"], VisibilityTimeout=0
@@ -137,9 +134,7 @@ def test_the_wait_is_asked_of_the_events_queue_with_the_messages_own_receipt(
     assert received(cloud, cloud.events_url) == []  # it was visible, and is hidden now
 
 
-def test_a_batch_whose_time_is_short_is_answered_as_failed_and_not_uploaded(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_batch_without_time_is_answered_as_failed(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     forwarder = start()
     batch = queue(cloud, recent(), recent())
     answered = forwarder(batch, left_ms=int(NEEDED_SECONDS * 1000))
@@ -159,9 +154,7 @@ def test_a_message_of_the_dead_letter_queue_is_parked(cloud: Cloud, clevertap: S
     assert clevertap.requests == []
 
 
-def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_parked_message_put_back_is_redriven(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     forwarder = start()
     clevertap.script.append(answer(Rejected(522, "bad"), of="Charged"))
     assert forwarder(queue(cloud, transaction(event_id="e-1", at=now_ms()))) == {"batchItemFailures": []}
@@ -179,9 +172,7 @@ def test_a_parked_event_that_is_put_back_on_the_queue_as_it_is_is_redriven(
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_message_without_attributes_is_parked_and_costs_the_batch_nothing(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_message_without_attributes_is_parked(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     cloud.sqs.send_message(QueueUrl=cloud.events_url, MessageBody=encoded(recent()).decode())
     assert start()(queue(cloud, recent())) == {"batchItemFailures": []}
     assert len(clevertap.events) == 1
@@ -210,9 +201,7 @@ def test_nothing_that_is_told_is_personal_or_secret(cloud: Cloud, clevertap: Scr
     assert len([line for line in output.splitlines() if json.loads(line).get("message") == "event"]) == 8
 
 
-def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_batch_tells_lines_and_counts(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     started = recent(user="a", event_id="e-1")
     forwarder = start()
     clevertap.script.append(answer(Rejected(512, "bad"), of="RENEWAL_DISABLED"))
@@ -255,9 +244,7 @@ def test_each_event_is_a_line_and_the_counts_are_those_of_the_batch(
     assert {dict(dimensions)["stage"] for dimensions in metrics.dimensions} == {"test"}
 
 
-def test_a_fault_of_the_setup_has_a_metric_of_its_own_and_parks_nothing(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
+def test_a_setup_fault_has_its_own_metric(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     clevertap.otherwise = answer(SetupFault(401, "no"))
     forwarder = start()
     assert len(forwarder(queue(cloud, recent(user="a"), recent(user="b")))["batchItemFailures"]) == 2
@@ -279,21 +266,42 @@ def test_refused_settings_are_told_and_the_events_wait(
     assert clevertap.requests == []
 
 
-def test_invocations_of_one_environment_do_not_count_each_other(
-    cloud: Cloud, clevertap: ScriptedClevertap, start: Start
-) -> None:
-    forwarder = start()
-    for number in range(3):
-        forwarder(queue(cloud, recent()))
-        assert sum(forwarder.told()[1].values["Delivered"]) == 1
-        assert len(clevertap.events) == number + 1
-
-
 def test_two_environments_are_two_owners(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
-    one, two = start(), start()
-    batch = queue(cloud, recent())
-    clevertap.script.append(answer(NotTaken(RetryReason.CONNECT)))
-    assert len(one(batch)["batchItemFailures"]) == 1
-    assert two(batch) == {"batchItemFailures": []}
-    assert one(batch) == {"batchItemFailures": []}
-    assert len(clevertap.events) == 1
+    owners: set[str] = set()
+    clevertap.otherwise = while_uploading(lambda: owners.add(cloud.entry(f"e-{len(owners)}")["lease_owner"]))
+    for number in range(2):
+        start()(queue(cloud, recent(event_id=f"e-{number}")))
+    assert len(owners) == 2
+
+
+def test_retries_are_spread_over_time(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
+    clevertap.otherwise = answer(NotTaken(RetryReason.RECORD_ERROR))
+    forwarder = start(RETRY_BASE_SECONDS="40000", RETRY_MAX_SECONDS="30000")
+    forwarder(queue(cloud, *(recent(user=f"user-{number}") for number in range(10))))
+    (call,) = forwarder.calls.of("ChangeMessageVisibilityBatch")
+    assert call["QueueUrl"] == cloud.events_url
+    waits = {entry["VisibilityTimeout"] for entry in call["Entries"]}
+    assert len(waits) > 1
+    assert 15_000 <= min(waits) < max(waits) <= 30_000
+
+
+def test_people_are_hashed_with_the_key_of_the_stack(cloud: Cloud, start: Start) -> None:
+    forwarder = start()
+    forwarder(queue(cloud, recent(user="user-1")))
+    assert [line["user"] for line in forwarder.told()[0] if "user" in line] == [user_hash("user-1", USER_KEY)]
+
+
+@pytest.mark.parametrize(("given", "used"), [("https://test.invalid",) * 2, ("", "https://api.clevertap.com")])
+def test_a_test_host_takes_the_place_of_clevertaps(
+    cloud: Cloud, clevertap: ScriptedClevertap, start: Start, given: str, used: str
+) -> None:
+    start(CLEVERTAP_ENDPOINT=given)(queue(cloud, recent()))
+    assert [credentials.endpoint for credentials, _ in clevertap.requests] == [used]
+
+
+def test_what_cannot_be_settled_stays_on_the_queue(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
+    clevertap.script.append(while_uploading(lambda: cloud.dynamodb.delete_table(TableName=DELIVERIES)))
+    assert start()(queue(cloud, recent())) == {"batchItemFailures": []}
+    (left,) = cloud.drain(cloud.events_url)
+    assert left.attributes["accepted"] == "event"
+    assert cloud.parked() == []

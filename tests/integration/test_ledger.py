@@ -250,6 +250,7 @@ def test_an_abandoned_event_is_known(ledger: Ledger) -> None:
     assert seen(ledger).is_abandoned
     assert settled(ledger, Delivered())
     assert not seen(ledger).is_abandoned
+    assert not Entry(outcome="delivered", lease_until=NOW_MS).is_abandoned
 
 
 def test_further_messages_are_noted_once(cloud: Cloud, ledger: Ledger) -> None:
@@ -277,6 +278,7 @@ def test_a_saved_profile_is_free_again(cloud: Cloud, ledger: Ledger, other: Ledg
     assert cloud.subscriber(PERSON)["lease_until"] == NOW_MS + LEASE_MS
     known = state("SUBSCRIPTION_STARTED").accepted({"plan": "monthly", "paying": True}, "clevertap-id")
     saved(ledger, known)
+    saved(ledger, state("ACTIVATE"))  # the lease has ended
     profile = leased(other, key="default#e-2").profile
     assert profile is not None
     assert (profile.state, profile.lease_until) == (known, 0)

@@ -109,7 +109,7 @@ def lines(
     return [*written, *forwarder.told()[0]]
 
 
-def test_every_question_asks_for_fields_that_are_written(lines: list[Line]) -> None:
+def test_queries_ask_for_fields_that_are_written(lines: list[Line]) -> None:
     # An answer that was lost is another test's; no line has it when all answers arrive.
     rare = {"unconfirmed_sends"}
     for name, query, services in QUESTIONS:
@@ -117,7 +117,7 @@ def test_every_question_asks_for_fields_that_are_written(lines: list[Line]) -> N
         assert names(query) - written - rare == set(), name
 
 
-def test_every_question_finds_what_it_is_for_and_not_everything(lines: list[Line]) -> None:
+def test_queries_find_what_they_are_for(lines: list[Line]) -> None:
     brought = next(line["message_id"] for line in lines if line.get("event_id") == "e-1")
     sought = {"EVENT_ID": "e-1", "MESSAGE_ID": brought, "PSEUDONYM": user_hash("user-1", USER_KEY)}
     found: dict[str, list[Line]] = {}

@@ -13,6 +13,7 @@ from tests.integration.webhook import NOW_MS, encoded, event, message
 
 REFUSED = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Event name is reserved", 513)
 PARKED_AT = NOW_MS + 77
+HALF_A_CALL = 512 * 1024 - 16 * 1024  # bytes of a body; SQS counts its attributes too
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def parking(
     return ParkRequest(sent, parked, event_id, event_name, accepted)
 
 
-def test_a_parked_message_has_the_exact_body_and_all_there_is_to_know(cloud: Cloud, queue: SendQueue) -> None:
+def test_a_parked_message_has_all_there_is_to_know(cloud: Cloud, queue: SendQueue) -> None:
     body = encoded(event(user="Zoë"))
     sent = parking(message(body, id="m-1", sent_at=NOW_MS), accepted=frozenset({"event", "charged"}))
     assert queue.send([sent], now_ms=PARKED_AT) == [None]
@@ -58,7 +59,7 @@ def test_what_is_not_known_is_left_out(cloud: Cloud, queue: SendQueue) -> None:
     assert set(parked.attributes) == {"received_at", "reason", "event_id", "parked_at", "message_id"}
 
 
-def test_a_message_that_is_parked_again_keeps_the_id_of_its_webhook(cloud: Cloud, queue: SendQueue) -> None:
+def test_a_message_parked_again_keeps_its_webhook(cloud: Cloud, queue: SendQueue) -> None:
     redriven = message(event(), id="m-2", redrive=messages.Redrive("m-1", frozenset()))
     assert queue.send([parking(redriven)], now_ms=PARKED_AT) == [None]
     (parked,) = cloud.parked()
@@ -67,7 +68,7 @@ def test_a_message_that_is_parked_again_keeps_the_id_of_its_webhook(cloud: Cloud
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=100), detail=st.text(max_size=60), name=st.none() | st.text(max_size=40))
-def test_whatever_an_event_holds_sqs_can_take_its_parking(
+def test_sqs_can_take_any_parked_event(
     cloud: Cloud, queue: SendQueue, body: bytes, detail: str, name: str | None
 ) -> None:
     cloud.calls.made.clear()
@@ -87,7 +88,7 @@ def test_whatever_an_event_holds_sqs_can_take_its_parking(
             )
 
 
-def test_the_largest_message_still_fits_with_the_longest_attributes(cloud: Cloud, queue: SendQueue) -> None:
+def test_the_largest_message_fits_when_parked(cloud: Cloud, queue: SendQueue) -> None:
     sent = parking(
         message(b"x" * MAX_BODY_BYTES, app="a" * 40),
         Parked(ParkReason.UNUSABLE_EVENT_NAME, "\U0001f600" * 5000, 513),
@@ -110,10 +111,19 @@ def test_messages_go_out_ten_at_a_time(cloud: Cloud, queue: SendQueue) -> None:
     assert len(cloud.parked()) == 25
 
 
-def test_large_messages_go_out_in_calls_of_at_most_1_mib(cloud: Cloud, queue: SendQueue) -> None:
-    large = [parking(message(b"x" * 400_000)) for _ in range(5)]
-    assert queue.send(large, now_ms=PARKED_AT) == [None] * 5
-    assert [len(call["Entries"]) for call in cloud.calls.of("SendMessageBatch")] == [2, 2, 1]
+@pytest.mark.parametrize(
+    ("body", "calls"),
+    [
+        (b"x" * HALF_A_CALL, [2, 2, 1]),
+        (b"x" * (HALF_A_CALL + 1), [1] * 5),
+        ("é".encode() * (HALF_A_CALL // 2), [2, 2, 1]),
+        ("é".encode() * (HALF_A_CALL // 2 + 1), [1] * 5),
+    ],
+    ids=["ascii", "ascii, too large", "not ascii", "not ascii, too large"],
+)
+def test_a_call_carries_at_most_1_mib(cloud: Cloud, queue: SendQueue, body: bytes, calls: list[int]) -> None:
+    assert queue.send([parking(message(body)) for _ in range(5)], now_ms=PARKED_AT) == [None] * 5
+    assert [len(call["Entries"]) for call in cloud.calls.of("SendMessageBatch")] == calls
     assert len(cloud.parked()) == 5
 
 
@@ -132,12 +142,12 @@ def test_a_call_that_fails_costs_only_its_own_messages(cloud: Cloud, queue: Send
     assert len(cloud.parked()) == 15
 
 
-def test_a_message_that_the_queue_refuses_costs_only_itself(cloud: Cloud, queue: SendQueue) -> None:
+def test_a_refused_message_costs_only_itself(cloud: Cloud, queue: SendQueue) -> None:
     partly = {"Successful": [{"Id": "0"}, {"Id": "2"}], "Failed": [{"Id": "1", "Code": "InternalError"}]}
     cloud.calls.next("SendMessageBatch", Answered(partly))
     assert queue.send([parking(message(event())) for _ in range(3)], now_ms=PARKED_AT) == [None, "InternalError", None]
 
 
-def test_without_an_answer_worth_the_name_nothing_is_parked(cloud: Cloud, queue: SendQueue) -> None:
+def test_an_empty_answer_parks_nothing(cloud: Cloud, queue: SendQueue) -> None:
     cloud.calls.next("SendMessageBatch", Answered({}))
     assert queue.send([parking(message(event()))], now_ms=PARKED_AT) == ["unanswered"]

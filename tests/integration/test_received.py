@@ -17,9 +17,7 @@ def results(cloud: Cloud) -> ReceivedNotes:
     return ReceivedNotes(cloud.dynamodb, table=DELIVERIES)
 
 
-def test_an_accepted_webhook_is_noted_with_its_message_its_time_and_30_days_to_live(
-    cloud: Cloud, results: ReceivedNotes
-) -> None:
+def test_a_note_has_message_time_and_30_days(cloud: Cloud, results: ReceivedNotes) -> None:
     body = encoded(event(event_id="e-1"))
     assert results.note("default", body, "m-1", now_ms=NOW_MS) is True
     assert cloud.entry("e-1") == {
@@ -30,7 +28,7 @@ def test_an_accepted_webhook_is_noted_with_its_message_its_time_and_30_days_to_l
     }
 
 
-def test_noting_a_message_twice_counts_it_once_and_another_copy_is_added(cloud: Cloud, results: ReceivedNotes) -> None:
+def test_a_message_noted_twice_counts_once(cloud: Cloud, results: ReceivedNotes) -> None:
     body = encoded(event(event_id="e-1"))
     for at, message_id in enumerate(["m-1", "m-1", "m-2"]):
         assert results.note("default", body, message_id, now_ms=NOW_MS + at)
@@ -47,9 +45,7 @@ def test_apps_are_kept_apart(cloud: Cloud, results: ReceivedNotes) -> None:
     assert cloud.entry("e-1", app="second")["messages"] == {"m-second"}
 
 
-def test_a_note_that_comes_after_the_delivery_changes_neither_outcome_nor_time_to_live(
-    cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap
-) -> None:
+def test_a_late_note_changes_no_outcome(cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap) -> None:
     payload = event(event_id="e-1")
     assert cloud.worker(clevertap).outcome(message(payload, id="m-1")) == Delivered()
     delivered = cloud.entry("e-1")
@@ -60,7 +56,7 @@ def test_a_note_that_comes_after_the_delivery_changes_neither_outcome_nor_time_t
     assert noted | {"messages": {"m-1"}} == delivered | {"received_at": cloud.clock()}
 
 
-def test_a_note_that_comes_first_does_not_hinder_the_delivery(
+def test_an_early_note_does_not_hinder_the_delivery(
     cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap
 ) -> None:
     payload = event(event_id="e-1")
@@ -71,7 +67,7 @@ def test_a_note_that_comes_first_does_not_hinder_the_delivery(
 
 
 @pytest.mark.parametrize("fault", ["ProvisionedThroughputExceededException", "InternalServerError", unreachable()])
-def test_a_note_that_dynamodb_does_not_take_is_no_error(cloud: Cloud, results: ReceivedNotes, fault: str) -> None:
+def test_a_failed_note_is_no_error(cloud: Cloud, results: ReceivedNotes, fault: str) -> None:
     cloud.calls.next("UpdateItem", fault)
     assert results.note("default", b"{}", "m-1", now_ms=NOW_MS) is False
 
@@ -79,7 +75,7 @@ def test_a_note_that_dynamodb_does_not_take_is_no_error(cloud: Cloud, results: R
 @pytest.mark.parametrize(
     "body", [b"", b"not json", b"\xff", b"[]", b'{"event_id": ""}', b'{"event_id": {"a": 1}}', b"[" * 5000]
 )
-def test_ingest_and_forwarder_note_an_unreadable_body_under_the_same_id(
+def test_both_functions_name_an_unreadable_body_alike(
     cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap, body: bytes
 ) -> None:
     assert results.note("default", body, "m-1", now_ms=NOW_MS)

@@ -72,7 +72,7 @@ def of(outcome: Outcome, **more: Any) -> MessageResult:
     return MessageResult(message(event()), outcome, "e-1", **more)
 
 
-def test_an_event_is_a_line_that_names_it_and_what_became_of_it(watch: Watch) -> None:
+def test_an_event_is_a_line_with_its_outcome(watch: Watch) -> None:
     handled = MessageResult(
         message(event(), id="m-1", receives=3),
         Delivered(),
@@ -105,7 +105,7 @@ def test_an_event_is_a_line_that_names_it_and_what_became_of_it(watch: Watch) ->
     }
 
 
-def test_a_line_has_the_reason_but_not_the_detail_of_a_parking(watch: Watch) -> None:
+def test_a_line_leaves_out_the_detail_of_a_parking(watch: Watch) -> None:
     parked = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Email somebody@example.com is not valid", 515)
     (line,), _ = watch().told(of(parked))
     assert (line["level"], line["outcome"]) == ("WARNING", "parked")
@@ -132,7 +132,7 @@ def test_a_line_says_that_a_name_is_new(watch: Watch) -> None:
     assert [line.get("new_name") for line in lines] == [None, True]
 
 
-def test_a_line_says_where_an_unusual_message_comes_from(watch: Watch) -> None:
+def test_a_line_says_where_a_message_comes_from(watch: Watch) -> None:
     redriven = message(event(), redrive=Redrive("m-0", frozenset()))
     lines, _ = watch().told(
         MessageResult(redriven, Delivered(), "e-1"),
@@ -141,12 +141,12 @@ def test_a_line_says_where_an_unusual_message_comes_from(watch: Watch) -> None:
     assert [(line.get("redriven"), line.get("dead_letter")) for line in lines] == [(True, None), (None, True)]
 
 
-def test_a_fault_that_a_person_must_mend_is_a_warning_that_says_what_it_is(watch: Watch) -> None:
+def test_a_setup_fault_is_a_warning(watch: Watch) -> None:
     (line,), _ = watch().told(of(Retried(RetryReason.CREDENTIALS_UNUSABLE, give_up=GiveUp.SETUP, detail="no secret")))
     assert (line["level"], line["reason"], line["detail"]) == ("WARNING", "credentials_unusable", "no secret")
 
 
-def test_only_lines_of_the_least_level_and_above_are_written_and_everything_is_counted(watch: Watch) -> None:
+def test_counts_do_not_depend_on_the_level(watch: Watch) -> None:
     lines, metrics = watch(least="WARNING").told(of(Delivered()), of(Parked(ParkReason.NO_USER, "x")))
     assert [line["outcome"] for line in lines] == ["parked"]
     assert metrics.values["Settled"] == [2]
@@ -198,13 +198,13 @@ def test_every_outcome_is_counted(watch: Watch, handled: MessageResult, counted:
     assert {name: sum(values) for name, values in metrics.values.items() if not name.endswith("Age")} == counted
 
 
-def test_the_age_of_delivered_events_is_measured_in_milliseconds(watch: Watch) -> None:
+def test_the_age_is_measured_in_milliseconds(watch: Watch) -> None:
     _, metrics = watch().told(of(Delivered(), age_ms=1500), of(Delivered(), age_ms=0), of(Retried(RetryReason.BUSY)))
     assert metrics.values["EventAge"] == [1500, 0]
     assert metrics.units["EventAge"] == "Milliseconds"
 
 
-def test_of_what_comes_again_the_age_at_the_next_try_is_measured(watch: Watch) -> None:
+def test_a_retry_tells_its_age_at_the_next_try(watch: Watch) -> None:
     """SQS leaves messages that were received three times out of its age of the oldest."""
     redriven = MessageResult(message(event(), redrive=Redrive("m", frozenset())), Retried(RetryReason.THROTTLED), "e-3")
     _, metrics = watch().told(
@@ -218,13 +218,13 @@ def test_of_what_comes_again_the_age_at_the_next_try_is_measured(watch: Watch) -
     assert metrics.units["WaitingAge"] == "Milliseconds"
 
 
-def test_metrics_are_under_the_stage_and_the_service_alone(watch: Watch) -> None:
+def test_metrics_have_stage_and_service_alone(watch: Watch) -> None:
     _, metrics = watch().told(of(Delivered()))
     assert metrics.namespaces == {"PurchaselyCleverTap"}
     assert metrics.dimensions == {frozenset({("stage", "test"), ("service", "forwarder")})}
 
 
-def test_a_whole_batch_is_counted_to_the_last_event_and_costs_a_line_for_a_hundred_ages(watch: Watch) -> None:
+def test_a_hundred_ages_cost_one_line(watch: Watch) -> None:
     seen = watch()
     _, metrics = seen.told(*(of(Delivered(), age_ms=number) for number in range(1000)))
     assert metrics.values["Delivered"] == [1000]
@@ -236,7 +236,7 @@ def test_a_batch_without_messages_tells_nothing(watch: Watch) -> None:
     assert (lines, metrics.points) == ([], [])
 
 
-def test_an_upload_is_a_line_with_its_size_its_time_and_its_receipts(watch: Watch) -> None:
+def test_an_upload_is_a_line_with_its_results(watch: Watch) -> None:
     upload = UploadReport("default", Environment.SANDBOX, 12, 2, 0.3456, {"accepted": 11, "rejected": 1}, profiles=4)
     (line,), metrics = watch().told(uploads=(upload,))
     expected = {
@@ -265,7 +265,7 @@ def test_an_upload_that_was_not_made_takes_no_time(watch: Watch) -> None:
     assert "UploadTime" not in metrics.values
 
 
-def test_refused_settings_are_an_error_with_the_version_and_everything_that_is_wrong(watch: Watch) -> None:
+def test_refused_settings_are_an_error(watch: Watch) -> None:
     seen = watch()
     seen.report.settings_refused("default", 7, ('region: found "mars1"', "colour: unknown key"))
     (line,), counted = seen.printed()
@@ -274,5 +274,5 @@ def test_refused_settings_are_an_error_with_the_version_and_everything_that_is_w
     assert counted.values == {"SettingsRefused": [1]}
 
 
-def test_what_is_handled_shows_no_person_where_it_is_printed() -> None:
+def test_a_result_shows_no_person() -> None:
     assert "user-1" not in repr(MessageResult(message({}), Delivered(), "e-1", user="user-1"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from purchasely_clevertap.clevertap.response import NotTaken, Unknown
+from purchasely_clevertap.clevertap.response import NotTaken
 from purchasely_clevertap.delivery.entry import LEASE_MS
 from purchasely_clevertap.delivery.message import Message, Redrive
 from purchasely_clevertap.outcome import Delivered, Duplicate, Outcome, Parked, Retried, RetryReason
@@ -40,7 +40,7 @@ def status(at: int, value: str) -> Message:
 
 
 @pytest.mark.parametrize("how", [lost_answer, killed_after])
-def test_a_profile_was_stale_when_a_value_whose_upload_lost_its_answer_went_back_to_what_it_was(
+def test_a_lost_value_that_went_back_was_stale(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, how: type
 ) -> None:
     worker.forward(status(0, "AUTO_RENEWING"))
@@ -55,7 +55,7 @@ def test_a_profile_was_stale_when_a_value_whose_upload_lost_its_answer_went_back
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_a_property_that_only_the_lost_upload_had_stayed_for_ever(
+def test_a_property_of_a_lost_upload_stayed_for_ever(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     worker.forward(message(event("ACTIVATE_SOON", purchasely_subscription_id=None, plan=None, product=None)))
@@ -67,21 +67,7 @@ def test_a_property_that_only_the_lost_upload_had_stayed_for_ever(
     assert "plan" not in clevertap.profile("user-1")
 
 
-def test_a_profile_was_overtaken_by_an_older_one_that_clevertap_took_late(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
-    clevertap.script.append(answer(Unknown(RetryReason.TIMEOUT)))
-    worker.forward(status(1, "AUTO_RENEWING"))
-    other = cloud.worker(clevertap, name="worker-2")  # its circuit is closed
-    newer = status(2, "DEACTIVATED")
-    assert reasons([other.outcome(newer)]) == ["busy"]
-    cloud.clock.advance(REST_SECONDS)
-    assert other.outcome(newer) == Delivered()
-
-
-def test_the_doubt_about_a_profile_was_forgotten_when_the_next_upload_failed_too(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_second_failure_forgot_the_doubt(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.forward(status(0, "AUTO_RENEWING"))
     clevertap.script.extend([lost_answer(), answer(NotTaken(RetryReason.RECORD_ERROR))])
     worker.forward(status(1, "DEACTIVATED"))
@@ -92,9 +78,7 @@ def test_the_doubt_about_a_profile_was_forgotten_when_the_next_upload_failed_too
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_the_doubt_about_a_profile_was_forgotten_by_a_worker_that_gave_the_subscriber_back(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lease_given_back_forgot_the_doubt(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = status(1, "DEACTIVATED")
     worker.forward(status(0, "AUTO_RENEWING"))
     clevertap.script.append(lost_answer())
@@ -107,9 +91,7 @@ def test_the_doubt_about_a_profile_was_forgotten_by_a_worker_that_gave_the_subsc
     assert clevertap.profile("user-1")["subscription_status"] == "AUTO_RENEWING"
 
 
-def test_what_an_event_told_was_lost_when_its_outcome_was_kept_and_the_state_was_not(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_outcome_without_its_state_lost_facts(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     def refuse_the_state() -> None:
         worker.calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed"]))
 
@@ -122,9 +104,7 @@ def test_what_an_event_told_was_lost_when_its_outcome_was_kept_and_the_state_was
 # What is counted
 
 
-def test_an_event_that_lost_an_answer_is_told_by_the_table_whatever_becomes_of_the_log(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_lost_answer_is_told_by_the_ledger(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"))
     clevertap.script.append(lost_answer())
     worker.forward(sent)
@@ -134,9 +114,7 @@ def test_an_event_that_lost_an_answer_is_told_by_the_table_whatever_becomes_of_t
     assert cloud.entry("e-1")["unconfirmed_sends"] == 3
 
 
-def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_before_its_log(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_double_was_lost_with_the_second_worker(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     clevertap.script.append(killed_after())
     killed(worker, sent)
@@ -145,9 +123,7 @@ def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_died_
     assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["unconfirmed_sends"]) == ("delivered", 1)
 
 
-def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_not_get_the_subscriber(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_double_was_lost_for_a_busy_person(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
     clevertap.script.append(killed_after())
     killed(worker, sent)
@@ -158,9 +134,7 @@ def test_a_double_was_not_counted_when_the_worker_that_took_the_event_over_did_n
     assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
-def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_first(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_double_was_lost_in_a_dead_letter(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"), id="m-1")
     clevertap.script.append(killed_after())
     killed(worker, sent)
@@ -171,7 +145,7 @@ def test_a_double_was_not_counted_when_the_event_was_parked_as_a_dead_letter_fir
     assert cloud.entry("e-1")["unconfirmed_sends"] == 1
 
 
-def test_an_event_of_which_nothing_is_in_doubt_says_nothing_of_doubt(cloud: Cloud, worker: Worker) -> None:
+def test_an_event_without_doubt_says_nothing_of_it(cloud: Cloud, worker: Worker) -> None:
     worker.forward(message(event(event_id="e-1")))
     assert "unconfirmed_sends" not in cloud.entry("e-1")
 
@@ -179,9 +153,7 @@ def test_an_event_of_which_nothing_is_in_doubt_says_nothing_of_doubt(cloud: Clou
 # Messages
 
 
-def test_an_event_was_lost_when_two_workers_each_took_another_of_its_webhooks_for_the_copy(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_two_workers_each_took_the_other_for_a_copy(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     first, second = message(payload, id="m-1"), message(payload, id="m-2")
     other = cloud.worker(clevertap, name="worker-2")
@@ -195,7 +167,7 @@ def test_an_event_was_lost_when_two_workers_each_took_another_of_its_webhooks_fo
     assert reasons(others) == ["busy", "busy"]
 
 
-def test_a_webhook_was_forgotten_when_it_could_not_be_noted_as_a_copy(cloud: Cloud, worker: Worker) -> None:
+def test_a_webhook_that_was_not_noted_was_forgotten(cloud: Cloud, worker: Worker) -> None:
     payload = event(event_id="e-1")
     webhooks = [message(payload, id=f"m-{number}") for number in range(3)]
     # The claim, the state and the outcome are written; the note of the copies is not.
@@ -205,9 +177,7 @@ def test_a_webhook_was_forgotten_when_it_could_not_be_noted_as_a_copy(cloud: Clo
     assert cloud.entry("e-1")["messages"] == {"m-0", "m-1", "m-2"}
 
 
-def test_an_event_that_nobody_could_take_note_of_comes_again_and_is_counted(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_what_nobody_could_note_comes_again_counted(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event(event_id="e-1"))
 
     def out_of_reach() -> None:
@@ -222,9 +192,7 @@ def test_an_event_that_nobody_could_take_note_of_comes_again_and_is_counted(
     assert (handled.outcome, handled.taken_over) == (Delivered(), True)
 
 
-def test_a_note_that_comes_before_another_webhook_of_the_event_spares_it_the_upload(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_an_early_note_spares_the_next_webhook(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     payload = event(event_id="e-1")
     clevertap.script.append(killed_before())
     killed(worker, message(payload, id="m-1"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clevertap_emulator import Emulator, Status
+from clevertap_emulator import Emulator
 from local_stack.lambda_function import LambdaFunction
 from purchasely_clevertap.delivery.message import decode_body
 from tests.runtime.account import PRODUCTION, SANDBOX, SECOND, Account
@@ -64,15 +64,6 @@ def test_apps_and_environments_of_one_batch_go_to_their_own_accounts(
     assert len(clevertap.requests()) == 3
 
 
-def test_the_same_batch_again_uploads_nothing(
-    forwarder: LambdaFunction, clevertap: Emulator, sample: Callable[[str], Batch]
-) -> None:
-    batch = sample("forwarder/apps_and_environments.json")
-
-    assert (forwarder.invoke(batch), forwarder.invoke(batch)) == (DONE, DONE)
-    assert len(clevertap.requests()) == 3
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("malformed_body", "unreadable"), ("binary_body", "unreadable"), ("dead_letter", "dead_letter")],
@@ -91,23 +82,6 @@ def test_what_cannot_be_delivered_is_parked_byte_by_byte_with_its_reason(
     assert parked.attributes["message_id"] == batch["Records"][0]["messageId"]
     assert aws.delivery(parked.attributes["event_id"])["outcome"] == {"S": "parked"}
     assert clevertap.requests() == []
-
-
-def test_what_an_outage_keeps_back_comes_again_and_is_then_delivered(
-    starting: Starting, aws: Account, clevertap: Emulator, sample: Callable[[str], Batch]
-) -> None:
-    batch = sample("forwarder/one_message.json")
-    just_came(batch)
-    clevertap.faults.add(Status(503))
-
-    with starting("ForwarderFunction") as function:
-        failures = function.invoke(batch)["batchItemFailures"]
-    with starting("ForwarderFunction") as function:  # another worker: this one leaves CleverTap alone for a while
-        assert function.invoke(batch) == DONE
-
-    assert failures == [{"itemIdentifier": batch["Records"][0]["messageId"]}]
-    assert sent(clevertap, PRODUCTION) == ["SUBSCRIPTION_STARTED"]
-    assert aws.take("ParkedQueue") == []
 
 
 def test_no_upload_is_begun_that_the_timeout_might_cut_off(

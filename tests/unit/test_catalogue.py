@@ -21,7 +21,7 @@ def test_a_name_leads_to_the_kind_of_that_name() -> None:
     assert all(kind.name == name for name, kind in CATALOGUE.items())
 
 
-def test_the_groups_follow_each_other_as_purchasely_documents_them() -> None:
+def test_groups_follow_the_documented_order() -> None:
     groups = [kind.group for kind in CATALOGUE.values()]
     assert list(dict.fromkeys(groups)) == list(Group)
     assert groups == sorted(groups, key=list(Group).index)

@@ -27,7 +27,7 @@ def test_a_usable_event_id_is_kept_as_it_is(given: str) -> None:
     "given",
     [None, 7, 1.5, True, [], {}, [EVENT_ID], "", " ", "a b", "a#b", "é", "a" * 65, f"{EVENT_ID}\n", "١", "a/b", "\x00"],
 )
-def test_an_event_id_that_cannot_serve_is_replaced_by_one_made_of_the_body(given: Any) -> None:
+def test_an_unfit_event_id_is_replaced(given: Any) -> None:
     assert MADE(event_id(with_id(given)))
 
 
@@ -39,18 +39,18 @@ def test_a_body_without_an_object_has_an_id_made_of_it(given: bytes) -> None:
 
 
 @given(st.binary(), st.binary())
-def test_bodies_without_an_id_are_told_apart_by_their_bytes_alone(one: bytes, other: bytes) -> None:
+def test_bodies_without_an_id_differ_by_their_bytes(one: bytes, other: bytes) -> None:
     assert event_id(one) == event_id(bytes(one))
     assert (event_id(one) == event_id(other)) is (one == other)
 
 
-def test_an_id_within_a_nested_object_is_not_the_event_s() -> None:
+def test_an_id_within_a_nested_object_does_not_count() -> None:
     legacy = json.dumps({"name": "ACTIVATE", "properties": {"event_id": EVENT_ID}}).encode()
     assert MADE(event_id(legacy))
 
 
 @given(st.binary() | PAYLOADS.map(body))
-def test_every_id_is_fit_for_a_key_and_a_message_attribute(given: bytes) -> None:
+def test_every_id_fits_a_key_and_an_attribute(given: bytes) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", event_id(given))
 
 
@@ -97,12 +97,12 @@ BODIES = st.builds(lambda text, encoding: text.encode(encoding, "ignore"), NEARL
 @example(b'{"event_id":"a"}\x00')
 @example(b'{"name":"ACTIVATE","properties":{"event_id":"inner"}}')
 @example(b'{"name":"ACTIVATE","event_id":"outer","properties":{"event_id":"inner"}}')
-def test_the_ingest_and_the_forwarder_name_an_event_alike(given: bytes) -> None:
+def test_both_functions_name_an_event_alike(given: bytes) -> None:
     assert read(given).event_id == event_id(given)
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
-def test_they_also_do_when_a_byte_of_a_good_body_is_changed(position: int, byte: int) -> None:
+def test_both_name_a_damaged_body_alike(position: int, byte: int) -> None:
     changed = bytearray(body(payload()))
     changed[position] = byte
     assert read(bytes(changed)).event_id == event_id(bytes(changed))

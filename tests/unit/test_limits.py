@@ -30,7 +30,7 @@ def test_underscores_tell_names_apart() -> None:
 
 
 @pytest.mark.parametrize("name", RESERVED_EVENT_NAMES)
-def test_a_reserved_event_name_is_refused_in_any_spelling(name: str) -> None:
+def test_a_reserved_name_is_refused_in_any_spelling(name: str) -> None:
     for spelling in (name, name.upper(), name.replace(" ", ""), f" {name.lower()} "):
         assert (event_name_problem(spelling) or "").startswith(f'is reserved: "{name}"')
 
@@ -41,7 +41,7 @@ def test_a_prohibited_character_is_refused_and_named(character: str) -> None:
         assert (problem or "").startswith(f"has {character} in it")
 
 
-def test_every_prohibited_character_of_a_text_is_named_once() -> None:
+def test_every_prohibited_character_is_named_once() -> None:
     expected = "has $ . in it; CleverTap prohibits ! \" $ % & ' . : ; < > \\ |"
     assert event_name_problem("a.b$c.d") == property_key_problem("a.b$c.d") == expected
 
@@ -68,7 +68,7 @@ def test_a_key_without_problem_keeps_to_every_rule(key: str) -> None:
     assert (property_key_problem(key) is None) == keeps
 
 
-def test_clevertap_takes_every_name_purchasely_documents() -> None:
+def test_every_documented_name_is_taken() -> None:
     assert [name for name in CATALOGUE if event_name_problem(name)] == []
     assert [key for key in KEYS if property_key_problem(key)] == []
 
@@ -79,7 +79,7 @@ def test_a_key_is_cut_to_120_characters() -> None:
 
 
 @given(WELL_FORMED)
-def test_a_text_keeps_the_whole_characters_that_512_bytes_have_room_for(value: str) -> None:
+def test_a_text_keeps_the_characters_that_fit(value: str) -> None:
     clipped = clip_text(value)
     assert value.startswith(clipped)
     assert len(clipped.encode()) <= 512
@@ -87,7 +87,7 @@ def test_a_text_keeps_the_whole_characters_that_512_bytes_have_room_for(value: s
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "€", "🙂"])
-def test_a_text_is_cut_at_512_bytes_and_never_within_a_character(letter: str) -> None:
+def test_a_text_is_cut_between_characters(letter: str) -> None:
     size = len(letter.encode())
     for letters in (512 // size, 512 // size + 1):
         assert clip_text(letter * letters) == letter * (512 // size)

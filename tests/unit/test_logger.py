@@ -50,7 +50,7 @@ def test_a_line_says_when_where_and_what(printed: Printed) -> None:
 
 
 @pytest.mark.parametrize("least", list(Level))
-def test_what_matters_less_than_is_asked_for_is_left_out(printed: Printed, least: Level) -> None:
+def test_lines_below_the_level_are_left_out(printed: Printed, least: Level) -> None:
     written = logger(least.name)
     written.log_each("event", [(level, {}) for level in Level])
     assert [line["level"] for line in printed()] == [level.name for level in Level if level >= least]
@@ -103,7 +103,7 @@ def test_nothing_measured_is_nothing_written(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == ""
 
 
-def test_times_are_in_milliseconds_and_the_rest_are_counts() -> None:
+def test_times_are_milliseconds_the_rest_are_counts() -> None:
     units = {metric: unit(metric) for metric in Metric}
     assert {metric for metric, named in units.items() if named == "Milliseconds"} == {
         Metric.EVENT_AGE,

@@ -1,5 +1,6 @@
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ def charged(of: Event, **document: Any) -> dict[str, Any] | None:
 # Records
 
 
-def test_an_event_record_has_the_parts_that_the_api_documents() -> None:
+def test_an_event_record_is_as_documented() -> None:
     assert record(event_record(Identity("customer-7"), "Trial Started", SECONDS, {"plan": "premium"})) == {
         "type": "event",
         "identity": "customer-7",
@@ -65,7 +66,7 @@ def test_an_event_record_has_the_parts_that_the_api_documents() -> None:
     }
 
 
-def test_a_profile_record_has_the_parts_that_the_api_documents() -> None:
+def test_a_profile_record_is_as_documented() -> None:
     assert record(profile_record(Identity(object_id=OBJECT_ID), {"plan": "premium"})) == {
         "type": "profile",
         "objectId": OBJECT_ID,
@@ -73,7 +74,7 @@ def test_a_profile_record_has_the_parts_that_the_api_documents() -> None:
     }
 
 
-def test_a_person_known_by_both_ids_goes_by_the_clevertap_id() -> None:
+def test_the_clevertap_id_comes_before_the_user_id() -> None:
     assert Identity("customer-7", OBJECT_ID).root == {"objectId": OBJECT_ID}
 
 
@@ -90,7 +91,7 @@ def test_records_keep_every_character() -> None:
 # The event record
 
 
-def test_a_renewal_becomes_the_event_of_its_user_at_its_time() -> None:
+def test_a_renewal_becomes_its_users_event() -> None:
     found = record(mapped(event()).event)
     assert {key: found[key] for key in found if key != "evtData"} == {
         "type": "event",
@@ -135,7 +136,7 @@ def test_a_renewal_becomes_the_event_of_its_user_at_its_time() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.keys() - {"ACTIVATE", "DEACTIVATE"}))
-def test_every_event_is_sent_under_its_own_name_by_default(name: str) -> None:
+def test_events_keep_their_names_by_default(name: str) -> None:
     assert record(mapped(event(name)).event)["evtName"] == name
 
 
@@ -146,13 +147,13 @@ def test_an_event_can_have_another_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["ACTIVATE", "DEACTIVATE"])
-def test_the_entitlement_events_are_off_until_switched_on(name: str) -> None:
+def test_entitlement_events_are_off_by_default(name: str) -> None:
     assert result(event(name)) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert result(event(name), events={"*": {"send": True}}) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert record(mapped(event(name), events={name: {"send": True}}).event)["evtName"] == name
 
 
-def test_with_all_events_off_only_the_named_ones_are_sent() -> None:
+def test_with_all_off_only_named_events_are_sent() -> None:
     events = {"*": {"send": False}, "TRIAL_STARTED": {"send": True}}
     assert result(event(), events=events) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert result(event("NEW_ONE"), events=events) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
@@ -183,7 +184,7 @@ def test_an_unknown_event_is_sent_with_all_it_has() -> None:
         (" ", "is empty"),
     ],
 )
-def test_an_event_whose_name_clevertap_would_refuse_waits_for_another_name(name: str, words: str) -> None:
+def test_an_unusable_name_waits_for_another(name: str, words: str) -> None:
     found = result(event(name))
     assert isinstance(found, Parked)
     assert found.reason is ParkReason.UNUSABLE_EVENT_NAME
@@ -193,7 +194,7 @@ def test_an_event_whose_name_clevertap_would_refuse_waits_for_another_name(name:
     assert record(renamed.event)["evtName"] == "Another"
 
 
-def test_after_a_thousand_names_the_first_ones_are_still_right() -> None:
+def test_a_thousand_names_do_not_confuse_the_first() -> None:
     many = mapper(events={"FIRST": {"name": "Renamed"}})
     for name in ["FIRST", *(f"NEW_{number}" for number in range(1200)), "FIRST", "App Launched"]:
         found = many.map(event(name), now_ms=MOMENT, has_sandbox_account=True)
@@ -204,11 +205,22 @@ def test_after_a_thousand_names_the_first_ones_are_still_right() -> None:
             assert record(found.event)["evtName"] == ("Renamed" if name == "FIRST" else name)
 
 
+def test_new_names_do_not_fill_the_memory() -> None:
+    many = mapper()
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            many.map(event(f"{number:0500}"), now_ms=MOMENT, has_sandbox_account=True)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
 # Dates
 
 
 @pytest.mark.parametrize("key", DATES)
-def test_a_date_is_sent_as_clevertap_writes_it_and_its_twin_is_dropped(key: str) -> None:
+def test_a_date_is_sent_without_its_twin(key: str) -> None:
     found = properties(event(**dates(key, MOMENT)))
     assert found[key] == f"$D_{SECONDS}"
     assert f"{key}_ms" not in found
@@ -249,7 +261,7 @@ def test_a_new_key_with_a_date_in_it_is_sent_as_a_date(given: Any, sent: Any) ->
     assert properties(event(loyal_since_at=given))["loyal_since_at"] == sent
 
 
-def test_the_twin_of_a_new_date_is_dropped_and_a_new_key_without_twin_is_not() -> None:
+def test_only_the_twin_of_a_date_is_dropped() -> None:
     found = mapped(event(loyal_at="2026-02-02T02:40:00Z", loyal_at_ms=MOMENT, delay_ms=250, null_at=None, null_at_ms=1))
     data = record(found.event)["evtData"]
     assert "loyal_at_ms" not in data
@@ -257,10 +269,22 @@ def test_the_twin_of_a_new_date_is_dropped_and_a_new_key_without_twin_is_not() -
     assert found.clipped == ()
 
 
+@pytest.mark.parametrize("twin", [999, 7_258_118_400_000, 2**63])
+@pytest.mark.parametrize(("text", "sent"), [("2026-02-02", "$D_1769990400"), ("soon", "soon")])
+def test_a_twin_out_of_range_leaves_the_date_text(twin: int, text: str, sent: str) -> None:
+    assert properties(event(purchased_at=text, purchased_at_ms=twin))["purchased_at"] == sent
+    assert "purchased_at" not in properties(event(purchased_at=..., purchased_at_ms=twin))
+
+
+def test_dates_reach_from_1970_to_2199() -> None:
+    found = properties(event(purchased_at=..., purchased_at_ms=1000, auto_resume_at_ms=7_258_118_399_999))
+    assert (found["purchased_at"], found["auto_resume_at"]) == ("$D_1", "$D_7258118399")
+
+
 # Properties
 
 
-def test_the_device_type_keeps_off_clevertaps_system_name() -> None:
+def test_the_device_type_has_a_name_of_its_own() -> None:
     for value in ("PHONE", True, ["PHONE"]):
         found = properties(event(device_type=value))
         assert "device_type" not in found
@@ -282,7 +306,7 @@ def test_the_purchase_token_is_left_out_by_default() -> None:
         assert found.clipped == ()
 
 
-def test_the_purchase_token_is_sent_by_who_leaves_it_off_the_list() -> None:
+def test_the_purchase_token_can_be_sent() -> None:
     assert properties(event(purchase_token="t"), event_properties={"omit": []})["purchase_token"] == "t"
 
 
@@ -303,14 +327,14 @@ def test_properties_are_left_out() -> None:
     assert found.clipped == ()
 
 
-def test_what_is_left_out_of_events_is_left_out_of_charged_too() -> None:
+def test_what_events_omit_charged_omits_too() -> None:
     found = charged(event_of(paid(9.99)), event_properties={"omit": ["product", "store_country"]})
     assert found is not None
     assert not {"product", "store_country"} & (found.keys() | found["Items"][0].keys())
     assert found["plan"] == found["Items"][0]["plan"] == "premium-monthly"
 
 
-def test_charged_without_anything_to_say_of_the_item_has_no_items() -> None:
+def test_charged_without_item_facts_has_no_items() -> None:
     keys = ("product", "plan", "store_product_id", "purchase_type", "offer_type")
     found = charged(event_of(paid(9.99, **dict.fromkeys(keys, ...))))
     assert found is not None
@@ -319,7 +343,7 @@ def test_charged_without_anything_to_say_of_the_item_has_no_items() -> None:
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, [], {}, [[]]])
 @pytest.mark.parametrize("key", ["perks", "plan"])
-def test_nothing_nested_is_sent_and_what_is_dropped_is_counted(key: str, value: Any) -> None:
+def test_nothing_nested_is_sent_and_it_is_counted(key: str, value: Any) -> None:
     found = mapped(event(**{key: value}))
     assert key not in record(found.event)["evtData"]
     assert found.clipped == (key,)
@@ -330,6 +354,12 @@ def test_null_is_not_sent_and_nothing_is_lost_with_it(key: str) -> None:
     found = mapped(event(**{key: None}))
     assert key not in record(found.event)["evtData"]
     assert found.clipped == ()
+
+
+@pytest.mark.parametrize(("given", "sent"), [(2**63 - 1, int), (-(2**63) + 1, int), (2**63, float), (2**64 - 1, float)])
+def test_an_integer_beyond_63_bits_is_sent_as_a_float(given: int, sent: type) -> None:
+    found = properties(event(big=given))["big"]
+    assert (type(found), found) == (sent, sent(given))
 
 
 @pytest.mark.parametrize("kind", ["amount", "plan_price", "cumulated_revenues"])
@@ -352,7 +382,7 @@ def test_money_written_as_text_is_sent_as_a_number(kind: str) -> None:
     ],
 )
 @pytest.mark.parametrize("key", ["plan", "a_new_key", "loyal_at", "amount_in_eur"])
-def test_a_text_is_cut_at_512_bytes_between_two_characters_and_counted(key: str, text: str, sent: str) -> None:
+def test_a_text_is_cut_at_512_bytes_and_counted(key: str, text: str, sent: str) -> None:
     found = mapped(event(**{key: text}))
     assert record(found.event)["evtData"][key] == sent
     assert found.clipped == ((key,) if sent != text else ())
@@ -366,7 +396,7 @@ def test_a_key_is_cut_at_120_characters_and_counted() -> None:
 
 
 @pytest.mark.parametrize("character", list("%><!|&.:;$'\"\\"))
-def test_a_character_that_clevertap_prohibits_is_replaced_in_a_key_and_counted(character: str) -> None:
+def test_a_prohibited_character_is_replaced_in_a_key(character: str) -> None:
     key = f"loyalty{character}tier"
     found = mapped(event(**{key: "gold"}))
     data = record(found.event)["evtData"]
@@ -382,14 +412,14 @@ def test_a_key_of_nothing_becomes_an_underscore(key: str) -> None:
     assert found.clipped == (key,)
 
 
-def test_of_two_keys_that_become_one_the_first_is_sent_and_the_other_counted() -> None:
+def test_the_first_of_two_equal_keys_is_sent() -> None:
     found = mapped(event(**{"a.b": 1, "a:b": 2, "k" * 121: 3, "k" * 122: 4}))
     data = record(found.event)["evtData"]
     assert (data["a_b"], data["k" * 120]) == (1, 3)
     assert found.clipped == ("a.b", "a:b", "k" * 121, "k" * 122)
 
 
-def test_a_new_key_never_takes_the_place_of_a_documented_one() -> None:
+def test_a_new_key_takes_no_documented_place() -> None:
     found = mapped(
         event(purchasely_device_type="mine", **{"pl!an": "mine"}), event_properties={"rename": {"plan": "pl_an"}}
     )
@@ -399,7 +429,7 @@ def test_a_new_key_never_takes_the_place_of_a_documented_one() -> None:
 
 
 @given(st.integers(0, 300), st.booleans())
-def test_an_event_has_at_most_100_properties_and_the_others_are_counted(count: int, late: bool) -> None:
+def test_an_event_has_at_most_100_properties(count: int, late: bool) -> None:
     new = {f"new_{number}": number for number in range(count)}
     now = MOMENT + DAY if late else MOMENT
     found = mapped(event_of(payload() | new), now=now, late_events={"action": "flag"})
@@ -412,7 +442,7 @@ def test_an_event_has_at_most_100_properties_and_the_others_are_counted(count: i
     assert len(data) >= 99 or found.clipped == ()
 
 
-def test_after_a_thousand_new_keys_what_is_left_out_is_still_left_out() -> None:
+def test_a_thousand_new_keys_leave_the_omitted_out() -> None:
     many = mapper(event_properties={"omit": ["secret"], "rename": {"first": "First"}})
     for number in range(1200):
         many.map(event(**{f"new_{number}": 1, "secret": "s"}), now_ms=MOMENT, has_sandbox_account=True)
@@ -452,7 +482,7 @@ def test_both_ids_are_linked() -> None:
     assert "identity" not in record(found.event)
 
 
-def test_without_profiles_nothing_would_link_the_ids_so_the_user_id_alone_is_used() -> None:
+def test_without_profiles_the_user_id_alone_is_used() -> None:
     assert identity(event(clevertap_id=OBJECT_ID), profile={"send": False}) == Identity("customer-7")
 
 
@@ -479,7 +509,7 @@ def test_an_event_that_names_nobody_waits_for_a_person(blank: Any) -> None:
         assert found.reason is ParkReason.NO_USER
 
 
-def test_a_blank_user_id_does_not_hide_the_anonymous_one() -> None:
+def test_a_blank_user_id_gives_way_to_the_anonymous() -> None:
     assert identity(nobody(user_id=" ", anonymous_user_id="a"), identity={"anonymous": "identity"}) == Identity("a")
 
 
@@ -510,13 +540,13 @@ def test_an_anonymous_id_can_be_the_identity() -> None:
         ("APPLE_APP_STORE", "a" * 64, "-h" + "a" * 64),
     ],
 )
-def test_a_custom_id_has_the_prefix_of_the_sdk_that_made_it(store: Any, anonymous: str, object_id: str) -> None:
+def test_a_custom_id_has_the_prefix_of_its_sdk(store: Any, anonymous: str, object_id: str) -> None:
     found = identity(nobody(store=store, anonymous_user_id=anonymous), identity={"anonymous": "custom_id"})
     assert found == Identity(object_id=object_id)
 
 
 @pytest.mark.parametrize("anonymous", ["a b", "é", "a" * 65, "a/b", "a.b", "{a}", "a\n"])
-def test_an_anonymous_id_that_cannot_be_a_custom_id_waits_for_a_person(anonymous: str) -> None:
+def test_an_unusable_custom_id_waits_for_a_person(anonymous: str) -> None:
     found = result(nobody(anonymous_user_id=anonymous), identity={"anonymous": "custom_id"})
     assert isinstance(found, Parked)
     assert found.reason is ParkReason.UNUSABLE_IDENTITY
@@ -528,7 +558,7 @@ def test_an_anonymous_id_that_cannot_be_a_custom_id_waits_for_a_person(anonymous
 @pytest.mark.parametrize(
     ("text", "fits"), [("a" * 512, True), ("a" * 513, False), ("é" * 256, True), ("é" * 257, False)]
 )
-def test_an_identity_of_more_than_512_bytes_is_not_cut_to_that_of_another(key: str, text: str, *, fits: bool) -> None:
+def test_a_too_long_identity_is_not_cut(key: str, text: str, *, fits: bool) -> None:
     found = identity(nobody(**{key: text}), identity={"anonymous": "identity"})
     if fits:
         assert found == Identity(text)
@@ -544,7 +574,7 @@ def test_an_identity_of_more_than_512_bytes_is_not_cut_to_that_of_another(key: s
 
 @pytest.mark.parametrize("setting", ["separate", "skip", "mix"])
 @pytest.mark.parametrize("has_account", [True, False])
-def test_production_events_go_to_the_production_account(setting: str, *, has_account: bool) -> None:
+def test_production_goes_to_the_production_account(setting: str, *, has_account: bool) -> None:
     found = result(event(), has_sandbox=has_account, sandbox=setting)
     assert isinstance(found, Mapped)
     assert found.environment is Environment.PRODUCTION
@@ -579,7 +609,7 @@ def test_an_event_of_exactly_the_limit_is_not_late(action: str) -> None:
     assert "is_late" not in record(found.event)["evtData"]
 
 
-def test_a_late_event_is_sent_with_its_own_time_by_default() -> None:
+def test_a_late_event_keeps_its_own_time() -> None:
     found = mapped(event(), now=MOMENT + LIMIT + 1)
     assert record(found.event) == record(mapped(event()).event)
 
@@ -667,7 +697,7 @@ def test_a_refund_stays_a_negative_amount_on_its_event(amount: Any, currency: st
 
 
 @given(st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9), st.sampled_from(sorted(CATALOGUE)), st.booleans())
-def test_only_a_transaction_with_a_positive_amount_is_ever_charged(amount: float, name: str, as_text: bool) -> None:
+def test_only_a_positive_transaction_is_charged(amount: float, name: str, as_text: bool) -> None:
     written = repr(amount) if as_text else amount
     sent = {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}
     for currency in ("customer", "integration"):
@@ -697,7 +727,7 @@ def test_only_a_transaction_with_a_positive_amount_is_ever_charged(amount: float
         ("customer", (..., ...), None),
     ],
 )
-def test_charged_has_the_amount_of_the_setting_with_that_amounts_own_currency(
+def test_charged_has_the_currency_of_its_amount(
     setting: str, amounts: tuple[Any, Any], expected: tuple[float, str] | None
 ) -> None:
     found = charged(event_of(paid(*amounts)), revenue={"currency": setting})
@@ -705,7 +735,7 @@ def test_charged_has_the_amount_of_the_setting_with_that_amounts_own_currency(
 
 
 @pytest.mark.parametrize("currency", [..., None, "", "€", "E" * 600])
-def test_an_amount_in_no_currency_gives_way_to_one_that_has_a_code(currency: Any) -> None:
+def test_an_amount_without_currency_gives_way(currency: Any) -> None:
     found = charged(event_of(paid(9.99, 10.79, customer_currency=currency)))
     assert found is not None
     assert (found["Amount"], found["Currency"]) == (10.79, "USD")
@@ -719,13 +749,21 @@ def test_the_texts_of_charged_are_cut_at_512_bytes_too() -> None:
     assert found["Items"][0]["product"] == found["Items"][0]["plan"] == "é" * 256
 
 
+def test_charged_has_no_empty_text() -> None:
+    found = charged(event_of(paid(9.99, plan="", store="", store_transaction_id="")))
+    assert found is not None
+    assert not {"plan", "store"} & found.keys()
+    assert "plan" not in found["Items"][0]
+    assert found["Charged ID"] == EVENT_ID
+
+
 def test_charged_can_be_switched_off() -> None:
     found = mapped(event_of(paid(9.99)), revenue={"charged": False})
     assert found.charged is None
     assert record(found.event)["evtData"]["amount_in_customer_currency"] == 9.99
 
 
-def test_a_payment_without_a_transaction_id_is_known_by_its_event() -> None:
+def test_a_payment_without_an_id_has_its_events() -> None:
     found = charged(event_of(paid(9.99, store_transaction_id=...)))
     assert found is not None
     assert found["Charged ID"] == EVENT_ID
@@ -819,9 +857,7 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(PAYLOADS, SETTINGS, st.integers(0, 7_258_118_400_000))
-def test_every_record_of_any_readable_event_keeps_to_clevertaps_limits(
-    given: dict[str, Any], document: dict[str, Any], now: int
-) -> None:
+def test_any_event_keeps_to_clevertaps_limits(given: dict[str, Any], document: dict[str, Any], now: int) -> None:
     of = read(body(given))
     if not isinstance(of, Event):
         return
@@ -867,7 +903,7 @@ def test_a_long_text_leaves_the_dates_beside_it_dates() -> None:
     assert found["purchased_at"].startswith("$D_")
 
 
-def test_null_values_and_the_twins_of_dates_are_no_properties() -> None:
+def test_null_values_and_twins_are_no_properties() -> None:
     found = properties(event(store_country=None, purchased_at=None, loyal_since_at=None, loyal_since_at_ms=MOMENT))
     assert "store_country" not in found
     assert found["purchased_at"].startswith("$D_")
@@ -876,7 +912,7 @@ def test_null_values_and_the_twins_of_dates_are_no_properties() -> None:
 
 
 @pytest.mark.parametrize("given", [["an", "id"], True, {"id": 1}, 7, "no id!", None, ...])
-def test_every_record_of_an_event_without_a_usable_id_has_the_one_made_for_it(given: Any) -> None:
+def test_a_made_event_id_is_in_every_record(given: Any) -> None:
     of = event_of(paid(9.99, event_id=given))
     assert of.event_id.startswith("sha256-")
     assert properties(of)["event_id"] == of.event_id

@@ -49,7 +49,7 @@ WEBHOOKS = (
 @example(b"data:;base64,")
 @example(b"data:;base64,QQ==")
 @example(b"\r\n")
-def test_any_body_comes_back_as_it_was_and_sqs_can_carry_it(given: bytes) -> None:
+def test_any_body_survives_the_queue(given: bytes) -> None:
     text = encode_body(given)
     assert decode_body(text) == given
     assert TAKEN.fullmatch(text)
@@ -70,7 +70,7 @@ def test_a_text_that_sqs_can_carry_is_carried_as_it_is(text: str) -> None:
 @example("QQ=", "data:;base64,")
 @example("Q Q==", "data:;base64,")
 @example("=QQ=", "data:;base64,")
-def test_any_text_put_on_the_queue_by_hand_is_some_body(text: str, start: str) -> None:
+def test_any_text_put_on_by_hand_is_some_body(text: str, start: str) -> None:
     assert isinstance(decode_body(start + text), bytes)
 
 
@@ -143,7 +143,7 @@ def parked(message: Message, **changes: Any) -> dict[str, str]:
 MESSAGE = Message("message-1", "default", b"{}", MOMENT)
 
 
-def test_a_received_webhook_has_its_app_and_its_time_beside_it() -> None:
+def test_a_webhook_has_its_app_and_time_beside_it() -> None:
     assert sent(attributes("my-app", MOMENT)) == {"app": "my-app", "received_at": str(MOMENT)}
 
 
@@ -160,13 +160,13 @@ def test_a_message_is_what_was_sent() -> None:
     )
 
 
-def test_a_message_of_the_dead_letter_queue_is_known_as_such() -> None:
+def test_a_dead_letter_is_known_as_such() -> None:
     assert received(in_lambda({}, eventSourceARN=DEAD_LETTERS)).dead_letter is True
     assert received(in_lambda({})).dead_letter is False
 
 
 @pytest.mark.parametrize("given", [None, "", "soon", "1.5e12", "-1", " 7", "٧", "9" * 400])
-def test_a_message_put_on_the_queue_by_hand_came_when_it_was_sent(given: str | None) -> None:
+def test_a_message_put_on_by_hand_has_its_sent_time(given: str | None) -> None:
     found = received(in_lambda({} if given is None else {"received_at": given}))
     assert (found.app, found.received_at) == ("", MOMENT + 50)
 
@@ -177,7 +177,7 @@ def test_an_attribute_of_bytes_is_as_good_as_none() -> None:
     assert received(record).app == ""
 
 
-def test_a_parked_event_says_why_and_what_was_already_accepted() -> None:
+def test_a_parked_event_says_why_and_what_was_accepted() -> None:
     assert parked(MESSAGE) == {
         "app": "default",
         "received_at": str(MOMENT),
@@ -192,19 +192,19 @@ def test_a_parked_event_says_why_and_what_was_already_accepted() -> None:
     }
 
 
-def test_what_is_not_known_of_a_parked_event_is_left_out() -> None:
+def test_a_parked_event_leaves_out_what_is_unknown() -> None:
     found = parked(Message("message-1", "", b"{}", MOMENT), detail="", code=None, event_name=None, accepted=())
     assert found.keys() == {"received_at", "reason", "event_id", "parked_at", "message_id"}
     assert parked(MESSAGE, code=0)["code"] == "0"
 
 
-def test_a_redriven_event_is_known_by_its_webhook_and_by_what_was_accepted() -> None:
+def test_a_redriven_event_is_known_by_its_webhook() -> None:
     found = received(in_lambda(parked(MESSAGE)))
     assert found.redrive == Redrive("message-1", frozenset({"event", "charged"}))
     assert (found.app, found.received_at, found.id) == ("default", MOMENT, "message-2")
 
 
-def test_an_event_parked_again_keeps_the_webhook_it_came_with() -> None:
+def test_an_event_parked_again_keeps_its_webhook() -> None:
     assert parked(received(in_lambda(parked(MESSAGE))))["message_id"] == "message-1"
 
 
@@ -223,7 +223,7 @@ def test_nothing_accepted_is_nothing() -> None:
 )
 @example(MESSAGE, "\x00\ud800\ufffe" * 30_000, 7, "\x00" * 3000)
 @example(MESSAGE, "😀" * 30_000, 7, "😀" * 3000)
-def test_a_parked_message_fits_the_queue_whatever_is_said_of_it(
+def test_a_parked_message_always_fits_the_queue(
     message: Message, detail: str, code: int | None, name: str | None
 ) -> None:
     found = parked(message, detail=detail, code=code, event_name=name)
@@ -231,6 +231,6 @@ def test_a_parked_message_fits_the_queue_whatever_is_said_of_it(
     assert size + MAX_BODY_BYTES <= 1024 * 1024
 
 
-def test_the_largest_body_fits_the_queue_with_its_attributes() -> None:
+def test_the_largest_body_fits_with_its_attributes() -> None:
     assert len(encode_body(b" " * MAX_BODY_BYTES).encode()) == MAX_BODY_BYTES
     assert MAX_BODY_BYTES > 1_000_000

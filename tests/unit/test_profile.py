@@ -31,7 +31,7 @@ def profile(*events: Event) -> dict[str, Value]:
 # The profile
 
 
-def test_a_renewal_tells_the_published_user_properties_and_what_a_growth_team_needs() -> None:
+def test_a_renewal_tells_every_published_property() -> None:
     assert profile(event(anonymous_user_id="anon-7", promotional_offer_id="stay", previous_plan="basic")) == {
         "user_id": "customer-7",
         "anonymous_user_id": "anon-7",
@@ -55,7 +55,7 @@ def test_a_renewal_tells_the_published_user_properties_and_what_a_growth_team_ne
     }
 
 
-def test_a_profile_has_the_twelve_properties_that_purchasely_publishes() -> None:
+def test_the_twelve_published_properties_are_there() -> None:
     published = {
         "anonymous_user_id", "user_id", "has_active_subscription", "store", "store_country", "plan",
         "subscription_status", "offer_type", "is_family_shared", "subscription_started_at",
@@ -64,7 +64,7 @@ def test_a_profile_has_the_twelve_properties_that_purchasely_publishes() -> None
     assert published <= set(PROFILE_PROPERTIES)
 
 
-def test_of_somebody_unknown_nothing_but_that_there_is_no_subscription() -> None:
+def test_of_a_stranger_there_is_no_subscription() -> None:
     assert ProfileState().profile() == {"has_active_subscription": False}
 
 
@@ -99,17 +99,33 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.keys() - {"TRANSACTION_PROCESSED"}))
-def test_without_a_status_the_event_s_name_tells_whether_there_is_access(name: str) -> None:
+def test_without_a_status_the_name_tells_of_access(name: str) -> None:
     found = profile(event(at=MOMENT - 1), event(name, subscription_status=...))
     assert found["has_active_subscription"] is (name not in ENDS)
 
 
 @pytest.mark.parametrize("name", ["TRANSACTION_PROCESSED", "LOYALTY_TIER_REACHED"])
 @pytest.mark.parametrize("active", [True, False])
-def test_money_and_unknown_events_without_a_status_leave_access_as_it_was(name: str, *, active: bool) -> None:
+def test_money_and_unknown_events_leave_access_alone(name: str, *, active: bool) -> None:
     before = event(subscription_status="AUTO_RENEWING" if active else "PAUSED", at=MOMENT - 1)
     assert profile(before, event(name, subscription_status=...))["has_active_subscription"] is active
     assert profile(event(name, subscription_status=...))["has_active_subscription"] is False
+
+
+@pytest.mark.parametrize("name", ["ACTIVATE", "TRANSACTION_PROCESSED", "TRIAL_STARTED"])
+def test_an_unknown_event_ranks_as_a_lifecycle_event(name: str) -> None:
+    known, unknown = event(name), event("LOYALTY_TIER_REACHED")
+    assert profile(known, unknown)["last_event"] == profile(unknown, known)["last_event"] == "LOYALTY_TIER_REACHED"
+
+
+def test_a_fact_that_is_null_is_not_told() -> None:
+    known = event(at=MOMENT - 1)
+    assert profile(known, event(store_country=None, user_id=None, is_family_shared=None)).items() >= {
+        ("store_country", "FR"),
+        ("user_id", "customer-7"),
+        ("is_family_shared", False),
+    }
+    assert "store_country" not in profile(event(store_country=None))
 
 
 def test_one_active_subscription_of_several_is_enough() -> None:
@@ -134,12 +150,12 @@ def test_one_active_subscription_of_several_is_enough() -> None:
     assert (found["has_active_subscription"], found["subscription_status"]) == (False, "UNPAID")
 
 
-def test_of_two_active_subscriptions_the_one_last_heard_of_is_shown() -> None:
+def test_the_newest_active_subscription_is_shown() -> None:
     plus, news = event(at=MOMENT), event(at=MOMENT + 1, purchasely_subscription_id="subs_2", plan="news")
     assert profile(plus, news, event("RENEWAL_DISABLED", at=MOMENT + 2))["plan"] == "premium-monthly"
 
 
-def test_a_subscription_without_purchaselys_id_is_known_by_its_first_transaction() -> None:
+def test_a_subscription_may_go_by_its_transaction() -> None:
     first = event(purchasely_subscription_id=..., store_original_transaction_id="1")
     other = event(purchasely_subscription_id=..., store_original_transaction_id="2", plan="news", at=MOMENT + 1)
     ended = event(
@@ -152,7 +168,7 @@ def test_a_subscription_without_purchaselys_id_is_known_by_its_first_transaction
     assert profile(first, other, ended)["plan"] == "premium-monthly"
 
 
-def test_money_may_be_all_that_is_known_of_a_subscription() -> None:
+def test_money_may_be_all_of_a_subscription() -> None:
     bare = ("product", "plan", "store", "store_country", "offer_type", "is_family_shared", "subscription_status")
     absent: dict[str, Any] = dict.fromkeys(bare, ...)
     for key in ("original_purchased_at", "effective_next_renewal_at"):
@@ -163,7 +179,7 @@ def test_money_may_be_all_that_is_known_of_a_subscription() -> None:
     assert profile(bare_money, other)["plan"] == profile(other, bare_money)["plan"] == "premium-monthly"
 
 
-def test_an_event_of_no_subscription_at_all_still_tells_of_the_person() -> None:
+def test_an_event_without_subscription_tells_the_person() -> None:
     found = profile(event(purchasely_subscription_id=..., store_original_transaction_id=..., plan="premium-monthly"))
     assert (found["user_id"], found["last_event"]) == ("customer-7", "SUBSCRIPTION_RENEWED")
     assert not {"plan", "last_one_time_purchase"} & found.keys()
@@ -183,21 +199,21 @@ def test_an_older_event_never_overwrites_a_newer_one() -> None:
     assert found["has_active_subscription"] is False
 
 
-def test_an_older_event_still_tells_what_no_newer_one_said() -> None:
+def test_an_older_event_fills_what_is_missing() -> None:
     newer = event(at=MOMENT + 5, promotional_offer_id=..., previous_plan=...)
     older = event("SUBSCRIPTION_UPGRADED", at=MOMENT, promotional_offer_id="stay", previous_plan="basic")
     found = profile(newer, older)
     assert (found["promotional_offer_id"], found["previous_plan"]) == ("stay", "basic")
 
 
-def test_a_blank_id_does_not_take_the_place_of_one_that_is_known() -> None:
+def test_a_blank_id_replaces_no_known_one() -> None:
     known, blank = event(user_id="customer-7"), event(at=MOMENT + 1, user_id="", anonymous_user_id="")
     found = profile(known, blank)
     assert found["user_id"] == "customer-7"
     assert "anonymous_user_id" not in found
 
 
-def test_of_one_millisecond_the_event_that_says_most_is_the_last_one() -> None:
+def test_the_event_that_says_most_is_the_last() -> None:
     names = ["ACTIVATE", "TRANSACTION_PROCESSED", "TRIAL_CONVERTED", "SUBSCRIPTION_RENEWED", "SUBSCRIPTION_TRANSFERRED"]
     events = [event(name) for name in names]
     for lesser, greater in pairwise(events):
@@ -225,9 +241,7 @@ def test_a_transfer_clears_the_former_owner() -> None:
 @pytest.mark.parametrize("at", [MOMENT, MOMENT + 1, MOMENT + 2])
 @pytest.mark.parametrize("name", ["DEACTIVATE", "TRANSACTION_PROCESSED"])
 @pytest.mark.parametrize("status", ["AUTO_RENEWING", "DEACTIVATED", ...])
-def test_access_lost_or_money_given_back_beside_a_transfer_does_not_bring_it_back(
-    name: str, status: Any, at: int
-) -> None:
+def test_a_transferred_subscription_stays_away(name: str, status: Any, at: int) -> None:
     started, moved = event(at=MOMENT - 9), event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1)
     beside = event(name, at=at, subscription_status=status)
     for order in ([started, moved, beside], [started, beside, moved], [beside, moved, started]):
@@ -236,18 +250,18 @@ def test_access_lost_or_money_given_back_beside_a_transfer_does_not_bring_it_bac
         assert "plan" not in found
 
 
-def test_the_new_owner_of_a_transfer_has_the_subscription() -> None:
+def test_the_new_owner_has_the_subscription() -> None:
     found = profile(event("SUBSCRIPTION_RECEIVED", transferred_from_user_id="customer-8"))
     assert (found["has_active_subscription"], found["plan"]) == (True, "premium-monthly")
 
 
-def test_a_subscription_can_come_back_to_its_former_owner() -> None:
+def test_a_subscription_can_come_back() -> None:
     away, back = event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1), event("SUBSCRIPTION_RECEIVED", at=MOMENT + 2)
     assert profile(event(), away, back)["has_active_subscription"] is True
     assert profile(back, away, event())["has_active_subscription"] is True
 
 
-def test_other_subscriptions_stay_with_the_former_owner() -> None:
+def test_other_subscriptions_stay_with_their_owner() -> None:
     other = event(purchasely_subscription_id="subs_2", plan="news")
     found = profile(other, event(), event("SUBSCRIPTION_TRANSFERRED", at=MOMENT + 1))
     assert (found["has_active_subscription"], found["plan"]) == (True, "news")
@@ -263,7 +277,7 @@ NEW_PLAN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_plan_change_puts_the_new_subscription_in_the_place_of_the_old(name: str) -> None:
+def test_a_plan_change_replaces_the_old_subscription(name: str) -> None:
     changed = event(name, at=MOMENT + 1, **NEW_PLAN)
     ended = event(
         "SUBSCRIPTION_TERMINATED", at=MOMENT + 2, subscription_status="DEACTIVATED", purchasely_subscription_id="subs_2"
@@ -279,7 +293,7 @@ def test_a_plan_change_puts_the_new_subscription_in_the_place_of_the_old(name: s
     "beside", ["DEACTIVATE", "TRANSACTION_PROCESSED", "RENEWAL_DISABLED", "SUBSCRIPTION_TERMINATED"]
 )
 @pytest.mark.parametrize("status", ["AUTO_RENEWING_CANCELED", "DEACTIVATED", ...])
-def test_what_is_told_of_the_old_plan_in_the_same_millisecond_does_not_bring_it_back(beside: str, status: Any) -> None:
+def test_the_old_plans_last_word_does_not_revive_it(beside: str, status: Any) -> None:
     changed, of_old = (
         event(CHANGES[0], at=MOMENT + 1, **NEW_PLAN),
         event(beside, at=MOMENT + 1, subscription_status=status),
@@ -292,7 +306,7 @@ def test_what_is_told_of_the_old_plan_in_the_same_millisecond_does_not_bring_it_
 
 
 @pytest.mark.parametrize("status", ["AUTO_RENEWING", "DEACTIVATED", ...])
-def test_a_refund_after_a_plan_change_does_not_bring_the_old_plan_back(status: Any) -> None:
+def test_a_refund_does_not_revive_the_old_plan(status: Any) -> None:
     refund = event("TRANSACTION_PROCESSED", at=MOMENT + 2, subscription_status=status)
     ended = event(
         "SUBSCRIPTION_TERMINATED", at=MOMENT + 3, subscription_status="DEACTIVATED", purchasely_subscription_id="subs_2"
@@ -302,7 +316,7 @@ def test_a_refund_after_a_plan_change_does_not_bring_the_old_plan_back(status: A
     assert found["subscription_status"] == "DEACTIVATED"
 
 
-def test_an_event_that_says_nothing_of_access_does_not_bring_the_old_plan_back() -> None:
+def test_silence_on_access_does_not_revive_the_old_plan() -> None:
     changed, unknown = (
         event(CHANGES[0], at=MOMENT + 1, **NEW_PLAN),
         event("NEW", at=MOMENT + 2, subscription_status=...),
@@ -313,7 +327,7 @@ def test_an_event_that_says_nothing_of_access_does_not_bring_the_old_plan_back()
     assert profile(event(), changed, unknown, ended)["has_active_subscription"] is False
 
 
-def test_a_plan_change_within_one_subscription_leaves_it_in_place() -> None:
+def test_a_plan_change_in_place_stays_in_place() -> None:
     changed = event(CHANGES[0], at=MOMENT + 1, from_purchasely_subscription_id="subs_1", plan="premium-yearly")
     assert profile(event(), changed)["plan"] == "premium-yearly"
 
@@ -336,19 +350,19 @@ def test_a_one_time_purchase_is_no_subscription() -> None:
 
 
 @pytest.mark.parametrize("known_by", ["purchase_type", "purchasely_one_time_purchase_id"])
-def test_a_one_time_purchase_is_known_by_its_type_or_its_id(known_by: str) -> None:
+def test_a_one_time_purchase_has_a_type_or_an_id(known_by: str) -> None:
     found = profile(event("ACTIVATE", **(ONCE | {known_by: ...})))
     assert found["last_one_time_purchase"] == "coins"
 
 
-def test_a_one_time_purchase_changes_nothing_about_a_subscription() -> None:
+def test_a_one_time_purchase_changes_no_subscription() -> None:
     found = profile(event(), event("ACTIVATE", at=MOMENT + 1, **ONCE))
     assert (found["has_active_subscription"], found["plan"]) == (True, "premium-monthly")
     assert profile(event("ACTIVATE", **(ONCE | {"plan": ...})))["last_one_time_purchase"] == "premium"
 
 
 @pytest.mark.parametrize("name", ["DEACTIVATE", "ONE_TIME_PURCHASE_TRANSFERRED"])
-def test_a_purchase_given_back_or_away_is_not_the_last_purchase(name: str) -> None:
+def test_a_purchase_given_up_is_not_the_last_one(name: str) -> None:
     bought, later = event("ACTIVATE", **ONCE), event("ACTIVATE", at=MOMENT + 1, **(ONCE | {"plan": "gems"}))
     assert profile(bought, later, event(name, at=MOMENT + 2, **ONCE))["last_one_time_purchase"] == "gems"
 
@@ -409,7 +423,7 @@ def arrivals(draw: st.DrawFn, events: Sequence[Event]) -> list[list[Event]]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.data(), st.booleans())
-def test_any_arrival_of_the_same_events_ends_in_the_same_state_and_profile(data: st.DataObject, ties: bool) -> None:
+def test_any_arrival_ends_in_the_same_state(data: st.DataObject, ties: bool) -> None:
     events = data.draw(histories(ties=ties))
     state = ProfileState()
     for batch in data.draw(arrivals(events)):
@@ -480,7 +494,7 @@ def told_in_order(events: Sequence[Event]) -> dict[str, Value]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_the_profile_is_what_the_events_tell_in_their_order_whatever_order_they_come_in(data: st.DataObject) -> None:
+def test_the_profile_follows_the_order_of_events(data: st.DataObject) -> None:
     events = data.draw(histories(ties=False))
     state = ProfileState()
     for batch in data.draw(arrivals(events)):
@@ -506,7 +520,7 @@ def test_the_state_survives_being_stored(one: dict[str, Any], other: dict[str, A
     assert {type(value) for value in again.profile().values()} == {type(value) for value in state.profile().values()}
 
 
-def test_the_order_of_what_is_linked_does_not_change_what_is_stored() -> None:
+def test_the_order_of_links_changes_nothing_stored() -> None:
     ids = [f"__{number}" for number in range(20)]
     states = []
     for order in (ids, ids[::-1]):
@@ -517,7 +531,7 @@ def test_the_order_of_what_is_linked_does_not_change_what_is_stored() -> None:
     assert states[0].encoded() == states[1].encoded()
 
 
-def test_the_state_of_a_tester_who_buys_every_few_minutes_stays_small() -> None:
+def test_the_state_of_a_busy_tester_stays_small() -> None:
     many = [
         event(
             "SUBSCRIPTION_STARTED" if number in (3, 7) else "SUBSCRIPTION_TERMINATED",
@@ -535,7 +549,7 @@ def test_the_state_of_a_tester_who_buys_every_few_minutes_stays_small() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 900_000, "é" * 400_000, "\x00" * 100_000])
-def test_the_state_stays_small_however_long_the_texts_of_an_event(text: str) -> None:
+def test_the_state_of_long_texts_stays_small(text: str) -> None:
     texts = dict.fromkeys(
         ("user_id", "anonymous_user_id", "product", "plan", "previous_plan", "store", "store_country", "offer_type"),
         text,
@@ -613,7 +627,7 @@ def test_what_no_longer_holds_is_deleted() -> None:
     assert update(synced(state)) is None
 
 
-def test_one_and_true_are_told_apart_and_one_and_one_point_zero_are_not() -> None:
+def test_one_is_not_true_but_is_one_point_zero() -> None:
     state = ProfileState().apply([event(cumulated_revenues_in_usd=1)])
     sent = state.profile()
     assert update(state.accepted(sent | {"lifetime_revenue": 1}, None)) is None
@@ -621,7 +635,7 @@ def test_one_and_true_are_told_apart_and_one_and_one_point_zero_are_not() -> Non
     assert told(state.accepted(sent | {"has_active_subscription": 1}, None)) == {"has_active_subscription": True}
 
 
-def test_properties_of_the_profile_are_renamed_and_left_out() -> None:
+def test_profile_properties_are_renamed_and_omitted() -> None:
     document: dict[str, Any] = {"rename": {"plan": "Plan"}, "omit": ["last_event", "last_event_at"]}
     state = ProfileState().apply([event()])
     changes = told(state, **document)
@@ -633,12 +647,12 @@ def test_properties_of_the_profile_are_renamed_and_left_out() -> None:
     assert told(moved, **document)["Plan"] == {"$delete": 1}
 
 
-def test_a_property_that_is_now_left_out_stays_at_clevertap_as_it_was() -> None:
+def test_an_omitted_property_stays_at_clevertap() -> None:
     state = synced(ProfileState().apply([event()]))
     assert update(state, omit=["plan"]) is None
 
 
-def test_the_clevertap_id_is_linked_to_the_user_id_once() -> None:
+def test_a_clevertap_id_is_linked_once() -> None:
     both = Identity("customer-7", OBJECT_ID)
     state = ProfileState().apply([event()])
     found = update(state, both)
@@ -672,7 +686,7 @@ def test_a_person_known_by_one_id_is_not_linked(person: Identity) -> None:
 
 @settings(deadline=None)
 @given(st.data())
-def test_after_the_last_accepted_update_clevertap_has_the_profile_whatever_was_refused_before(
+def test_refused_updates_are_made_up_for(
     data: st.DataObject,
 ) -> None:
     events = data.draw(histories(ties=True))
@@ -690,7 +704,7 @@ def test_after_the_last_accepted_update_clevertap_has_the_profile_whatever_was_r
     assert clevertap == state.profile()
 
 
-def test_a_project_that_is_new_for_the_app_is_told_the_whole_profile() -> None:
+def test_a_new_project_gets_the_whole_profile() -> None:
     known = synced(ProfileState(account_id="FIRST").apply([event()]), Identity("customer-7", OBJECT_ID))
     assert update(known.for_project("FIRST"), Identity("customer-7", OBJECT_ID)) is None
     moved = ProfileState.decoded(known.encoded()).for_project("SECOND")

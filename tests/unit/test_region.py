@@ -26,7 +26,7 @@ def test_people_type_regions_in_any_case(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["us2", "europe", "https://api.clevertap.com"])
-def test_an_unknown_region_is_refused_with_what_is_allowed(text: str) -> None:
+def test_an_unknown_region_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="eu1, in1, sg1, us1, aps3, mec1") as caught:
         Region.parse(text)
     assert repr(text) in str(caught.value)

@@ -44,7 +44,7 @@ def test_each_message_draws_its_own_chance() -> None:
 
 
 @pytest.mark.parametrize(("base", "chance", "wait"), [(30, 0, 15), (30, 1, 7), (2, 0, 2), (0.1, 0, 1)])
-def test_a_message_that_another_worker_is_at_waits_seconds(base: float, chance: float, wait: int) -> None:
+def test_a_busy_message_waits_for_seconds(base: float, chance: float, wait: int) -> None:
     assert RetryPolicy(base=base).wait_while_busy(lambda: chance) == wait
 
 
@@ -54,14 +54,14 @@ def test_an_outage_of_40_hours_is_waited_out() -> None:
     assert not RetryPolicy().is_over(48 * HOUR_MS - 1, GiveUp.OUTAGE)
 
 
-def test_a_fault_of_the_set_up_is_waited_out_almost_as_long_as_the_queue_keeps_a_message() -> None:
+def test_a_setup_fault_is_retried_for_12_days() -> None:
     assert not RetryPolicy().is_over(11 * 24 * HOUR_MS, GiveUp.SETUP)
     assert RetryPolicy().is_over(12 * 24 * HOUR_MS, GiveUp.SETUP)
     assert RetryPolicy().setup_ms < 14 * 24 * HOUR_MS
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
-def test_patience_ends_by_the_clock_long_before_the_queue_gives_a_message_up(chance: float) -> None:
+def test_the_limit_comes_before_the_queues_own(chance: float) -> None:
     seconds = waits(RetryPolicy(), chance, MAX_RECEIVES)
     assert sum(seconds) * 1000 > RetryPolicy().setup_ms
     assert sum(seconds[:200]) * 1000 > RetryPolicy().outage_ms

@@ -41,7 +41,7 @@ def test_the_files_are_what_the_sender_writes_today(tmp_path: Path) -> None:
     assert {str(path) for path in made if made[path] != kept[path]} == set(), "run: python -m purchasely_sender samples"
 
 
-def test_every_event_of_the_catalogue_has_a_sample_and_one_is_unknown() -> None:
+def test_every_event_has_a_sample_and_one_is_unknown() -> None:
     files = {path.stem for path in (EVENTS / "purchasely").glob("*.json")}
     assert files - CATALOGUE.keys() == {"LOYALTY_TIER_REACHED"}
     assert CATALOGUE.keys() <= files
@@ -93,7 +93,7 @@ def records(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("path", sorted((EVENTS / "forwarder").glob("*.json")), ids=lambda path: path.stem)
-def test_a_message_has_the_attributes_that_ingest_puts_on_it(path: Path) -> None:
+def test_sample_messages_have_ingests_attributes(path: Path) -> None:
     ids = set()
     for record in records(path.stem):
         ids.add(record["messageId"])
@@ -114,7 +114,7 @@ def test_one_message_is_one_event() -> None:
     assert record["eventSourceARN"].endswith("EventsQueue")
 
 
-def test_the_mixed_batch_has_two_apps_and_both_environments() -> None:
+def test_the_mixed_batch_has_two_apps_and_environments() -> None:
     batch = [
         (record["messageAttributes"]["app"]["stringValue"], json.loads(record["body"])["environment"])
         for record in records("apps_and_environments")
@@ -133,7 +133,7 @@ def test_the_malformed_body_is_not_json() -> None:
         json.loads(record["body"])
 
 
-def test_the_binary_body_is_a_data_address_of_bytes_that_are_not_text() -> None:
+def test_the_binary_body_is_no_text() -> None:
     (record,) = records("binary_body")
     head, _, encoded = record["body"].partition("base64,")
     assert head == "data:;"
@@ -141,7 +141,7 @@ def test_the_binary_body_is_a_data_address_of_bytes_that_are_not_text() -> None:
         base64.b64decode(encoded, validate=True).decode()
 
 
-def test_the_dead_letter_comes_from_the_dead_letter_queue() -> None:
+def test_the_dead_letter_has_its_queues_arn() -> None:
     (record,) = records("dead_letter")
     assert record["eventSourceARN"].endswith("DeadLetterQueue")
     assert record["attributes"]["DeadLetterQueueSourceArn"].endswith("EventsQueue")

@@ -96,22 +96,22 @@ def test_lists_replace_the_default_ones() -> None:
     assert parsed(event_properties={"omit": []}).event_properties.omit == ()
 
 
-def test_a_part_keeps_the_defaults_of_what_it_leaves_out() -> None:
+def test_a_part_keeps_its_other_defaults() -> None:
     assert parsed(event_properties={"rename": {"plan": "Plan"}}).event_properties.omit == ("purchase_token",)
 
 
 @pytest.mark.parametrize("every", [True, False])
-def test_an_entry_without_send_takes_that_of_every_event(every: bool) -> None:
+def test_an_entry_without_send_takes_the_general_one(every: bool) -> None:
     read = parsed(events={"*": {"send": every}, "TRIAL_STARTED": {"name": "Trial"}, "NEW_EVENT": {}})
     assert read.sends("TRIAL_STARTED") is read.sends("NEW_EVENT") is read.sends("UNHEARD_OF") is every
 
 
-def test_every_event_is_sent_when_its_entry_says_nothing() -> None:
+def test_an_event_is_sent_unless_something_says_no() -> None:
     assert parsed(events={"*": {}}).sends("TRIAL_STARTED")
 
 
 @pytest.mark.parametrize("name", OFF_BY_DEFAULT)
-def test_entitlement_events_are_sent_only_when_their_own_entry_says_so(name: str) -> None:
+def test_entitlement_events_need_their_own_entry(name: str) -> None:
     assert not parsed(events={"*": {"send": True}}).sends(name)
     assert not parsed(events={name: {"name": "Entitlement"}}).sends(name)
     assert parsed(events={name: {"send": True}}).sends(name)
@@ -125,7 +125,7 @@ def test_an_event_keeps_its_name_unless_it_has_another() -> None:
     assert read.event_name("UNHEARD_OF") == "UNHEARD_OF"
 
 
-def test_an_event_that_purchasely_does_not_document_can_be_set() -> None:
+def test_an_undocumented_event_can_be_set() -> None:
     read = parsed(events={"RETENTION.OFFER": {"name": "Retention Offer"}, "win.back": {"send": False}})
     assert read.sends("RETENTION.OFFER")
     assert read.event_name("RETENTION.OFFER") == "Retention Offer"
@@ -166,7 +166,7 @@ def test_an_unknown_region_is_refused() -> None:
     )
 
 
-def test_an_empty_sandbox_region_is_refused_as_it_may_mean_two_things() -> None:
+def test_an_empty_sandbox_region_is_refused() -> None:
     assert problem(sandbox_region="") == (
         f'sandbox_region: found ""; allowed: {REGIONS}, or null for the same as region'
     )
@@ -215,7 +215,7 @@ def document_with(path: str, value: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ALLOWED)
-def test_a_value_of_another_kind_is_refused_with_what_is_allowed(path: str) -> None:
+def test_another_kind_of_value_is_refused(path: str) -> None:
     allowed = ALLOWED[path]
     for value in VALUES:
         if any(type(value) is type(fit) for fit in KINDS.get(allowed, ())):
@@ -255,7 +255,7 @@ def test_null_means_the_same_region_for_the_sandbox() -> None:
 # --- text that is not settings ---
 
 
-def test_text_that_is_no_json_is_refused_with_line_and_column() -> None:
+def test_no_json_is_refused_with_line_and_column() -> None:
     (found,) = refused('{\n  "region": "eu1",,\n}')
     assert found.startswith("the settings: found no JSON: ")
     assert found.endswith("line 2, column 19")
@@ -278,7 +278,7 @@ def test_a_byte_order_mark_does_no_harm() -> None:
     assert parse('\ufeff{"region": "in1"}').region is Region.IN1
 
 
-def test_a_key_that_is_there_twice_is_refused_wherever_it_is() -> None:
+def test_a_repeated_key_is_refused_anywhere() -> None:
     text = '{"sandbox": "mix", "sandbox": "mix", "events": {"A": {"send": true, "send": false, "send": true}, "A": {}}}'
     assert refused(text) == (
         "sandbox: the key is here more than once; allowed: once",
@@ -336,21 +336,19 @@ def test_text_that_no_parser_takes_is_refused(text: str) -> None:
         ({"late_events": {"after_minute": 1}}, "late_events.after_minute", "after_minutes"),
     ],
 )
-def test_an_unknown_key_is_refused_with_the_nearest_known_one(
-    document: dict[str, Any], path: str, nearest: str
-) -> None:
+def test_an_unknown_key_has_the_nearest_known_one(document: dict[str, Any], path: str, nearest: str) -> None:
     assert problem(**document).startswith(f'{path}: unknown key, did you mean "{nearest}"? allowed: ')
 
 
-def test_an_unknown_key_that_is_near_none_is_refused_with_all_that_are_known() -> None:
+def test_a_strange_key_has_all_that_are_known() -> None:
     assert problem(revenue={"zzz": 1}) == "revenue.zzz: unknown key; allowed: charged, currency"
 
 
-def test_the_value_of_an_unknown_key_is_not_repeated_as_it_may_be_a_secret() -> None:
+def test_the_value_of_an_unknown_key_is_not_shown() -> None:
     assert "s3cret" not in problem(passcode="s3cret")
 
 
-def test_all_problems_are_told_at_once_one_on_each_line() -> None:
+def test_all_problems_are_told_at_once() -> None:
     text = '{"region": "x", "events": {"*": {"send": 1}}, "profile": {"omit": 1}, "sandbox": null, "extra\\u2028": 1}'
     found = refused(text)
     assert [line.split(":")[0] for line in found] == [
@@ -378,13 +376,13 @@ def test_an_event_cannot_take_a_reserved_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("character", sorted(PROHIBITED_CHARACTERS))
-def test_an_event_cannot_take_a_name_with_a_prohibited_character(character: str) -> None:
+def test_a_name_has_no_prohibited_character(character: str) -> None:
     name = f"Trial{character}"
     found = problem(events={"TRIAL_STARTED": {"name": name, "send": False}})
     assert found.startswith(f"events.TRIAL_STARTED.name: {json.dumps(name)} has {character} in it; ")
 
 
-def test_an_event_cannot_take_a_name_of_nothing_or_of_too_much() -> None:
+def test_a_name_is_neither_empty_nor_too_long() -> None:
     assert problems(events={"TRIAL_STARTED": {"name": " "}, "TRIAL_CONVERTED": {"name": "x" * 513}}) == (
         'events.TRIAL_STARTED.name: " " is empty',
         f'events.TRIAL_CONVERTED.name: "{"x" * 100}…" has 513 characters, at most 512 are allowed',
@@ -397,7 +395,7 @@ def test_every_event_cannot_take_one_name() -> None:
     )
 
 
-def test_an_unknown_event_that_is_sent_needs_a_name_clevertap_takes() -> None:
+def test_an_unknown_event_needs_a_usable_name() -> None:
     found = problem(events={"win.back": {"send": True}})
     assert found.startswith('events."win.back": "win.back" has . in it; ')
     assert found.endswith('; give it another "name" or switch it off')
@@ -407,7 +405,7 @@ def test_an_unknown_event_that_is_sent_needs_a_name_clevertap_takes() -> None:
     ("name", "known"),
     [("trial_started", "TRIAL_STARTED"), ("Trial Started", "TRIAL_STARTED"), ("ACTIVATE ", "ACTIVATE")],
 )
-def test_a_known_event_in_another_spelling_is_refused_as_it_would_have_no_effect(name: str, known: str) -> None:
+def test_a_known_event_in_another_spelling_is_refused(name: str, known: str) -> None:
     found = problem(events={name: {"send": False}})
     assert found.endswith(f": unknown event; Purchasely writes it {known}")
 
@@ -420,14 +418,14 @@ def test_charged_is_not_switched_off_as_an_event() -> None:
 
 
 @pytest.mark.parametrize("name", ["Trial", "t r i a l", "TRIAL"])
-def test_two_events_cannot_share_a_name_but_for_case_and_spaces(name: str) -> None:
+def test_case_and_spaces_do_not_tell_names_apart(name: str) -> None:
     events = {"TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": name}}
     assert problem(events=events) == (
         f'events.TRIAL_CONVERTED.name: "{name}" is the name of TRIAL_STARTED too: CleverTap ignores case and spaces'
     )
 
 
-def test_an_event_cannot_take_the_name_of_another_that_is_sent() -> None:
+def test_a_name_of_another_sent_event_is_refused() -> None:
     assert problem(events={"TRIAL_STARTED": {"name": "trial_ converted"}}) == (
         'events.TRIAL_STARTED.name: "trial_ converted" is the name of TRIAL_CONVERTED too: '
         "CleverTap ignores case and spaces"
@@ -447,7 +445,7 @@ def test_an_event_cannot_take_the_name_of_another_that_is_sent() -> None:
         {"*": {"send": False}, "TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": "Trial"}},
     ],
 )
-def test_a_name_is_free_when_no_other_event_is_sent_under_it(events: dict[str, Any]) -> None:
+def test_a_name_that_nobody_uses_is_free(events: dict[str, Any]) -> None:
     parsed(events=events)
 
 
@@ -463,7 +461,7 @@ def test_clevertap_takes_512_names_with_charged() -> None:
     )
 
 
-def test_an_event_that_is_not_sent_needs_no_name_at_clevertap() -> None:
+def test_an_event_that_is_off_needs_no_usable_name() -> None:
     parsed(events={f"NEW_{number}": {"send": False} for number in range(600)})
 
 
@@ -487,9 +485,7 @@ def test_a_name_without_problem_can_be_given() -> None:
         ("Offer Type Seen", None),
     ],
 )
-def test_a_property_cannot_take_a_name_that_clevertap_rejects_or_that_is_taken(
-    part: str, name: str, why: str | None
-) -> None:
+def test_a_property_name_must_be_usable_and_free(part: str, name: str, why: str | None) -> None:
     document = {part: {"rename": {"plan": name}}}
     if why is None:
         parsed(**document)
@@ -516,7 +512,7 @@ def test_two_properties_cannot_take_one_name(part: str) -> None:
         {"rename": {"plan": "Plan", "store": "Plan"}, "omit": ["store"]},
     ],
 )
-def test_a_name_is_free_when_no_other_property_is_sent_under_it(part: str, names: dict[str, Any]) -> None:
+def test_a_property_name_that_nobody_uses_is_free(part: str, names: dict[str, Any]) -> None:
     parsed(**{part: names})
 
 
@@ -529,7 +525,7 @@ def test_a_name_is_free_when_no_other_property_is_sent_under_it(part: str, names
         ("plan_price_in_eur", "is the name that Purchasely gives to money in that currency"),
     ],
 )
-def test_an_event_property_cannot_take_the_name_of_one_that_this_bridge_adds(name: str, why: str) -> None:
+def test_a_name_that_the_bridge_adds_is_refused(name: str, why: str) -> None:
     found = problem(event_properties={"rename": {"plan": name}})
     assert found == f'event_properties.rename.plan: "{name}" {why}'
     parsed(profile={"rename": {"plan": name}})
@@ -550,7 +546,7 @@ def test_money_can_be_renamed() -> None:
 
 
 @pytest.mark.parametrize("name", [*RESERVED_PROFILE_KEYS, "identity", "OBJECTID", "e mail"])
-def test_a_profile_property_cannot_take_the_name_of_a_field_of_clevertap(name: str) -> None:
+def test_a_field_of_clevertap_is_no_profile_property(name: str) -> None:
     found = problem(profile={"rename": {"user_id": name}})
     assert found.startswith(f'profile.rename.user_id: "{name}" is reserved: ')
     parsed(event_properties={"rename": {"user_id": name}})
@@ -617,7 +613,7 @@ def test_any_json_is_settings_or_has_problems(document: object) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(NEARLY_SETTINGS)
-def test_what_is_nearly_settings_is_settings_or_has_problems(document: object) -> None:
+def test_near_settings_are_settings_or_have_problems(document: object) -> None:
     found = settings_or_error(json.dumps(document))
     if isinstance(found, Settings):
         assert parse(found.model_dump_json()) == found

@@ -14,7 +14,7 @@ def _afterwards() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_the_garbage_collector_rests_until_the_start_has_ended() -> None:
+def test_the_collector_rests_until_the_start_has_ended() -> None:
     importlib.reload(startup)
     assert not gc.isenabled()
     startup.ended()

@@ -25,7 +25,7 @@ def test_two_people_are_two(people: list[str]) -> None:
     assert len({user_hash(person, "key") for person in people}) == len(people)
 
 
-def test_another_stack_has_other_letters_for_the_same_person() -> None:
+def test_another_stack_hashes_otherwise() -> None:
     assert user_hash("user-1", "one stack") != user_hash("user-1", "another stack")
 
 

@@ -166,7 +166,9 @@ class Aws:
 
     def _secret(self, name: str) -> str:
         if name not in self.secrets:
-            raise dynamodb.Refused("ResourceNotFoundException")
+            # The functions may read the secrets of apps that exist. Of any other AWS does not say that it is missing.
+            denied = f"not authorized to perform: secretsmanager:GetSecretValue on resource: {name}"
+            raise dynamodb.Refused("AccessDeniedException", Error={"Message": denied})
         return self.secrets[name]
 
     def _parameter(self, name: str) -> dict[str, Any]:
@@ -257,4 +259,5 @@ def error_codes(random: Random) -> str:
 
 
 def _error(code: str, **more: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
-    return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "scripted"}, **more}
+    error = {"Code": code, "Message": "scripted"} | more.pop("Error", {})
+    return SimpleNamespace(status_code=400), {"Error": error, **more}

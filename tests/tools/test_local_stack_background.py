@@ -59,7 +59,7 @@ def test_what_a_process_started_ends_with_it(log: Path, port: int) -> None:
     assert free_port(port) == port
 
 
-def test_another_process_with_the_same_number_is_left_alone(listening: Background) -> None:
+def test_a_process_with_the_same_number_is_left_alone(listening: Background) -> None:
     """Seen from another command, which knows only what was written down."""
     stranger = replace(Background("a process", os.getppid(), "1", ""), log=listening.log)
 
@@ -68,7 +68,7 @@ def test_another_process_with_the_same_number_is_left_alone(listening: Backgroun
     os.kill(os.getppid(), 0)
 
 
-def test_a_process_that_ends_while_starting_is_reported_with_its_last_words(log: Path, port: int) -> None:
+def test_a_failed_start_is_reported_with_its_last_words(log: Path, port: int) -> None:
     process = _python("print('no such thing'); raise SystemExit(3)", log)
 
     with pytest.raises(LocalStackError, match=r"(?s)a process ended while starting:.*no such thing.*process\.log"):
@@ -85,9 +85,7 @@ def test_a_process_that_never_answers_is_reported(listening: Background) -> None
         listening.require(free_port(), 0.1)
 
 
-def test_a_process_has_only_the_environment_that_it_is_given(
-    log: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_has_only_the_given_environment(log: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OF_THE_PERSON", "private")
     process = _python("import os; print(sorted(os.environ), flush=True); raise SystemExit", log)
     with pytest.raises(LocalStackError, match="PATH") as raised:
@@ -101,7 +99,7 @@ def test_a_port_in_use_is_refused(port: int) -> None:
         free_port(port)
 
 
-def test_a_tail_is_the_end_of_a_log_and_says_where_the_rest_is(tmp_path: Path) -> None:
+def test_a_tail_says_where_the_rest_of_the_log_is(tmp_path: Path) -> None:
     log = tmp_path / "long.log"
     log.write_text("\n".join(f"line {number}" for number in range(100)))
 

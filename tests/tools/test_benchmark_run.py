@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from benchmark import __main__ as command
-from benchmark import forwarding, ingest
+from benchmark import cold_start, forwarding, ingest
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
 def ended(arguments: list[str]) -> object:
@@ -46,3 +51,13 @@ def test_the_forwarder_is_measured(tmp_path: Path) -> None:
     assert 1 < rows["forwarder: records of an event"].value < 3
     assert rows["forwarder, defaults: records of an event"].value < rows["forwarder: records of an event"].value
     assert rows["forwarder: memory with 50 messages"].value > 1
+
+
+@pytest.mark.usefixtures("built")
+def test_each_function_is_started_and_answers(tmp_path: Path) -> None:
+    rows = {row.name: row for row in cold_start.rows(tmp_path, starts=1)}
+
+    assert rows["cold start: ingest"].baseline == rows["cold start: boto3 and one message"].value
+    assert rows["cold start: forwarder"].value > rows["cold start: a handler that does nothing"].value > 0
+    assert rows["cold start: forwarder, memory"].value > 20
+    assert list(tmp_path.glob("packages/*")) == []

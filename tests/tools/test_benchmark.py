@@ -111,7 +111,7 @@ def test_what_is_compared_is_measured_in_turns() -> None:
 
 
 @given(st.floats(0, 100), st.floats(0.001, 100))
-def test_what_grows_by_the_message_has_the_same_slope_everywhere(fixed: float, each: float) -> None:
+def test_growth_by_the_message_has_one_slope(fixed: float, each: float) -> None:
     last, before = slopes([(size, fixed + each * size) for size in (10, 100, 1000, 10_000)])
 
     assert last == pytest.approx(each)
@@ -205,7 +205,7 @@ def test_the_page_gets_its_tables(tmp_path: Path) -> None:
     assert "| ingest, warm: handler without the network | 2 000 | µs | 500 | 4 | ≤ 3 | **missed** |" in text
 
 
-def test_no_two_events_are_about_one_person_and_every_kind_is_among_them() -> None:
+def test_traffic_has_every_kind_and_no_person_twice() -> None:
     events = traffic.events(400, traffic.everything())
 
     assert len({each.subscriber for each in events}) == len({each.event_id for each in events}) == 400
