@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 90.0
+WAIT_SECONDS = 90.0
 _PAUSE_SECONDS = 0.1
 
 
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool] = bool, *, within: float = PATIENCE_SECONDS) -> T:
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool] = bool, *, within: float = WAIT_SECONDS) -> T:
     """What `look` sees once it is as `until` wants it. The last sight stands in the failure, if it never is."""
     end = time.monotonic() + within
     while True:

@@ -487,9 +487,7 @@ def test_an_open_circuit_does_not_stop_the_parking(cloud: Cloud, clevertap: Scri
     assert len(clevertap.requests) == 1
 
 
-def test_a_redriven_event_has_all_its_patience_again(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_redriven_event_has_all_its_retries_again(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     clevertap.otherwise = answer(NotTaken(RetryReason.SERVER_ERROR, 503))
     payload = event()
     cloud.clock.advance(48 * HOUR)

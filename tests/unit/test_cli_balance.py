@@ -13,7 +13,7 @@ NOW = 1_770_000_000_000
 SETTLED_AFTER = 300_000
 OLD, NEW = NOW - SETTLED_AFTER - 1, NOW - 1
 
-FATES = st.sampled_from([None, "delivered", "skipped", "parked"])
+OUTCOMES = st.sampled_from([None, "delivered", "skipped", "parked"])
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
     return [
         delivery(
             number,
-            draw(FATES),
+            draw(OUTCOMES),
             app=draw(st.sampled_from(["default", "second"])),
             webhooks=draw(st.integers(0, 3)),
             at=draw(st.sampled_from([OLD, NEW])),
@@ -128,7 +128,7 @@ def test_looking_again_at_an_open_event_is_as_if_it_had_been_so_from_the_start(
         ledger.add(each)
     for index, each in enumerate(listed):
         if each.key in ledger.open:
-            outcome = data.draw(FATES)
+            outcome = data.draw(OUTCOMES)
             listed[index] = delivery(
                 int(each.event_id[2:]), outcome, app=each.app, webhooks=data.draw(st.integers(1, 3))
             )

@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from bridge_cli.dry_run import forecast
-from bridge_cli.probe import DOOR_SECONDS, USER, Stopwatch, harmless, pass_ingest, refusal
+from bridge_cli.probe import INGEST_SECONDS, USER, Stopwatch, harmless, pass_ingest, refusal
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT, parse
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
@@ -131,11 +131,11 @@ def test_a_ingest_that_is_behind_is_asked_again(status: int | None) -> None:
     assert len(sent) == 3
 
 
-def test_patience_with_a_ingest_ends() -> None:
+def test_waiting_for_ingest_ends() -> None:
     seconds = Seconds()
     send, sent = scripted(401)
     assert pass_ingest("https://ingest", b"{}", "s", clock=seconds.clock, send=send).status == 401
-    assert DOOR_SECONDS - 5 < seconds.now <= DOOR_SECONDS
+    assert INGEST_SECONDS - 5 < seconds.now <= INGEST_SECONDS
     assert len(sent) == len(seconds.waits) + 1
 
 

@@ -22,17 +22,17 @@ def test_chance_takes_off_at_most_half() -> None:
     assert RetryPolicy(base=30).wait(1, lambda: 0.5) == 22
 
 
-PATIENCE = st.builds(RetryPolicy, base=st.floats(0, 10_000), most=st.floats(0, 1_000_000))
+POLICIES = st.builds(RetryPolicy, base=st.floats(0, 10_000), most=st.floats(0, 1_000_000))
 
 
-@given(PATIENCE, st.integers(0, 10**9), st.floats(0, 1))
+@given(POLICIES, st.integers(0, 10**9), st.floats(0, 1))
 def test_a_wait_is_one_that_sqs_takes_and_never_none(retry_policy: RetryPolicy, receives: int, chance: float) -> None:
     for wait in (retry_policy.wait(receives, lambda: chance), retry_policy.wait_while_busy(lambda: chance)):
         assert type(wait) is int
         assert 1 <= wait <= 12 * 3600 - 60
 
 
-@given(PATIENCE, st.integers(1, 100), st.floats(0, 1))
+@given(POLICIES, st.integers(1, 100), st.floats(0, 1))
 def test_the_next_wait_is_never_shorter(retry_policy: RetryPolicy, receives: int, chance: float) -> None:
     assert retry_policy.wait(receives, lambda: chance) <= retry_policy.wait(receives + 1, lambda: chance)
 

@@ -31,7 +31,7 @@ _LOADS = (2.0, 10.0)
 _SECONDS = 15.0
 _MOST = 300  # webhooks as fast as they are taken
 _BARE = 200
-_PATIENCE_SECONDS = 90.0
+_WAIT_SECONDS = 90.0
 _UNKNOWN_APP = "Nobody"  # no app has capitals: refused before anything is looked up
 
 
@@ -118,7 +118,7 @@ def _send(stack: LocalStack, events: Sequence[Told], load: float | None) -> _Sen
 
 def _arrived(stack: LocalStack, sent: _Sent) -> dict[str, float]:
     """When CleverTap took each event, in epoch seconds by its id; waits for the last one."""
-    end = time.monotonic() + _PATIENCE_SECONDS
+    end = time.monotonic() + _WAIT_SECONDS
     with requests.Session() as session:
         session.trust_env = False
         while True:

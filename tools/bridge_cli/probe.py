@@ -26,9 +26,9 @@ USER: Final = "purchasely-clevertap-check"
 """The made-up user of a test webhook."""
 
 # an ingest function asks for the same secret at most every ten seconds, and takes an app for unknown for thirty.
-DOOR_SECONDS: Final = 45.0
+INGEST_SECONDS: Final = 45.0
 # The longest batch window and a cold start; what fails at first is tried again after half a minute.
-FATE_SECONDS: Final = 90.0
+OUTCOME_SECONDS: Final = 90.0
 _PAUSE_SECONDS: Final = 2.0
 # The answers of an ingest function that has not read the secret yet, and of a gateway whose function has not started.
 _PASSING: Final = (401, 404, 500, 503, None)
@@ -96,7 +96,7 @@ def pass_ingest(url: str, body: bytes, secret: str, *, clock: Stopwatch, send: S
     if send is None:
         with Sender() as sender:
             return pass_ingest(url, body, secret, clock=clock, send=sender.send)
-    ends = clock.now() + DOOR_SECONDS
+    ends = clock.now() + INGEST_SECONDS
     while True:
         answer = send(url, signed(body, secret, int(time.time())))
         if answer.status not in _PASSING or clock.now() + _PAUSE_SECONDS > ends:
@@ -122,7 +122,7 @@ def refusal(answer: Answer) -> str:
 def settled(account: Account, app: str, event_id: str, *, clock: Stopwatch) -> Delivery | None:
     """What became of the event, as soon as it has an outcome; None if it has none in time."""
     dynamodb, table = account.client("dynamodb"), account.output("DeliveriesTableName")
-    ends = clock.now() + FATE_SECONDS
+    ends = clock.now() + OUTCOME_SECONDS
     while True:
         found = delivery(dynamodb, table, app=app, event_id=event_id)
         if found is not None and found.outcome is not None:
@@ -161,7 +161,7 @@ def _outcome(probe: Probe, answer: Answer, found: Delivery | None) -> Outcome:
     words = "A signed test webhook was answered 200, "
     if found is None:
         words += (
-            f"but its event still has no outcome after {FATE_SECONDS:.0f} s: `bridge check` may say why, "
+            f"but its event still has no outcome after {OUTCOME_SECONDS:.0f} s: `bridge check` may say why, "
             f"`bridge trace {probe.event_id}` what became of it."
         )
     elif good:

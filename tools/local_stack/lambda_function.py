@@ -23,7 +23,7 @@ EMULATOR = sam.VENV / f"sam/lib/python3.13/site-packages/samcli/local/rapid/aws-
 RUNTIME = sam.VENV / "runtime" / "bin" / "python"
 
 _OF_THE_EMULATOR = re.compile(r"\d\d \w{3} \d{4} .*\(rapid\)|(START|END|REPORT) RequestId: ")
-_PATIENCE_SECONDS = 20.0
+_WAIT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class LambdaFunction:
 
     def lines(self, wanted: Callable[[str], bool] = lambda _line: True) -> list[str]:
         """What the function wrote, line by line, once a wanted line is among it: the emulator passes it on in time."""
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + _WAIT_SECONDS
         while True:
             lines = [line for line in self.log.read_text().splitlines() if not _OF_THE_EMULATOR.match(line)]
             if any(map(wanted, lines)):
                 return lines
             if time.monotonic() > end:
-                raise LocalStackError(f"no such line within {_PATIENCE_SECONDS:g} s in {lines}")
+                raise LocalStackError(f"no such line within {_WAIT_SECONDS:g} s in {lines}")
             time.sleep(0.02)
 
     def entries(self, message: str) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ def running(
         folder / f"{package.function.name}-{port}.log",
     )
     try:
-        process.require(port, _PATIENCE_SECONDS)
+        process.require(port, _WAIT_SECONDS)
         yield LambdaFunction(f"http://127.0.0.1:{port}", Path(process.log), process)
     finally:
         process.stop()
