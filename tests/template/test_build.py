@@ -30,7 +30,7 @@ def test_what_is_compiled_is_there_for_both_processors(layer: Path) -> None:
     )
 
 
-def test_every_module_is_compiled_and_never_checked_against_a_date(layer: Path) -> None:
+def test_modules_are_compiled_without_date_checks(layer: Path) -> None:
     sources = {path.relative_to(layer) for path in layer.rglob("*.py")}
     compiled = {path.parent.parent.relative_to(layer) / f"{path.name.split('.')[0]}.py" for path in _compiled(layer)}
 
@@ -39,7 +39,7 @@ def test_every_module_is_compiled_and_never_checked_against_a_date(layer: Path) 
     assert {int.from_bytes(path.read_bytes()[4:8], "little") for path in _compiled(layer)} == {UNCHECKED_HASH}
 
 
-def test_the_layer_holds_what_is_needed_and_nothing_else(layer: Path) -> None:
+def test_the_layer_holds_only_what_is_needed(layer: Path) -> None:
     holds = {path.name for path in layer.iterdir()} - {"__pycache__"}
 
     assert holds >= {"orjson", "purchasely_clevertap", "pydantic", "requests"}

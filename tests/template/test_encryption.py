@@ -19,7 +19,7 @@ def keyed() -> Template:
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_a_queue_is_encrypted_with_the_one_or_the_other(template: Template, keyed: Template, queue: str) -> None:
+def test_a_queue_is_encrypted(template: Template, keyed: Template, queue: str) -> None:
     names = {"SqsManagedSseEnabled", "KmsMasterKeyId"}
 
     assert {name: each for name, each in template.properties(queue).items() if name in names} == {
@@ -29,7 +29,7 @@ def test_a_queue_is_encrypted_with_the_one_or_the_other(template: Template, keye
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_is_encrypted_with_the_one_or_the_other(template: Template, keyed: Template, table: str) -> None:
+def test_a_table_is_encrypted(template: Template, keyed: Template, table: str) -> None:
     assert template.properties(table)["SSESpecification"] == {"SSEEnabled": True}
     assert keyed.properties(table)["SSESpecification"] == {
         "SSEEnabled": True,

@@ -1,4 +1,4 @@
-"""Both functions, and the layer that they share."""
+"""Both functions, the layer that they share, and what their environment variables point to."""
 
 import pytest
 
@@ -6,6 +6,24 @@ from local_stack.sam import ROOT
 from local_stack.template import PSEUDO, Template
 
 FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder"}
+SHARED_ENVIRONMENT: dict[str, object] = {
+    "STAGE": "dev",
+    "LOG_LEVEL": "INFO",
+    "EVENTS_QUEUE_URL": "EventsQueue",
+    "DELIVERIES_TABLE": "DeliveriesTable",
+}
+ENVIRONMENTS: dict[str, dict[str, object]] = {
+    "IngestFunction": {"SIGNATURE_TOLERANCE_SECONDS": 22 * 24 * 3600},
+    "ForwarderFunction": {
+        "PARKED_QUEUE_URL": "ParkedQueue",
+        "DEAD_LETTER_QUEUE_ARN": "DeadLetterQueue.Arn",
+        "SUBSCRIBERS_TABLE": "SubscribersTable",
+        "CLEVERTAP_ENDPOINT": "",
+        "RETRY_BASE_SECONDS": 30,
+        "RETRY_MAX_SECONDS": 3600,
+        "USER_KEY": PSEUDO["AWS::StackId"].rpartition("/")[2],  # random, lives as long as the stack, is in no log
+    },
+}
 
 
 def test_there_are_two_functions_each_in_its_folder(template: Template) -> None:
@@ -17,7 +35,7 @@ def test_there_are_two_functions_each_in_its_folder(template: Template) -> None:
 
 
 @pytest.mark.parametrize(("chosen", "processor"), [({}, "arm64"), ({"Architecture": "x86_64"}, "x86_64")])
-def test_functions_run_python_3_13_on_the_chosen_processor(chosen: dict[str, str], processor: str) -> None:
+def test_runtime_and_processor_of_functions(chosen: dict[str, str], processor: str) -> None:
     template = Template.load(**chosen)
     shared = template.resolve(template.document["Globals"]["Function"])
 
@@ -49,11 +67,19 @@ def test_a_function_has_its_own_log_group_and_role(template: Template, function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_logs_what_is_chosen(function: str) -> None:
-    assert Template.load(LogLevel="DEBUG").environment(function)["LOG_LEVEL"] == "DEBUG"
+def test_environment_is_wired_to_resources(template: Template, function: str) -> None:
+    assert template.environment(function) == SHARED_ENVIRONMENT | ENVIRONMENTS[function]
 
 
-def test_people_in_the_log_are_keyed_with_the_random_part_of_the_stacks_id(template: Template) -> None:
-    key = template.environment("ForwarderFunction")["USER_KEY"]
-
-    assert PSEUDO["AWS::StackId"] == f"arn:aws:cloudformation:eu-west-1:123456789012:stack/stack/{key}"
+@pytest.mark.parametrize(
+    ("parameter", "variable", "value"),
+    [
+        ("Stage", "STAGE", "prod"),
+        ("LogLevel", "LOG_LEVEL", "DEBUG"),
+        ("CleverTapEndpoint", "CLEVERTAP_ENDPOINT", "http://127.0.0.1:1"),
+        ("RetryBaseSeconds", "RETRY_BASE_SECONDS", 1),
+        ("RetryMaxSeconds", "RETRY_MAX_SECONDS", 4),
+    ],
+)
+def test_environment_follows_parameters(parameter: str, variable: str, value: object) -> None:
+    assert Template.load(**{parameter: value}).environment("ForwarderFunction")[variable] == value

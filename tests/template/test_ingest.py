@@ -27,7 +27,7 @@ def test_there_is_no_other_way_in(template: Template) -> None:
     assert list(template.of_type("AWS::Lambda::Permission")) == ["IngestPermission"]
 
 
-def test_only_this_api_may_call_ingest_and_only_with_a_webhook(template: Template) -> None:
+def test_only_webhooks_of_this_api_call_ingest(template: Template) -> None:
     permission = template.properties("IngestPermission")
 
     assert permission["FunctionName"] == "IngestFunction.Alias"
@@ -42,13 +42,13 @@ def test_the_default_stage_deploys_itself(template: Template) -> None:
     assert stage["AutoDeploy"] is True
 
 
-def test_the_ingest_is_throttled_by_parameters() -> None:
+def test_ingest_is_throttled_by_parameters() -> None:
     stage = Template.load(ThrottleRate=7, ThrottleBurst=9).properties("WebhookStage")
 
     assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 7, "ThrottlingBurstLimit": 9}
 
 
-def test_every_webhook_is_a_line_of_json_in_the_access_log(template: Template) -> None:
+def test_access_log_lines_are_json(template: Template) -> None:
     log = template.properties("WebhookStage")["AccessLogSettings"]
 
     assert log["DestinationArn"] == "AccessLog.Arn"
@@ -56,20 +56,18 @@ def test_every_webhook_is_a_line_of_json_in_the_access_log(template: Template) -
 
 
 @pytest.mark.parametrize("personal", ["identity", "sourceIp", "userAgent", "path", "header", "domain", "message"])
-def test_the_access_log_holds_nothing_that_names_a_person_or_that_a_stranger_wrote(
-    template: Template, personal: str
-) -> None:
+def test_access_log_has_nothing_personal(template: Template, personal: str) -> None:
     assert personal not in template.properties("WebhookStage")["AccessLogSettings"]["Format"]
 
 
-def test_function_gateway_and_sender_give_up_in_this_order(template: Template) -> None:
+def test_timeouts_end_before_the_sender_gives_up(template: Template) -> None:
     function = template.properties("IngestFunction")["Timeout"]
     gateway = template.properties("WebhookIntegration")["TimeoutInMillis"] / 1000
 
     assert function < gateway < SENDER_TIMEOUT_SECONDS
 
 
-def test_a_genuine_retry_is_within_the_signatures_tolerance_and_a_replay_within_the_ledger(template: Template) -> None:
+def test_tolerance_covers_retries_but_no_replay(template: Template) -> None:
     retry_horizon, remembered = (20 * 24 + 10) * 3600, 30 * 24 * 3600
     tolerance = template.environment("IngestFunction")["SIGNATURE_TOLERANCE_SECONDS"]
 

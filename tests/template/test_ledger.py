@@ -1,4 +1,4 @@
-"""The memory: what was delivered, what is known of each subscriber."""
+"""The ledger's two tables: entries of events, states of profiles."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_table_has_its_key(template: Template, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", KEYS)
-def test_a_table_is_paid_by_use_forgets_can_go_back_in_time_and_is_encrypted(template: Template, table: str) -> None:
+def test_a_table_expires_items_and_has_backups(template: Template, table: str) -> None:
     properties = template.properties(table)
 
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
@@ -30,7 +30,7 @@ def test_a_table_is_paid_by_use_forgets_can_go_back_in_time_and_is_encrypted(tem
 
 
 @pytest.mark.parametrize("table", KEYS)
-def test_a_table_goes_with_its_stack_but_not_with_an_update(template: Template, table: str) -> None:
+def test_a_table_is_deleted_only_with_its_stack(template: Template, table: str) -> None:
     assert template.resources[table]["DeletionPolicy"] == "Delete"
     assert template.resources[table]["UpdateReplacePolicy"] == "Retain"
     assert "TableName" not in template.properties(table)

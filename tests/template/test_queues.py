@@ -13,12 +13,12 @@ def test_there_are_three_queues(template: Template) -> None:
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_a_queue_is_standard_so_that_a_batch_fills_an_upload(template: Template, queue: str) -> None:
+def test_a_queue_is_no_fifo_queue(template: Template, queue: str) -> None:
     assert "FifoQueue" not in template.properties(queue)
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_a_queue_is_encrypted_and_takes_the_largest_message(template: Template, queue: str) -> None:
+def test_a_queue_takes_the_largest_message(template: Template, queue: str) -> None:
     assert template.properties(queue)["SqsManagedSseEnabled"] is True
     assert template.properties(queue)["MaximumMessageSize"] == 1024 * 1024
 
@@ -29,7 +29,7 @@ def test_a_queue_keeps_events_as_long_as_it_can(template: Template, queue: str) 
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_a_queue_outlives_the_stack_and_is_not_in_the_way_of_the_next(template: Template, queue: str) -> None:
+def test_a_queue_outlives_its_stack(template: Template, queue: str) -> None:
     assert template.resources[queue]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert template.resources[queue]["UpdateReplacePolicy"] == "Retain"
     assert "QueueName" not in template.properties(queue)
@@ -44,7 +44,7 @@ def test_dead_letters_keep_at_least_as_long_as_events(template: Template) -> Non
     assert dead >= events
 
 
-def test_an_event_that_kills_its_forwarder_ends_as_a_dead_letter_well_before_it_expires(template: Template) -> None:
+def test_a_deadly_event_is_a_dead_letter_in_time(template: Template) -> None:
     events = template.properties("EventsQueue")
     redrive = events["RedrivePolicy"]
 
@@ -52,7 +52,7 @@ def test_an_event_that_kills_its_forwarder_ends_as_a_dead_letter_well_before_it_
     assert redrive["maxReceiveCount"] * events["VisibilityTimeout"] < FOURTEEN_DAYS / 2
 
 
-def test_patient_retries_never_end_as_a_dead_letter(template: Template) -> None:
+def test_retries_never_end_as_dead_letters(template: Template) -> None:
     """40 hours of outage at the slowest pace, with as many receives again for crashes and redrives."""
     pauses = 40 * 3600 / template.parameters["RetryMaxSeconds"]
 
@@ -60,7 +60,7 @@ def test_patient_retries_never_end_as_a_dead_letter(template: Template) -> None:
 
 
 @pytest.mark.parametrize("queue", ["EventsQueue", "DeadLetterQueue"])
-def test_a_message_stays_hidden_while_any_forwarder_may_still_hold_it(template: Template, queue: str) -> None:
+def test_visibility_covers_the_forwarders_timeout(template: Template, queue: str) -> None:
     timeout = template.properties("ForwarderFunction")["Timeout"]
     longest_window = template.document["Parameters"]["BatchWindowSeconds"]["MaxValue"]
 

@@ -52,7 +52,7 @@ ROLES = {
 }
 
 
-def test_there_is_a_role_for_each_function_and_no_other(template: Template) -> None:
+def test_each_function_has_a_role(template: Template) -> None:
     assert sorted(template.of_type("AWS::IAM::Role")) == sorted(ROLES)
 
 
@@ -81,7 +81,7 @@ def test_only_lambda_may_take_a_role(template: Template, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_action_has_a_wildcard_and_no_resource_is_everything(template: Template, role: str) -> None:
+def test_no_statement_has_a_wildcard(template: Template, role: str) -> None:
     for actions, resources in template.statements(role).values():
         assert not any("*" in action for action in actions)
         assert not any(resource == "*" or resource.startswith("arn:aws:*") for resource in resources)
@@ -99,9 +99,7 @@ def test_no_action_has_a_wildcard_and_no_resource_is_everything(template: Templa
         ("ForwarderRole", f"{SECRET.replace('/dev', '/prod')}/default/clevertap-a1B2c3", False),
     ],
 )
-def test_a_secret_can_be_read_by_the_function_that_needs_it_alone(
-    template: Template, role: str, secret: str, may: bool
-) -> None:
+def test_each_secret_is_read_by_one_function(template: Template, role: str, secret: str, may: bool) -> None:
     readable = [
         resource
         for actions, resources in template.statements(role).values()

@@ -8,6 +8,10 @@ import pytest
 from local_stack.template import Template
 
 FUNCTIONS = ("IngestFunction", "ForwarderFunction")
+ROLLBACK_ALARMS = {
+    "IngestFunction": {"purchasely-clevertap-dev-ingest-errors", "purchasely-clevertap-dev-webhook-5xx"},
+    "ForwarderFunction": {"purchasely-clevertap-dev-forwarder-errors"},
+}
 GRADUAL = [name for name in Template.load().document["Parameters"]["Rollout"]["AllowedValues"] if name != "AtOnce"]
 # What reaches a function by way of its version.
 _REACHES = ("Architectures", "MemorySize", "SnapStart", "Environment")
@@ -59,7 +63,7 @@ def test_a_description_is_no_longer_than_lambda_takes(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_version_takes_over_at_once_unless_a_rollout_is_chosen(template: Template, function: str) -> None:
+def test_a_version_takes_over_at_once_by_default(template: Template, function: str) -> None:
     assert template.parameters["Rollout"] == "AtOnce"
     assert template.properties(function)["DeploymentPreference"]["Enabled"] == "false"
 
@@ -72,16 +76,16 @@ def test_a_chosen_rollout_is_that_of_both_functions(function: str, rollout: str)
     assert (preference["Enabled"], preference["Type"]) == ("true", rollout)
 
 
-@pytest.mark.parametrize("rollout", GRADUAL)
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_rollout_goes_back_when_an_alarm_rings_that_rings_in_time(function: str, rollout: str) -> None:
-    template = Template.load(Rollout=rollout)
-    alarms = {each["AlarmName"]: each for each in template.of_type("AWS::CloudWatch::Alarm").values()}
-    preference = template.properties(function)["DeploymentPreference"]
+def test_a_rollout_is_rolled_back_by_its_alarms(template: Template, function: str) -> None:
+    assert set(template.properties(function)["DeploymentPreference"]["Alarms"]) == ROLLBACK_ALARMS[function]
 
-    assert set(preference["Alarms"]) <= set(alarms)
-    for name in preference["Alarms"]:
-        assert alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] <= 300  # the shortest rollout
+
+@pytest.mark.parametrize("name", sorted(set().union(*ROLLBACK_ALARMS.values())))
+def test_a_rollback_alarm_rings_within_a_rollout(template: Template, name: str) -> None:
+    alarms = {each["AlarmName"]: each for each in template.of_type("AWS::CloudWatch::Alarm").values()}
+
+    assert alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] <= 300  # the shortest rollout
 
 
 def test_every_rollout_has_its_line_in_the_map(template: Template) -> None:
@@ -89,10 +93,10 @@ def test_every_rollout_has_its_line_in_the_map(template: Template) -> None:
 
 
 @pytest.mark.parametrize("chosen", ["None", "PublishedVersions"])
-def test_the_ingest_starts_from_a_snapshot_if_you_like(chosen: str) -> None:
+def test_ingest_may_start_from_a_snapshot(chosen: str) -> None:
     assert Template.load(IngestSnapStart=chosen).properties("IngestFunction")["SnapStart"] == {"ApplyOn": chosen}
 
 
-def test_a_snapshot_costs_money_so_there_is_none_unless_you_like(template: Template) -> None:
+def test_there_is_no_snapshot_by_default(template: Template) -> None:
     assert template.parameters["IngestSnapStart"] == "None"
     assert "SnapStart" not in template.properties("ForwarderFunction")

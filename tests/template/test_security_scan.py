@@ -46,7 +46,7 @@ def scanned(template: Path) -> list[dict[str, str]]:
     return found
 
 
-def test_nothing_is_found_but_what_is_argued_and_nothing_is_argued_in_vain(failed: set[tuple[str, str]]) -> None:
+def test_findings_are_exactly_the_exceptions(failed: set[tuple[str, str]]) -> None:
     assert failed == set(exceptions())
 
 

@@ -14,7 +14,7 @@ WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
 JOBS: dict[str, Any] = WORKFLOW["jobs"]
 
 
-def test_everything_is_tested_and_nothing_is_deployed_unasked() -> None:
+def test_pushes_are_tested_and_never_deployed() -> None:
     starts = WORKFLOW[True]  # YAML reads `on` so
 
     assert set(starts) == {"push", "pull_request", "workflow_dispatch"}
@@ -27,7 +27,7 @@ def test_it_tests_as_people_do() -> None:
     assert JOBS["test"]["steps"][-1]["run"] == "make test"
 
 
-def test_it_deploys_the_stages_that_there_are_each_in_its_environment() -> None:
+def test_each_stage_deploys_in_its_environment() -> None:
     stages = WORKFLOW[True]["workflow_dispatch"]["inputs"]["stage"]["options"]
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
@@ -35,7 +35,7 @@ def test_it_deploys_the_stages_that_there_are_each_in_its_environment() -> None:
     assert JOBS["deploy"]["environment"] == "${{ inputs.stage }}"
 
 
-def test_only_the_job_that_deploys_may_sign_in_to_aws_and_with_no_key() -> None:
+def test_only_deploy_signs_in_and_without_a_key() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert JOBS["deploy"]["permissions"] == {"contents": "read", "id-token": "write"}
     assert "permissions" not in JOBS["test"]
@@ -44,7 +44,7 @@ def test_only_the_job_that_deploys_may_sign_in_to_aws_and_with_no_key() -> None:
 
 
 @pytest.mark.parametrize("uses", re.findall(r"uses: (.+)", TEXT))
-def test_an_action_is_pinned_to_its_commit_and_says_its_version(uses: str) -> None:
+def test_actions_are_pinned_to_commits(uses: str) -> None:
     assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", uses)
 
 
@@ -53,7 +53,7 @@ def test_a_job_ends(job: str) -> None:
     assert JOBS[job]["timeout-minutes"] <= 60
 
 
-def test_what_a_person_chooses_reaches_the_shell_as_a_variable() -> None:
+def test_inputs_reach_the_shell_as_variables() -> None:
     scripts = [step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step]
 
     assert scripts

@@ -51,7 +51,7 @@ def test_each_of_its_schemas_is_a_json_schema(name: str) -> None:
 # The way in.
 
 
-def test_the_one_path_and_method_are_those_of_the_gateway() -> None:
+def test_the_path_is_that_of_the_gateway() -> None:
     described = [f"{method.upper()} {path}" for path, methods in PAGE["paths"].items() for method in methods]
     assert described == [TEMPLATE.properties("WebhookRoute")["RouteKey"]]
 
@@ -133,7 +133,7 @@ REFUSED = [
 ]
 
 
-def test_every_reason_of_the_ingest_stands_under_its_status() -> None:
+def test_every_reason_stands_under_its_status() -> None:
     described = {reason: int(status) for status, each in RESPONSES.items() for reason in each.get("x-reasons", [])}
     assert {answer.reason: answer.status for answer in REFUSED} == described
     assert sum(len(each.get("x-reasons", [])) for each in RESPONSES.values()) == len(described)
@@ -195,7 +195,7 @@ def test_its_keys_are_those_that_the_bridge_knows() -> None:
         ),
     ],
 )
-def test_the_keys_that_end_in_a_currency_are_those_that_the_bridge_knows(key: str) -> None:
+def test_money_keys_are_those_of_the_code(key: str) -> None:
     (pattern,) = SCHEMAS["Event"]["patternProperties"]
     assert bool(re.search(pattern, key)) is (money_key(key) is not None)
 
@@ -236,7 +236,7 @@ def test_the_examples_of_a_key_are_of_its_schema() -> None:
         ({"event_created_at_ms": 7_258_118_400_000}, False),
     ],
 )
-def test_the_bounds_of_what_the_bridge_needs_are_those_of_the_code(change: Mapping[str, Any], is_event: bool) -> None:
+def test_bounds_are_those_of_the_code(change: Mapping[str, Any], is_event: bool) -> None:
     """An event on whose other date nothing rests."""
     given = payload(**change)
     assert EVENT.is_valid(given) is is_event

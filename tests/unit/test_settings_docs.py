@@ -82,7 +82,7 @@ def test_every_setting_is_described(key: str) -> None:
         ("`late_events`", LateAction),
     ],
 )
-def test_the_section_of_a_setting_has_a_row_for_each_value(part: str, values: type[StrEnum]) -> None:
+def test_every_value_of_a_setting_has_a_row(part: str, values: type[StrEnum]) -> None:
     rows = section(part)
     assert [value for value in values if not re.search(rf"^\|.* ?`{value}`.*\|$", rows, re.MULTILINE)] == []
 
@@ -95,7 +95,7 @@ def test_the_page_names_what_the_rules_name() -> None:
     assert set(prohibited.split()) == PROHIBITED_CHARACTERS
 
 
-def test_the_mistakes_on_the_page_are_told_in_these_words() -> None:
+def test_mistakes_on_the_page_are_those_of_the_code() -> None:
     (told,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     events: dict[str, Any] = {"TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": "trial"}}
     found = [

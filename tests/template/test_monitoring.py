@@ -1,4 +1,4 @@
-"""The watch: logs, alarms, dashboards, saved queries. Whether alarms ring when they should: integration/test_alarms."""
+"""Monitoring: logs, alarms, dashboards, saved queries. When alarms ring: integration/test_alarms."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def test_there_is_no_log_without_an_end(template: Template) -> None:
     assert sorted(template.of_type("AWS::Logs::LogGroup")) == sorted(LOGS)
 
 
-def test_nobody_is_told_unless_there_is_an_address(template: Template) -> None:
+def test_no_address_means_no_subscription(template: Template) -> None:
     assert not template.of_type("AWS::SNS::Subscription")
 
 
@@ -60,7 +60,7 @@ def test_an_alarm_is_told_and_says_what_to_do(template: Template, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_the_end_of_what_lasts_is_told_too(template: Template, name: str) -> None:
+def test_the_end_of_an_alarm_is_told(template: Template, name: str) -> None:
     assert template.properties(ALARMS[name]).get("OKActions", []) == ([] if name == "new-event" else ["AlarmTopic"])
 
 
@@ -69,7 +69,7 @@ def test_an_alarm_has_the_name_of_its_resource(name: str) -> None:
     assert ALARMS[name].lower() == f"{name.replace('-', '')}alarm"
 
 
-def test_silence_is_counted_in_hours_and_never_longer_than_cloudwatch_looks_back() -> None:
+def test_the_silence_alarm_counts_hours() -> None:
     alarm = Template.load(SilenceHours=48).properties("SilenceAlarm")
 
     assert alarm["Period"] * alarm["EvaluationPeriods"] == 48 * 3600
@@ -77,7 +77,7 @@ def test_silence_is_counted_in_hours_and_never_longer_than_cloudwatch_looks_back
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_looks_back_no_longer_than_cloudwatch_does(template: Template, name: str) -> None:
+def test_an_alarm_looks_back_within_limits(template: Template, name: str) -> None:
     alarm = template.properties(ALARMS[name])
     periods = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each}
     (period,) = periods or {alarm["Period"]}
@@ -88,7 +88,19 @@ def test_an_alarm_looks_back_no_longer_than_cloudwatch_does(template: Template, 
     assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
 
 
-def test_what_cannot_be_emulated_is_there_in_every_real_account(template: Template) -> None:
+def test_the_retrying_alarm_spans_the_longest_pause(template: Template) -> None:
+    alarm = template.properties("RetryingAlarm")
+
+    assert alarm["Period"] * alarm["EvaluationPeriods"] >= template.parameters["RetryMaxSeconds"]
+    assert alarm["DatapointsToAlarm"] == 1
+
+
+def test_the_parked_alarm_outlasts_missing_data(template: Template) -> None:
+    """SQS stops publishing for a queue that nobody touches, though the events are still there."""
+    assert template.properties("ParkedAlarm")["TreatMissingData"] == "ignore"
+
+
+def test_what_cannot_be_emulated_is_in_aws(template: Template) -> None:
     def several(alarms: Template) -> set[str]:
         return {name for name, alarm in alarms.of_type(ALARM).items() if "Metrics" in alarm}
 
@@ -110,7 +122,7 @@ def widgets(template: Template, dashboard: str) -> list[Mapping[str, Any]]:
     return [widget["properties"] | {"type": widget["type"]} for widget in body["widgets"]]
 
 
-def test_one_dashboard_shows_the_way_of_an_event_and_one_what_it_is_made_of(template: Template) -> None:
+def test_dashboards_have_their_widgets(template: Template) -> None:
     titles = {name: [widget["title"].split(":")[0] for widget in widgets(template, name)] for name in DASHBOARDS}
 
     assert titles["EventsDashboard"] == [
@@ -126,7 +138,7 @@ def test_one_dashboard_shows_the_way_of_an_event_and_one_what_it_is_made_of(temp
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS)
-def test_a_dashboard_has_a_name_of_its_own_in_every_stage_and_region(template: Template, dashboard: str) -> None:
+def test_dashboard_names_differ_by_stage_and_region(template: Template, dashboard: str) -> None:
     """Names of dashboards hold for all regions of an account."""
     name = template.properties(dashboard)["DashboardName"]
 
@@ -177,7 +189,7 @@ def test_what_a_dashboard_draws_is_published(template: Template, dashboard: str)
             assert is_published(namespace, metric, dimensions), (namespace, metric, dimensions)
 
 
-def test_the_way_of_an_event_shows_every_metric_of_ours(template: Template) -> None:
+def test_the_events_dashboard_draws_every_metric(template: Template) -> None:
     drawn = {metric for namespace, metric, _ in shown(template, "EventsDashboard") if namespace == NAMESPACE}
 
     assert set(Metric) - drawn == {Metric.SETTLED}  # the sum of what is drawn
@@ -194,14 +206,14 @@ def test_the_way_of_an_event_shows_every_metric_of_ours(template: Template) -> N
         ("NewEventsQuery", "new event names", ["ForwarderLog"]),
     ],
 )
-def test_a_question_to_the_log_is_saved(template: Template, query: str, name: str, logs: list[str]) -> None:
+def test_a_log_query_is_saved(template: Template, query: str, name: str, logs: list[str]) -> None:
     properties = template.properties(query)
 
     assert properties["Name"] == f"purchasely-clevertap/dev/{name}"
     assert properties["LogGroupNames"] == logs
 
 
-def test_there_is_no_other_saved_query_and_alarms_name_only_these(template: Template) -> None:
+def test_alarms_name_saved_queries_that_exist(template: Template) -> None:
     queries = template.of_type("AWS::Logs::QueryDefinition")
     saved = {properties["Name"].rpartition("/")[2] for properties in queries.values()}
     named = {
@@ -214,7 +226,7 @@ def test_there_is_no_other_saved_query_and_alarms_name_only_these(template: Temp
     assert named <= saved
 
 
-def test_what_the_watch_does_costs_no_further_right(template: Template) -> None:
+def test_monitoring_needs_no_permission(template: Template) -> None:
     for role in ("IngestRole", "ForwarderRole"):
         actions = {action for actions, _ in template.statements(role).values() for action in actions}
         assert not [action for action in actions if fnmatchcase(action, "cloudwatch:*")]
