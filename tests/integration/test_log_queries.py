@@ -119,7 +119,7 @@ def test_queries_ask_for_fields_that_are_written(lines: list[Line]) -> None:
 
 def test_queries_find_what_they_are_for(lines: list[Line]) -> None:
     brought = next(line["message_id"] for line in lines if line.get("event_id") == "e-1")
-    sought = {"EVENT_ID": "e-1", "MESSAGE_ID": brought, "PSEUDONYM": user_hash("user-1", USER_KEY)}
+    sought = {"EVENT_ID": "e-1", "MESSAGE_ID": brought, "USER_HASH": user_hash("user-1", USER_KEY)}
     found: dict[str, list[Line]] = {}
     for name, query, services in QUESTIONS:
         (condition,) = (rest for command, rest in commands(query) if command == "filter")

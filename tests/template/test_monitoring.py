@@ -130,7 +130,7 @@ def test_dashboards_have_their_widgets(template: Template) -> None:
         *["Queues"] * 2,
         *["Events"] * 2,
         *["CleverTap"] * 2,
-        "What is wrong, or worth a look",
+        "Faults and oddities",
         "Skipped, by reason",
         "Parked, by reason",
     ]

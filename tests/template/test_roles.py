@@ -40,7 +40,7 @@ ROLES = {
             {"secretsmanager:GetSecretValue"},
             {f"{SECRET}/*/clevertap-??????"},
         ),
-        "Remember": (
+        "UseLedger": (
             {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},
         ),
