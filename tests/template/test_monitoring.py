@@ -50,11 +50,10 @@ def test_the_address_is_told_of_alarms() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_told_and_says_what_to_do(template: Template, name: str) -> None:
+def test_an_alarm_is_sent_with_its_runbook(template: Template, name: str) -> None:
     alarm = template.properties(ALARMS[name])
 
     assert alarm["AlarmActions"] == ["AlarmTopic"]
-    assert " Do: " in alarm["AlarmDescription"]
     assert alarm["AlarmDescription"].endswith(f" See docs/operations.md#{name}")
     assert len(alarm["AlarmDescription"]) <= 1024  # CloudWatch, PutMetricAlarm
 
@@ -62,11 +61,6 @@ def test_an_alarm_is_told_and_says_what_to_do(template: Template, name: str) -> 
 @pytest.mark.parametrize("name", ALARMS)
 def test_the_end_of_an_alarm_is_told(template: Template, name: str) -> None:
     assert template.properties(ALARMS[name]).get("OKActions", []) == ([] if name == "new-event" else ["AlarmTopic"])
-
-
-@pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_has_the_name_of_its_resource(name: str) -> None:
-    assert ALARMS[name].lower() == f"{name.replace('-', '')}alarm"
 
 
 def test_the_silence_alarm_counts_hours() -> None:
@@ -120,21 +114,6 @@ DASHBOARDS = ("EventsDashboard", "ResourcesDashboard")
 def widgets(template: Template, dashboard: str) -> list[Mapping[str, Any]]:
     body = json.loads(template.properties(dashboard)["DashboardBody"])
     return [widget["properties"] | {"type": widget["type"]} for widget in body["widgets"]]
-
-
-def test_dashboards_have_their_widgets(template: Template) -> None:
-    titles = {name: [widget["title"].split(":")[0] for widget in widgets(template, name)] for name in DASHBOARDS}
-
-    assert titles["EventsDashboard"] == [
-        *["Ingest"] * 2,
-        *["Queues"] * 2,
-        *["Events"] * 2,
-        *["CleverTap"] * 2,
-        "Faults and oddities",
-        "Skipped, by reason",
-        "Parked, by reason",
-    ]
-    assert set(titles["ResourcesDashboard"]) == {"Gateway", "Functions", "Events queue", "Tables", "Logs", "Alarms"}
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS)

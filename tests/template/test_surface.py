@@ -1,9 +1,8 @@
-"""What others depend on: parameters, outputs, names, the order in which the template is read."""
+"""What others depend on: parameters, outputs, names."""
 
 import json
 import re
 import tomllib
-from itertools import pairwise
 
 import pytest
 
@@ -113,23 +112,6 @@ def test_placeholders_have_no_other_property(template: Template, resource: str, 
 
 def test_settings_may_grow_beyond_the_standard_tier(template: Template) -> None:
     assert template.properties("DefaultSettings")["Tier"] == "Intelligent-Tiering"
-
-
-def test_the_template_reads_as_an_event_travels(template: Template) -> None:
-    order = list(template.resources)
-    way = [
-        "WebhookApi",
-        "IngestFunction",
-        "EventsQueue",
-        "ForwarderFunction",
-        "DeliveriesTable",
-        "IngestLog",
-        "ParkedAlarm",
-        "EventsDashboard",
-        "OneEventQuery",
-    ]
-
-    assert all(order.index(one) < order.index(next_one) for one, next_one in pairwise(way))
 
 
 def test_there_is_a_deploy_for_dev_and_one_for_prod() -> None:
