@@ -26,7 +26,6 @@ def test_a_table_expires_items_and_has_backups(template: Template, table: str) -
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
 @pytest.mark.parametrize("table", KEYS)

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -203,9 +202,3 @@ def test_alarms_name_saved_queries_that_exist(template: Template) -> None:
 
     assert len(queries) == 6
     assert named <= saved
-
-
-def test_monitoring_needs_no_permission(template: Template) -> None:
-    for role in ("IngestRole", "ForwarderRole"):
-        actions = {action for actions, _ in template.statements(role).values() for action in actions}
-        assert not [action for action in actions if fnmatchcase(action, "cloudwatch:*")]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +13,7 @@ from bridge_cli.deployment import Deployment
 from bridge_cli.finding import MOST_SANE, OLDEST_SANE_MS, Alarm, Finding
 from bridge_cli.queues import Count, Queues
 from bridge_cli.secret_document import Document
+from local_stack.template import Template
 from purchasely_clevertap.aws.secrets import Absent, Unusable
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.account import Region
@@ -213,9 +213,8 @@ def test_the_stack_is_whole_or_not() -> None:
 def test_the_placeholders_of_the_template_are_recognised(
     judge: Callable[[str, Document | Absent | Unusable], Finding],
 ) -> None:
-    template = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
-    texts = [line.split("'")[1] for line in template.splitlines() if line.strip().startswith("SecretString:")]
-    documents = [json.loads(text) for text in texts]
+    secrets = Template.load().of_type("AWS::SecretsManager::Secret").values()
+    documents = [json.loads(secret["SecretString"]) for secret in secrets]
     assert len(documents) == 2
     assert any("is the placeholder" in judge("app", document).found for document in documents)
     assert finding.is_untouched(*documents)

@@ -5,9 +5,6 @@ Prices are those of us-east-1 in November 2026, in USD, on arm64, without any fr
 
 from typing import Final
 
-REGION: Final = "us-east-1"
-DATE: Final = "November 2026"
-
 GATEWAY_MILLION: Final = 1.00  # Amazon API Gateway pricing, HTTP APIs, up to 300 million requests a month
 LAMBDA_MILLION: Final = 0.20  # AWS Lambda pricing, requests
 LAMBDA_GB_SECOND: Final = 0.0000133334  # AWS Lambda pricing, arm64, duration
