@@ -1,7 +1,10 @@
 """The tables of docs/performance.md; its sentences are written by hand."""
 
+import os
+import platform
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from local_stack import sam
@@ -45,7 +48,12 @@ def tables(rows: Sequence[Row]) -> dict[str, str]:
     """The tables by their names."""
     measured, configuration = Measured.of(rows), Configuration.deployed()
     few, full = configuration.batch(RATES[0]), configuration.batch_size
+    today = datetime.now(UTC).date().isoformat()
     return {
+        "machine": _table(
+            ("measured on", "processors", "machine", "Python"),
+            [(today, str(os.cpu_count()), platform.machine(), platform.python_version())],
+        ),
         "targets": _table(
             ("what", "value", "unit", "baseline", "ratio", "target", ""),
             (_judged(row) for row in rows if row.target is not None),
@@ -114,7 +122,7 @@ def _scale(measured: Measured, configuration: Configuration) -> str:
     written = next(item.units for item in units if item.what == "written")
     rate = {each: each * size / batch for each in (workers, _CLEVERTAP_TOGETHER)}
     lines = [
-        ["ingest lets in", "`ThrottleRate`", f"{_count(throttle)}/s", _hours(throttle)],
+        ["API Gateway accepts", "`ThrottleRate`", f"{_count(throttle)}/s", _hours(throttle)],
         [
             "ingest",
             f"{_count(_ACCOUNT_CONCURRENCY)} functions at once in an account, {number(ingest * 1000)} ms each",
