@@ -1,14 +1,18 @@
 """What every command of `bridge` keeps to: exit codes, errors for scripts, examples, completion, few calls of AWS."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
+from click.testing import CliRunner
 
-from bridge_cli.__main__ import COMMANDS, behind_dashes, bridge
+from bridge_cli.__main__ import COMMANDS, bridge
+from bridge_cli.id_command import IdCommand
 from tests.integration.cli import Cli
 from tests.integration.cloud import Cloud
 from tests.integration.installation import Installation, installed
@@ -80,7 +84,7 @@ def test_the_shell_completes_the_apps_of_the_stack(cloud: Cloud, monkeypatch: py
 
 def test_an_error_for_scripts_has_a_code(cloud: Cloud, cli: Cli) -> None:
     del cloud
-    assert cli.json("trace", "nobody", exit_code=1)["error"]["code"] == "failed"
+    assert cli.json("trace", "nobody", exit_code=1)["error"]["code"] == "not_found"
     assert cli.json("trace", exit_code=2)["error"]["code"] == "usage"
 
 
@@ -89,17 +93,42 @@ def test_what_aws_refuses_is_exit_code_3(installation: Installation) -> None:
     assert installation.json("trace", "user-1", exit_code=3)["error"]["code"] == "AccessDeniedException"
 
 
-@pytest.mark.parametrize("arguments", [("trace", "-2ce3f0"), ("forget", "-hexample", "--yes")])
-def test_an_id_may_begin_with_a_dash(cloud: Cloud, cli: Cli, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (("trace", "-2ce3f0"), 1),
+        (("forget", "-hexample", "--yes"), 0),
+        (("redrive", "-2ce3f0", "--yes"), 1),
+        (("parked", "redrive", "-2ce3f0", "--yes"), 1),
+        (("parked", "show", "-2ce3f0"), 1),
+        (("parked", "discard", "-2ce3f0", "--yes"), 1),
+    ],
+)
+def test_an_id_may_begin_with_a_dash(cloud: Cloud, cli: Cli, arguments: tuple[str, ...], exit_code: int) -> None:
     del cloud
     result = cli.run(*arguments)
-    assert result.exit_code in (0, 1)
-    assert "No such option" not in result.output
-    assert "Usage" not in result.output
+    assert result.exit_code == exit_code, result.output
+    assert "-hexample" in result.output or "-2ce3f0" in result.output
 
 
-def test_options_stay_options() -> None:
-    assert behind_dashes(["trace", "-2ce3", "--json", "-h"]) == ["trace", "--json", "-h", "--", "-2ce3"]
+@click.command(cls=IdCommand)
+@click.argument("ids", nargs=-1)
+@click.option("--app")
+@click.option("--yes", is_flag=True)
+def echo(ids: tuple[str, ...], app: str | None, yes: bool) -> None:
+    click.echo(repr((ids, app, yes)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parsed"),
+    [
+        (["-2ce3", "--app", "-b2", "--yes"], (("-2ce3",), "-b2", True)),
+        (["--yes", "-hello", "a", "-b2"], (("a", "-hello", "-b2"), None, True)),
+        (["--app=x", "--", "--yes"], (("--yes",), "x", False)),
+    ],
+)
+def test_options_keep_their_values_beside_ids(arguments: list[str], parsed: tuple[object, ...]) -> None:
+    assert CliRunner().invoke(echo, arguments).stdout.strip() == repr(parsed)
 
 
 def test_settings_put_reads_each_thing_once(installation: Installation, tmp_path: Path) -> None:
@@ -111,6 +140,21 @@ def test_settings_put_reads_each_thing_once(installation: Installation, tmp_path
     assert len(installation.cloud.calls.of("GetSecretValue")) == 1
 
 
-def test_a_command_is_loaded_when_it_is_asked_for() -> None:
-    assert bridge.commands == {}
-    assert set(COMMANDS) == {path.split()[1] for path in EVERY}
+def test_the_list_of_commands_says_what_their_help_says() -> None:
+    first_lines = {path.split()[1]: command.help for path, command in EVERY.items() if path.count(" ") == 1}
+    assert {name: (text or "").partition("\n")[0] for name, text in first_lines.items()} == COMMANDS
+
+
+def test_help_loads_nothing_of_aws() -> None:
+    code = (
+        "import sys; from bridge_cli.__main__ import bridge; bridge(['--help'], standalone_mode=False); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=importing_from_here()
+    )
+    assert not {"boto3", "botocore", "pydantic", "rich"} & set(found.stderr.split())
+
+
+def importing_from_here() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

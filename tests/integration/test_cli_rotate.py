@@ -202,7 +202,7 @@ def test_an_app_that_was_not_set_up_has_nothing_to_replace(
 
 def test_without_a_terminal_the_new_secret_comes_from_a_file(bridge: Installation) -> None:
     result = bridge.run("rotate", "purchasely")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "give --secret-file" in result.stderr
 
 

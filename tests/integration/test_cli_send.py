@@ -93,20 +93,20 @@ def test_a_person_decides(bridge: Installation, typed: str, sent: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "exit_code", "error"),
     [
-        (("TRIAL_STARTED", "--app", "nobody"), "run `bridge setup nobody` first"),
-        (("lifecycle", "no_such"), "there is no lifecycle no_such"),
-        (("lifecycle",), "which lifecycle?"),
-        (("TRIAL_STARTED", "no-such-file"), "neither a sample event nor a file"),
+        (("TRIAL_STARTED", "--app", "nobody"), 1, "not_set_up"),
+        (("lifecycle", "no_such"), 1, "not_found"),
+        (("lifecycle",), 2, "usage"),
+        (("TRIAL_STARTED", "no-such-file"), 1, "not_found"),
     ],
 )
-def test_what_cannot_be_sent_is_one_line_and_nothing_is_sent(
-    bridge: Installation, arguments: tuple[str, ...], said: str
+def test_what_cannot_be_sent_is_an_error(
+    bridge: Installation, arguments: tuple[str, ...], exit_code: int, error: str
 ) -> None:
+    assert bridge.json("send", *arguments, exit_code=exit_code)["error"]["code"] == error
     result = bridge.run("send", *arguments)
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert said in result.stderr
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (exit_code, "", 1)
     assert bridge.uploaded == []
 
 

@@ -1,7 +1,7 @@
-"""The stack that a command works on, in a real AWS account or on this machine, and the options that name it."""
+"""The stack that a command works on, in an AWS account or on this machine."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, cast, overload
@@ -11,8 +11,9 @@ import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge_cli.cli_error import CliError, unreachable
+from bridge_cli.cli_error import CliError, ErrorCode, unreachable
 from bridge_cli.local import LocalStack, find
+from bridge_cli.stack_options import stack_options
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-LOCAL_STAGE = "local"
-_RETRIES = Config(retries={"mode": "standard", "max_attempts": 5})
+LOCAL_STAGE: Final = "local"
+
+_STACK_OPTIONS: Final = ("stage", "stack_name", "region", "profile", "local", "local_folder")
+_RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 5})
+# Somebody waits at the shell for its completion.
+_QUICK: Final = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "max_attempts": 1})
 
 
 @dataclass(frozen=True)
 class Account:
-    """Where the stack is. Nothing is asked of AWS before something is needed.
+    """The AWS account and region of a stack, and the stack's name. AWS is asked only for what is needed.
 
-    `local` is the stack on this machine, if that is meant; then `region` and `profile` are of no use.
+    `local` is the stack on this machine; `region` and `profile` say nothing then. With `is_quick` a call of AWS fails
+    after two seconds and is not repeated.
     """
 
     stage: str = "dev"
@@ -42,19 +48,21 @@ class Account:
     region: str | None = None
     profile: str | None = None
     local: LocalStack | None = None
+    is_quick: bool = False
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
-        """What the stack says of itself, by the names of `template.yaml`. CliError when there is no such stack."""
-        return {output["OutputKey"]: output["OutputValue"] for output in self._stack.get("Outputs", [])}
+        """The stack's outputs, by their names in `template.yaml`. CliError when there is no such stack."""
+        return {output["OutputKey"]: output["OutputValue"] for output in self.stack.get("Outputs", [])}
 
     @cached_property
     def user_key(self) -> str:
-        """What keys the user hashes in the log, as `template.yaml` says: the random part of the stack's id."""
-        return self._stack["StackId"].split("/")[2]
+        """The key of the user hashes in the log: the random part of the stack's id, as in `template.yaml`."""
+        return self.stack["StackId"].split("/")[2]
 
     @cached_property
-    def _stack(self) -> "StackTypeDef":
+    def stack(self) -> "StackTypeDef":
+        """What CloudFormation says of the stack. CliError when there is no such stack."""
         try:
             stacks = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
         except ClientError as error:
@@ -65,12 +73,12 @@ class Account:
             raise unreachable(
                 f"there is no stack {self.stack_name} in {self._region_in_words}: deploy it, or name it with --stage, "
                 "--stack-name, --region and --profile",
-                "no_stack",
+                ErrorCode.NO_STACK,
             )
         return stacks[0]
 
     def output(self, name: str) -> str:
-        """One of them. CliError when the stack is older than this command."""
+        """One of the stack's outputs. CliError when the stack is older than this command."""
         try:
             return self.outputs[name]
         except KeyError:
@@ -79,7 +87,7 @@ class Account:
             ) from None
 
     def webhook_url(self, app: str = "default") -> str:
-        """Where the webhooks of `app` go."""
+        """The URL that takes the webhooks of `app`."""
         if self.local is not None:
             return self.local.webhook_url(app)
         return self.output("WebhookUrl").rsplit("/", 1)[0] + f"/{app}"
@@ -103,10 +111,11 @@ class Account:
     @overload
     def client(self, service: Literal["ssm"]) -> "SSMClient": ...
     def client(self, service: Any) -> Any:
-        """A boto3 client, with the rights of the person who runs the command."""
+        """A boto3 client with the rights of the person who runs the command."""
+        config = _QUICK if self.is_quick else _RETRIES
         if self.local is not None:
-            return self.local.client(service)
-        return self._session.client(service, config=_RETRIES)
+            return self.local.client(service, config)
+        return self._session.client(service, config=config)
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -120,7 +129,7 @@ class Account:
 
 
 def in_words(error: ClientError | BotoCoreError) -> str:
-    """What AWS, or the way to it, did not do, in one line that says what to do if that is known."""
+    """One line that says what AWS refused, or why AWS was not reached, and what to do if that is known."""
     if isinstance(error, ClientError):
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         text = f"AWS refused {error.operation_name}: {code}: {message}"
@@ -135,67 +144,35 @@ def in_words(error: ClientError | BotoCoreError) -> str:
     return f"{text}: {what_to_do}" if what_to_do else text
 
 
-def stack_options[Result](*, from_environment: bool) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """The options that name a stack. They can stand before a command and behind it, and the latter prevail; only those
-    before it are looked for in the environment, lest that prevail over what was typed."""
-
-    def named(variable: str) -> str | None:
-        return variable if from_environment else None
-
-    options = (
-        click.option("--stage", envvar=named("BRIDGE_STAGE"), help="The stack's stage.  [default: dev]"),
-        click.option(
-            "--stack-name",
-            envvar=named("BRIDGE_STACK_NAME"),
-            help="Its name, if it is not purchasely-clevertap-STAGE.",
-        ),
-        click.option("--region", help="Its AWS region, if not that of the profile."),
-        click.option("--profile", help="The AWS profile to sign in with."),
-        click.option(
-            "--local", is_flag=True, envvar=named("BRIDGE_LOCAL"), help="The local stack of `make up` instead."
-        ),
-        click.option(
-            "--local-folder",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar=named("BRIDGE_LOCAL_FOLDER"),
-            hidden=True,
-            help="A local stack of another folder instead.",
-        ),
-    )
-
-    def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return with_options
-
-
 def on_account[**Parameters, Result](
     command: Callable[Concatenate[Account, Parameters], Result],
 ) -> Callable[Parameters, Result]:
     """Gives a command the options that name a stack, and as its first argument the Account that they name.
 
-    Written below `@click.command()`. Nothing is asked of AWS before the command asks its Account.
+    Written below `@click.command()`. An error of AWS ends the command as a CliError, with exit code 3.
     """
 
     @wraps(command)
     def with_account(*arguments: Any, **named: Any) -> Result:
         before = click.get_current_context().find_root().params
-        behind = {option: named.pop(option) for option in _STACK}
-        account = _account(**{option: behind[option] or before.get(option) for option in _STACK})
-        return cast("Callable[..., Result]", command)(account, *arguments, **named)
+        after = {option: named.pop(option) for option in _STACK_OPTIONS}
+        account = _account(**{option: after[option] or before.get(option) for option in _STACK_OPTIONS})
+        try:
+            return cast("Callable[..., Result]", command)(account, *arguments, **named)
+        except ClientError as error:
+            raise unreachable(in_words(error), error.response["Error"]["Code"]) from error
+        except BotoCoreError as error:
+            raise unreachable(in_words(error), type(error).__name__) from error
 
     return stack_options(from_environment=False)(with_account)
 
 
-_STACK: Final = ("stage", "stack_name", "region", "profile", "local", "local_folder")
-
-
 def account_of(context: click.Context) -> Account:
-    """The account that a command line names so far, for completion."""
-    before, behind = context.find_root().params, context.params
-    return _account(**{option: behind.get(option) or before.get(option) for option in _STACK})
+    """The account that an unfinished command line names, for the shell's completion."""
+    before, after = context.find_root().params, context.params
+    return replace(
+        _account(**{option: after.get(option) or before.get(option) for option in _STACK_OPTIONS}), is_quick=True
+    )
 
 
 def _account(
@@ -216,5 +193,5 @@ def _account(
 def _local(folder: Path | None) -> Account:
     stack = find(folder)
     if stack is None:
-        raise unreachable("the local stack is not running: start it with `make up`", "no_local_stack")
+        raise unreachable("the local stack is not running: start it with `make up`", ErrorCode.NO_LOCAL_STACK)
     return Account(LOCAL_STAGE, f"purchasely-clevertap-{LOCAL_STAGE}", local=stack)

@@ -6,11 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-import click
-
 from bridge_cli.account import Account
-from bridge_cli.cli_error import CliError
-from bridge_cli.completion import app_names
+from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.deployment import deployment
 from bridge_cli.secret_document import Document
 from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
@@ -18,33 +15,10 @@ from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnava
 from purchasely_clevertap.delivery.keys import APP
 from purchasely_clevertap.mapping.settings import DEFAULT, Settings, SettingsError, parse
 
-_SECRET: Final = re.compile(r"([a-z0-9-]{1,40})/(?:purchasely|clevertap)")
+_SECRET: Final = re.compile(rf"({APP.pattern})/(?:purchasely|clevertap)")
 # Parameter Store, PutParameter: a standard parameter has up to 4 KB, an advanced one 8.
 _STANDARD_BYTES: Final = 4096
 _MOST_BYTES: Final = 8192
-
-
-def _checked_app(_context: click.Context, _parameter: click.Parameter, app: str | None) -> str | None:
-    if app is not None and APP.fullmatch(app) is None:
-        raise click.BadParameter(f"{app!r} can be no app: its name has 1 to 40 of a-z, 0-9 and -")
-    return app
-
-
-app_argument = click.argument("app", default="default", callback=_checked_app, shell_complete=app_names)
-"""The argument of commands about one app, the last part of its webhook URL."""
-
-app_option = click.option(
-    "--app",
-    default="default",
-    show_default=True,
-    callback=_checked_app,
-    shell_complete=app_names,
-    help="The app.",
-)
-"""The same as an option, for commands whose argument is something else."""
-
-any_app_argument = click.argument("app", required=False, callback=_checked_app, shell_complete=app_names)
-"""The argument of commands about one app or all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +56,21 @@ class Configuration:
         return self._secrets[name]
 
     def document(self, name: str) -> Document:
-        """The same; nothing when it is absent. CliError when it cannot be read, or not be changed without loss."""
+        """The same, as something to change; empty when there is no such secret.
+
+        CliError when the secret is not a JSON object, ClientError when it cannot be read. The functions take a secret
+        that they may not read for one that does not exist; a person would then write over what it holds.
+        """
         found = self.secret(name)
-        if isinstance(found, Unusable):
-            raise CliError(found.detail)
-        return {} if isinstance(found, Absent) else found
+        if not isinstance(found, Absent | Unusable):
+            return found
+        client = self._account.client("secretsmanager")
+        try:
+            client.get_secret_value(SecretId=self.secret_name(name))
+        except client.exceptions.ResourceNotFoundException:
+            return {}
+        detail = found.detail if isinstance(found, Unusable) else f"secret {self.secret_name(name)} is new: try again"
+        raise CliError(detail, code=ErrorCode.INVALID)
 
     def written_at(self, name: str) -> int:
         """When what the secret holds was written, in epoch milliseconds. Raises ClientError."""
@@ -135,7 +119,8 @@ class Configuration:
             text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
         if (size := len(text.encode())) > _MOST_BYTES:
             raise CliError(
-                f"these settings have {size} bytes, and a parameter at most {_MOST_BYTES}: name fewer events"
+                f"these settings have {size} bytes, and a parameter at most {_MOST_BYTES}: name fewer events",
+                code=ErrorCode.INVALID,
             )
         put = self._account.client("ssm").put_parameter(
             Name=self.settings_parameter, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=True

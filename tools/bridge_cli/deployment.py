@@ -33,10 +33,8 @@ class Deployment:
 
 def deployment(account: Account) -> Deployment:
     """The deployment of the account's stack. CliError when there is no such stack."""
-    account.outputs  # noqa: B018 - it says in one line that there is none
-    (stack,) = account.client("cloudformation").describe_stacks(StackName=account.stack_name)["Stacks"]
-    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
-    return Deployment(stack["StackStatus"], parameters)
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in account.stack.get("Parameters", [])}
+    return Deployment(account.stack["StackStatus"], parameters)
 
 
 def resources(account: Account, kind: str) -> list[str]:

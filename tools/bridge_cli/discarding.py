@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge_cli.account import Account
-from bridge_cli.cli_error import CliError
+from bridge_cli.cli_error import unreachable
 from bridge_cli.deliveries import EventKey
 from bridge_cli.parked_messages import Held, ParkedEvent
 from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
@@ -62,7 +62,7 @@ def discard(
         ]
         settled = ledger.settle(settlements, (), lambda: end - time.monotonic(), now_ms=now_ms)
     except LedgerUnavailable as error:
-        raise CliError(f"the deliveries table does not answer ({error}): nothing was removed, try again") from error
+        raise unreachable(f"the deliveries table does not answer ({error}): nothing was removed, try again") from error
     failed.update((key, "it has changed meanwhile: try again") for key in free if entry_key(*key) not in settled)
     gone = [key for key in keys if key not in failed]
     left = held.remove([message for key in gone if key in messages for message in messages[key].messages])
@@ -86,7 +86,7 @@ def parked_without_message(ledger: Ledger, keys: Iterable[EventKey]) -> list[Eve
     try:
         remembered = ledger.read([entry_key(*key) for key in asked], lambda: end - time.monotonic())
     except LedgerUnavailable as error:
-        raise CliError(f"the deliveries table does not answer ({error})") from error
+        raise unreachable(f"the deliveries table does not answer ({error})") from error
     return [key for key in asked if remembered.get(entry_key(*key), Entry()).outcome == Parked.name]
 
 

@@ -1,6 +1,6 @@
-"""The stack of `make up` on this machine, as its own state file tells of it.
+"""The stack of `make up` on this machine, by the state file that tools/local_stack writes.
 
-The file is written by tools/local_stack. Nothing else of that is used, so that an installed `bridge` needs none of it.
+An installed `bridge` has no tools/local_stack, so the CLI reads the file itself.
 """
 
 import json
@@ -12,34 +12,35 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.config import Config
 
 FOLDER: Final = Path("build/local")
-"""Where `make up` keeps its state, below the project's folder."""
+"""The folder of the state file, below the project's folder."""
 
 _REGION: Final = "eu-west-1"
-_CREDENTIALS: Final = "test"  # an emulated AWS has no secrets
+_CREDENTIALS: Final = "test"  # the emulated AWS takes any
 _CONNECT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStack:
-    """A stack that answers at `url` in the place of AWS."""
+    """A stack in an emulated AWS; `url` is the endpoint of that AWS."""
 
     url: str
     outputs: Mapping[str, str]
 
     def webhook_url(self, app: str) -> str:
-        """Where the webhooks of `app` go: the emulated gateway's own address for the deployed API."""
+        """The URL that takes the webhooks of `app`, in the emulated API Gateway."""
         return f"{self.url}/_aws/execute-api/{self.outputs['ApiId']}/$default/webhooks/{app}"
 
-    def client(self, service: Any) -> Any:
+    def client(self, service: Any, config: Config | None = None) -> Any:
         """A boto3 client of the emulated AWS, with all rights."""
         session = boto3.Session(aws_access_key_id=_CREDENTIALS, aws_secret_access_key=_CREDENTIALS, region_name=_REGION)
-        return session.client(service, endpoint_url=self.url)
+        return session.client(service, endpoint_url=self.url, config=config)
 
 
 def find(folder: Path | None = None) -> LocalStack | None:
-    """The stack of `folder`, or of the project that the present folder is in; None unless it is deployed and up."""
+    """The stack of `folder`, or of the project that holds the current folder; None unless it is deployed and runs."""
     for place in [folder] if folder else [parent / FOLDER for parent in (Path.cwd(), *Path.cwd().parents)]:
         try:
             state = json.loads((place / "state.json").read_text(encoding="utf-8"))

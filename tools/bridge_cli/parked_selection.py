@@ -8,7 +8,8 @@ from typing import Any, Final, NoReturn
 import click
 from rich.console import Console
 
-from bridge_cli.completion import app_names, event_names
+from bridge_cli.app_parameters import any_app_option
+from bridge_cli.completion import event_names
 from bridge_cli.deliveries import EventKey
 from bridge_cli.output import console, plain, remark, table
 from bridge_cli.parked_messages import Choice, Held, ParkedEvent
@@ -24,7 +25,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
 def choosing[Result](command_: Callable[..., Result]) -> Callable[..., Result]:
     """Gives a command the options that choose among parked events, and what they choose as its parameter `choice`."""
 
-    @click.option("--app", shell_complete=app_names, help="Only those of this app.")
+    @any_app_option("Only those of this app.")
     @click.option(
         "--reason",
         type=click.Choice([reason.value for reason in ParkReason]),

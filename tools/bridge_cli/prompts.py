@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from bridge_cli.cli_error import CliError
+from bridge_cli.cli_error import CliError, ErrorCode, misused
 from bridge_cli.secret_document import value_problem
 
 type Problem = Callable[[str], str | None]
@@ -41,12 +41,12 @@ def _read(file: Path, option: str, what: str) -> str:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as error:
-        raise CliError(f"{option}: {file} cannot be read: {error.strerror}") from error
+        raise CliError(f"{option}: {file} cannot be read: {error.strerror}", code=ErrorCode.INVALID) from error
     except UnicodeDecodeError as error:
-        raise CliError(f"{option}: {file} is not text") from error
+        raise CliError(f"{option}: {file} is not text", code=ErrorCode.INVALID) from error
     text = text.strip()
     if problem := value_problem(text):
-        raise CliError(f"{option}: {what} {problem}")
+        raise CliError(f"{option}: {what} {problem}", code=ErrorCode.INVALID)
     return text
 
 
@@ -80,10 +80,10 @@ def agreed(question: str, *, yes: bool, otherwise: str) -> bool:
     if yes:
         return True
     if not at_terminal():
-        raise CliError(otherwise)
+        raise CliError(otherwise, code=ErrorCode.DECLINED)
     return click.confirm(question, err=True)
 
 
 def _require_person(what: str, option: str) -> None:
     if not at_terminal():
-        raise CliError(f"{what} is missing: give {option}, as there is no terminal to ask at")
+        raise misused(f"{what} is missing: give {option}, as there is no terminal to ask at")

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bridge_cli.account import Account, in_words
 from bridge_cli.app_setup import region_by
 from bridge_cli.clevertap_check import problem
-from bridge_cli.cli_error import CliError
+from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.configuration import Configuration
 from bridge_cli.deployment import Deployment, deployment
 from bridge_cli.log_lines import last_with_former_secret
@@ -104,10 +104,13 @@ def with_passcode(
     """`document` with the new passcode, once CleverTap has accepted it in a dry run. CliError when it does not."""
     keys = account_keys(document, project)
     if keys is None:
-        raise CliError(f"there is no {project} project: run `bridge setup`")
+        raise CliError(f"there is no {project} project: run `bridge setup`", code=ErrorCode.NOT_SET_UP)
     region = region_by(settings, project)
     with working("CleverTap tries the new passcode …"):
         result = client.check(Credentials(keys[0], passcode, deployed.endpoint(region)))
     if wrong := problem(result):
-        raise CliError(f"{project} project {keys[0]} in region {region}: {wrong}. Nothing is written")
+        raise CliError(
+            f"{project} project {keys[0]} in region {region}: {wrong}. Nothing is written",
+            code=ErrorCode.REFUSED_BY_CLEVERTAP,
+        )
     return with_account(document, project, keys[0], passcode)

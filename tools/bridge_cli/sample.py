@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
-from bridge_cli.cli_error import CliError
+from bridge_cli.cli_error import CliError, ErrorCode
 from purchasely_sender import Payload, encode
 from purchasely_sender import samples as imitated
 from purchasely_sender.payload import milliseconds, moved
@@ -32,10 +32,11 @@ def sample_or_file(word: str) -> bytes:
         nearest = get_close_matches(word.upper(), samples(), 1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
         raise CliError(
-            f"{word} is neither a sample event nor a file; {hint}the sample events are listed by `bridge send --list`"
+            f"{word} is neither a sample event nor a file; {hint}the sample events are listed by `bridge send --list`",
+            code=ErrorCode.NOT_FOUND,
         ) from None
     except OSError as error:
-        raise CliError(f"{word} cannot be read: {error.strerror}") from error
+        raise CliError(f"{word} cannot be read: {error.strerror}", code=ErrorCode.INVALID) from error
 
 
 def renewed(payload: Payload, now: datetime | None = None) -> Payload:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bridge_cli.cli_error import CliError
+from bridge_cli.cli_error import CliError, ErrorCode
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse
 
 SETTINGS_FILE = click.Path(path_type=Path, allow_dash=True)
@@ -17,9 +17,9 @@ def read_text(file: Path) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}") from error
+        raise CliError(f"{file} cannot be read: {error.strerror}", code=ErrorCode.INVALID) from error
     except UnicodeDecodeError as error:
-        raise CliError(f"{file} is not text in UTF-8") from error
+        raise CliError(f"{file} is not text in UTF-8", code=ErrorCode.INVALID) from error
 
 
 def valid(text: str, file: Path) -> Settings:
@@ -33,4 +33,4 @@ def valid(text: str, file: Path) -> Settings:
             else ""
         )
         name = "stdin" if str(file) == "-" else file
-        raise CliError(f"{name} is not valid: {error.problems[0]}{more}") from error
+        raise CliError(f"{name} is not valid: {error.problems[0]}{more}", code=ErrorCode.INVALID) from error

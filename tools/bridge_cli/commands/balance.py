@@ -8,8 +8,8 @@ import click
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
+from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.balance import Balance, Tally
-from bridge_cli.configuration import any_app_argument
 from bridge_cli.deliveries import EventKey, all_deliveries, deliveries
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import held

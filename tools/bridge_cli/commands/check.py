@@ -12,10 +12,11 @@ from rich.console import Console
 
 from bridge_cli import finding
 from bridge_cli.account import Account, in_words, on_account
+from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.app_setup import region_by
 from bridge_cli.clevertap_check import new_client
 from bridge_cli.cli_error import CliError
-from bridge_cli.configuration import Configuration, any_app_argument, apps
+from bridge_cli.configuration import Configuration, apps
 from bridge_cli.deployment import Deployment, deployment, resources
 from bridge_cli.finding import Alarm, Finding
 from bridge_cli.output import json_option, plain, show, table, working

@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
-from bridge_cli.completion import app_names
+from bridge_cli.app_parameters import app_option
 from bridge_cli.deliveries import Delivery, deliveries_of
 from bridge_cli.discarding import discard, ledger_of
+from bridge_cli.id_command import IdCommand
 from bridge_cli.output import console, json_option, plain, remark, table, working, write_json
 from bridge_cli.parked_messages import Choice, ParkedEvent, held
 from bridge_cli.prompts import agreed
@@ -55,9 +56,9 @@ class Kept:
         return not self.subscribers and not self.events and not self.parked
 
 
-@click.command("forget", epilog="Example: bridge forget user-4711 --app my-app")
+@click.command("forget", cls=IdCommand, epilog="Example: bridge forget user-4711 --app my-app")
 @click.argument("user_id")
-@click.option("--app", default="default", show_default=True, shell_complete=app_names, help="The app whose user it is.")
+@app_option("The app whose user it is.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @json_option
 @on_account

@@ -9,9 +9,11 @@ import click
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
-from bridge_cli.cli_error import CliError
+from bridge_cli.app_parameters import DEFAULT_APP, any_app_option
+from bridge_cli.cli_error import CliError, ErrorCode, misused
 from bridge_cli.commands.redrive import command as redrive
 from bridge_cli.discarding import discard, ledger_of, parked_without_message
+from bridge_cli.id_command import IdCommand
 from bridge_cli.output import json_option, plain, remark, show, table, working, write_json
 from bridge_cli.parked_messages import Choice, ParkedEvent, ParkedMessage, held
 from bridge_cli.parked_selection import (
@@ -30,7 +32,6 @@ from bridge_cli.parked_selection import (
 from bridge_cli.times import iso, now_ms, readable
 
 _LISTED: Final = 50
-_DEFAULT_APP: Final = "default"
 
 _limit_option = click.option(
     "--limit", default=_LISTED, show_default=True, help="Events in the table, 0 for all. --json always has all."
@@ -39,7 +40,7 @@ _limit_option = click.option(
 
 @click.group("parked", epilog="Example: bridge parked list --reason refused_by_clevertap")
 def command() -> None:
-    """List, show, redrive, discard what waits for a person.
+    """List, show, redrive, discard the events that wait for a person.
 
     An event is parked when CleverTap refuses it, when it can't be read, or when it could not be delivered for days.
     It waits on the parked queue for 14 days with its exact body and the reason.
@@ -72,9 +73,9 @@ def list_(account: Account, choice: Choice, limit: int, as_json: bool) -> None:
     show(document, lambda to: _list(to, events, held_elsewhere, limit), as_json=as_json)
 
 
-@command.command("show", epilog="Example: bridge parked show 4f0b6c1e-7d3a-4f62-9d5e-0c9a1b2d3e4f")
+@command.command("show", cls=IdCommand, epilog="Example: bridge parked show 4f0b6c1e-7d3a-4f62-9d5e-0c9a1b2d3e4f")
 @click.argument("event_id")
-@click.option("--app", help="The event's app, should two have an event of this id.")
+@any_app_option("The event's app, if two apps have an event of this id.")
 @json_option
 @on_account
 def show_(account: Account, event_id: str, app: str | None, as_json: bool) -> None:
@@ -87,16 +88,17 @@ def show_(account: Account, event_id: str, app: str | None, as_json: bool) -> No
         held_elsewhere = messages.elsewhere
     if not events:
         raise CliError(
-            f"event {event_id} is not on the parked queue{elsewhere(held_elsewhere)}; see `bridge trace {event_id}`"
+            f"event {event_id} is not on the parked queue{elsewhere(held_elsewhere)}; see `bridge trace {event_id}`",
+            code=ErrorCode.NOT_FOUND,
         )
     if len(events) > 1:
         apps = ", ".join(event.newest.app for event in events)
-        raise CliError(f"several apps have an event {event_id}: name one of them with --app: {apps}")
+        raise misused(f"several apps have an event {event_id}: name one of them with --app: {apps}")
     event = events[0]
     show({**_described(event), **_body(event.newest)}, lambda to: _show(to, event), as_json=as_json)
 
 
-@command.command("discard", epilog="Example: bridge parked discard --reason unreadable --until 7d")
+@command.command("discard", cls=IdCommand, epilog="Example: bridge parked discard --reason unreadable --until 7d")
 @click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
 @choosing
 @click.option("--all", "everything", is_flag=True, help="Every parked event. Needed when nothing else is given.")
@@ -117,7 +119,7 @@ def discard_(account: Account, choice: Choice, everything: bool, yes: bool, as_j
     ledger = ledger_of(account)
     with held(account) as messages:
         events = choice.of(messages.messages)
-        app = choice.app or _DEFAULT_APP
+        app = choice.app or DEFAULT_APP
         absent = [(app, event_id) for event_id in not_found(choice, events)]
         unqueued = parked_without_message(ledger, absent) if absent else []
         missing = [event_id for _, event_id in absent if (app, event_id) not in unqueued]

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from bridge_cli.account import Account, on_account
+from bridge_cli.id_command import IdCommand
 from bridge_cli.output import json_option, remark, working, write_json
 from bridge_cli.parked_messages import Choice, held
 from bridge_cli.parked_selection import (
@@ -20,14 +21,14 @@ from bridge_cli.parked_selection import (
 )
 
 
-@click.command("redrive", epilog="Example: bridge redrive --event-name SUBSCRIPTION_RENEWED --since 2h")
+@click.command("redrive", cls=IdCommand, epilog="Example: bridge redrive --event-name SUBSCRIPTION_RENEWED --since 2h")
 @click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
 @choosing
 @yes_option
 @json_option
 @on_account
 def command(account: Account, choice: Choice, yes: bool, as_json: bool) -> None:
-    """Send parked events back, once their cause is mended.
+    """Send parked events back to the events queue.
 
     Without ids and options it is every parked event. First it says what would go back, and asks. What CleverTap
     has already taken of an event is never sent again, and one that can't be delivered still is parked anew.

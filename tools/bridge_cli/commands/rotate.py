@@ -8,9 +8,10 @@ import click
 
 from bridge_cli import prompts
 from bridge_cli.account import Account, on_account
+from bridge_cli.app_parameters import app_argument
 from bridge_cli.clevertap_check import new_client
-from bridge_cli.cli_error import CliError
-from bridge_cli.configuration import Configuration, app_argument
+from bridge_cli.cli_error import CliError, ErrorCode, ExitCode, misused
+from bridge_cli.configuration import Configuration
 from bridge_cli.deployment import deployment
 from bridge_cli.output import console, json_option, plain, write_json
 from bridge_cli.probe import Stopwatch
@@ -47,11 +48,13 @@ def rotate_purchasely(
     old secret after three weeks, or at once if somebody else has it. With --json nothing is retired without --yes.
     """
     if retire and secret_file is not None:
-        raise CliError("give either --secret-file, to begin, or --retire, to end")
+        raise misused("give either --secret-file, to begin, or --retire, to end")
     configuration = Configuration(account, app)
     document = configuration.document("purchasely")
     if not shared_secrets(document):
-        raise CliError(f"app {app} has no shared secret to replace: run `bridge setup {app}`")
+        raise CliError(
+            f"app {app} has no shared secret to replace: run `bridge setup {app}`", code=ErrorCode.NOT_SET_UP
+        )
     if retire:
         _retire(account, configuration, document, yes=yes, as_json=as_json)
     else:
@@ -98,7 +101,7 @@ def _retire(account: Account, configuration: Configuration, document: Document, 
         yes=yes,
         otherwise=f"nothing is retired: give --yes to retire {what}, as there is no terminal to ask at",
     ):
-        raise CliError("nothing is retired")
+        raise CliError("nothing is retired", code=ErrorCode.DECLINED)
     configuration.put_secret("purchasely", current)
     proofs = prove_shared_secrets(account, configuration, current, clock=Stopwatch())
     _show(configuration, current, proofs, as_json=as_json, written=True, more=told)
@@ -139,6 +142,8 @@ def _show(
         if proofs is None:
             to.print("No test webhook was sent: the settings skip no event, so CleverTap would get it.")
     if any(proof.wrong for proof in proofs or ()):
+        if as_json:
+            raise click.exceptions.Exit(ExitCode.WRONG)  # the document says it
         raise CliError("a secret is not accepted at ingest yet: change nothing in Purchasely's console, and try again")
 
 
@@ -159,10 +164,13 @@ def rotate_clevertap(account: Account, app: str, sandbox: bool, passcode_file: s
     document = configuration.document("clevertap")
     keys = account_keys(document, project)
     if keys is None:
-        raise CliError(f"app {app} has no {project} project: run `bridge setup {app}`")
+        raise CliError(f"app {app} has no {project} project: run `bridge setup {app}`", code=ErrorCode.NOT_SET_UP)
     held = configuration.settings().held
     if held is None:
-        raise CliError(f"app {app} has no valid settings, which name the region: see `bridge settings show {app}`")
+        raise CliError(
+            f"app {app} has no valid settings, which name the region: see `bridge settings show {app}`",
+            code=ErrorCode.INVALID,
+        )
     passcode = passcode_file or ask_secret(f"New passcode of project {keys[0]}", option="--passcode-file")
     changed = with_passcode(document, project, passcode, new_client(), deployment(account), held)
     written = changed != document

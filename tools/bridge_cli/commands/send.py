@@ -10,9 +10,10 @@ import click
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
-from bridge_cli.cli_error import CliError
-from bridge_cli.completion import words_to_send
-from bridge_cli.configuration import Configuration, app_option
+from bridge_cli.app_parameters import app_option
+from bridge_cli.cli_error import CliError, ErrorCode, misused
+from bridge_cli.completion import LIFECYCLE, words_to_send
+from bridge_cli.configuration import Configuration
 from bridge_cli.deployment import deployment
 from bridge_cli.output import console, json_option, plain, table, write_json
 from bridge_cli.prompts import agreed
@@ -21,7 +22,6 @@ from bridge_cli.secret_document import shared_secrets
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_sender import LIFECYCLES, Answer, Payload, Sender, Webhook, encode, signed
 
-_LIFECYCLE: Final = "lifecycle"
 _HELD_BACK: Final = "held back"
 
 
@@ -41,10 +41,12 @@ class Selection:
             return body
         payload = payload_of(body)
         if payload is None:
-            raise CliError(f"{word} is no JSON object: it can only be sent as it is")
+            raise CliError(f"{word} is no JSON object: it can only be sent as it is", code=ErrorCode.INVALID)
         if is_sample or self.fresh:
             if not isinstance(payload.get("event_created_at_ms"), int):
-                raise CliError(f"{word} has no event_created_at_ms: it can only be sent as it is")
+                raise CliError(
+                    f"{word} has no event_created_at_ms: it can only be sent as it is", code=ErrorCode.INVALID
+                )
             payload = renewed(payload, now)
         return encode(self._changed(payload, payload.get("user_id")))
 
@@ -53,7 +55,9 @@ class Selection:
         try:
             told = LIFECYCLES[name].ending(time.time_ns(), now)
         except KeyError:
-            raise CliError(f"there is no lifecycle {name}: `bridge send --list` has all") from None
+            raise CliError(
+                f"there is no lifecycle {name}: `bridge send --list` has all", code=ErrorCode.NOT_FOUND
+            ) from None
         return [encode(self._changed(event, told.user.id)) for event in told.events]
 
     def _changed(self, payload: Payload, user_id: object) -> Payload:
@@ -101,7 +105,7 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
 @click.argument(
     "words", nargs=-1, required=True, metavar="EVENT|FILE... | lifecycle NAME...", shell_complete=words_to_send
 )
-@app_option
+@app_option("The app that gets them.")
 @click.option("--sandbox", is_flag=True, help="As test purchases: they go where the setting sandbox says.")
 @click.option("--user-id", help="As events of this user, not of a made-up one.")
 @click.option("--fresh", is_flag=True, help="A FILE as a new event of this moment, with an id of its own.")
@@ -141,7 +145,7 @@ def command(
             yes=yes,
             otherwise=f"nothing is sent: {what}; give --yes, or --sandbox to send test purchases",
         ):
-            raise CliError("nothing is sent")
+            raise CliError("nothing is sent", code=ErrorCode.DECLINED)
     sent: list[Sent] = []
     with Sender() as sender:
         for each in send(bodies, lambda webhook: sender.send(url, webhook), secret=secret):
@@ -155,12 +159,12 @@ def command(
 
 
 def _bodies(words: Sequence[str], choice: Selection, now: datetime) -> Iterable[bytes]:
-    if words[0] != _LIFECYCLE:
+    if words[0] != LIFECYCLE:
         for word in words:
             yield choice.body(word, now)
         return
     if len(words) == 1:
-        raise CliError("which lifecycle? `bridge send --list` has all")
+        raise misused("which lifecycle? `bridge send --list` has all")
     for name in words[1:]:
         yield from choice.lifecycle(name, now)
 
@@ -169,7 +173,8 @@ def _secret(configuration: Configuration) -> str:
     accepted = shared_secrets(configuration.document("purchasely"))
     if not accepted:
         raise CliError(
-            f"app {configuration.app} has no shared secret to sign with: run `bridge setup {configuration.app}` first"
+            f"app {configuration.app} has no shared secret to sign with: run `bridge setup {configuration.app}` first",
+            code=ErrorCode.NOT_SET_UP,
         )
     return accepted[0]
 

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from bridge_cli.account import Account, on_account
+from bridge_cli.app_parameters import app_argument
 from bridge_cli.app_setup import region_by
 from bridge_cli.clevertap_check import new_client, problem
-from bridge_cli.cli_error import CliError
-from bridge_cli.configuration import Configuration, StoredSettings, app_argument
+from bridge_cli.cli_error import CliError, ErrorCode
+from bridge_cli.configuration import Configuration, StoredSettings
 from bridge_cli.deployment import deployment
 from bridge_cli.output import console, json_option, plain, remark, show, table, working, write_json
 from bridge_cli.prompts import agreed
@@ -138,7 +139,7 @@ def put_file(account: Account, file: Path, app: str, yes: bool, as_json: bool) -
         yes=yes,
         otherwise="nothing is written: give --yes, as there is no terminal to ask at",
     ):
-        raise CliError("nothing is written")
+        raise CliError("nothing is written", code=ErrorCode.DECLINED)
     version = configuration.put_settings(text)
     click.echo(f"Written: {configuration.settings_parameter}, version {version}. It applies within a minute.")
 
@@ -152,11 +153,12 @@ def _require_regions(account: Account, configuration: Configuration, wanted: Set
         if keys is None or (held is not None and region_by(held, project) is region):
             continue
         with working("CleverTap tries the credentials in the new region …"):
-            receipt = new_client().check(Credentials(*keys, deployment(account).endpoint(region)))
-        if wrong := problem(receipt):
+            result = new_client().check(Credentials(*keys, deployment(account).endpoint(region)))
+        if wrong := problem(result):
             raise CliError(
                 f"{project} project {keys[0]} in region {region}: {wrong}. Nothing is written; "
-                f"`bridge setup {configuration.app}` changes region and credentials together"
+                f"`bridge setup {configuration.app}` changes region and credentials together",
+                code=ErrorCode.REFUSED_BY_CLEVERTAP,
             )
 
 

@@ -10,10 +10,11 @@ import click
 
 from bridge_cli import prompts
 from bridge_cli.account import Account, on_account
+from bridge_cli.app_parameters import app_argument
 from bridge_cli.app_setup import Keys, Present, Wanted
 from bridge_cli.clevertap_check import new_client, problem, regions_that_accept
-from bridge_cli.cli_error import CliError
-from bridge_cli.configuration import Configuration, app_argument
+from bridge_cli.cli_error import CliError, ErrorCode
+from bridge_cli.configuration import Configuration
 from bridge_cli.deployment import Deployment, deployment
 from bridge_cli.output import console, json_option, plain, remark, working, write_json
 from bridge_cli.probe import Outcome, Stopwatch, prove
@@ -93,7 +94,7 @@ def command(
     purchasely_secret_file: str | None,
     as_json: bool,
 ) -> None:
-    """Set up APP, or change what it was set up with.
+    """Set up APP, or change how it is set up.
 
     Asks for what no option says, and has CleverTap try the credentials (a dry run). Only then it writes them: two
     secrets, and the region into the settings, whose other keys stay. At last it sends a signed test webhook to the
@@ -145,7 +146,8 @@ def present_of(configuration: Configuration) -> Present:
     if stored.problems:
         raise CliError(
             f"the settings of app {configuration.app} are not valid: {stored.problems[0]}; mend them first, with "
-            f"`bridge settings put FILE {configuration.app}`"
+            f"`bridge settings put FILE {configuration.app}`",
+            code=ErrorCode.INVALID,
         )
     settings = None if stored.text is None else json.loads(stored.text.removeprefix("\ufeff"))
     return Present(configuration.document("purchasely"), configuration.document("clevertap"), settings)
@@ -245,7 +247,9 @@ def proven(wanted: Wanted, client: Client, deployed: Deployment, say: Say) -> Wa
         if elsewhere:
             wanted, region = _moved(wanted, project, elsewhere[0])
         elif (wrong := problem(result)) is not None:
-            raise CliError(f"{_called(project, keys, region)}: {wrong}. Nothing is written")
+            raise CliError(
+                f"{_called(project, keys, region)}: {wrong}. Nothing is written", code=ErrorCode.REFUSED_BY_CLEVERTAP
+            )
         say(f"CleverTap accepts the {_called(project, keys, region)}")
     return wanted
 
@@ -256,7 +260,7 @@ def _moved(wanted: Wanted, project: Project, region: Region) -> tuple[Wanted, Re
     found = f"CleverTap accepts the {_called(project, keys, region)}, not in {typed}"
     otherwise = f"{found}: give {option} {region}. Nothing is written"
     if not agreed(f"{found}. Is it {region}?", yes=False, otherwise=otherwise):
-        raise CliError(otherwise)
+        raise CliError(otherwise, code=ErrorCode.DECLINED)
     if project is Project.PRODUCTION:
         return replace(wanted, region=region), region
     return replace(wanted, sandbox_region=region), region

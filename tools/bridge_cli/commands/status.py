@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
+from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.balance import Balance, Tally
-from bridge_cli.configuration import any_app_argument
 from bridge_cli.deliveries import Delivery, all_deliveries
 from bridge_cli.output import json_option, plain, show, table, working
 from bridge_cli.queues import Queues, counts

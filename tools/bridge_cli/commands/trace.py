@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
-from bridge_cli.cli_error import CliError
-from bridge_cli.completion import app_names
+from bridge_cli.app_parameters import app_option
+from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.deliveries import Delivery, deliveries_of, delivery
+from bridge_cli.id_command import IdCommand
 from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import Choice, ParkedEvent, held
@@ -26,9 +27,9 @@ _EVENT_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 _DATE: Final = re.compile(r"\$D_(\d{1,11})").fullmatch
 
 
-@click.command("trace", epilog="Example: bridge trace 4f0b6c1e-7d3a-4f62-9d5e-0c9a1b2d3e4f")
+@click.command("trace", cls=IdCommand, epilog="Example: bridge trace 4f0b6c1e-7d3a-4f62-9d5e-0c9a1b2d3e4f")
 @click.argument("id_", metavar="EVENT_ID|USER_ID")
-@click.option("--app", default="default", show_default=True, shell_complete=app_names, help="The app it belongs to.")
+@app_option("The app that the event or the subscriber belongs to.")
 @click.option("--logs/--no-logs", default=True, help="Look for an event's log lines.  [default: logs]")
 @json_option
 @on_account
@@ -47,7 +48,8 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     if event is None and not found:
         raise CliError(
             f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
-            "id; --app names another app"
+            "id; --app names another app",
+            code=ErrorCode.NOT_FOUND,
         )
     document: dict[str, Any] = {"app": app, "event": None, "user_hash": None, "subscribers": [], "events": []}
     parked, lines = None, None
