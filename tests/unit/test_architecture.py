@@ -7,6 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "layers" / "bridge" / "purchasely_clevertap"
 NAME = PACKAGE.name
+TOOLS = Path(__file__).parents[2] / "tools"
+PACKAGED = (PACKAGE, TOOLS / "bridge_cli", TOOLS / "purchasely_sender")
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")
 }
@@ -72,9 +74,10 @@ def test_there_is_no_circle(module: str) -> None:
 
 
 def test_each_class_name_stands_once() -> None:
-    names: dict[str, str] = {}
-    for module, path in MODULES.items():
+    names: dict[str, Path] = {}
+    packaged = [path for package in PACKAGED for path in sorted(package.rglob("*.py"))]
+    for path in packaged:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                assert node.name not in names, f"{node.name} in {module} and {names[node.name]}"
-                names[node.name] = module
+            if isinstance(node, ast.ClassDef):
+                assert node.name not in names, f"{node.name} in {path} and {names[node.name]}"
+                names[node.name] = path

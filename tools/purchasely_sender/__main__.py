@@ -53,7 +53,7 @@ class _Target:
     secret: str
 
 
-class _Session:
+class _Sending:
     """Sends, and prints one line for each answer."""
 
     def __init__(self, sender: Sender, url: str, secret: str) -> None:
@@ -131,10 +131,10 @@ def _target() -> _Target:
     return target
 
 
-def _sending(send: "Callable[[_Session], int]") -> int:
+def _sending(send: "Callable[[_Sending], int]") -> int:
     target, world = _target(), click.get_current_context().obj
     with world.sender or Sender() as connection:
-        return send(_Session(connection, target.url, target.secret))
+        return send(_Sending(connection, target.url, target.secret))
 
 
 def _moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:

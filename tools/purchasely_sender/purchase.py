@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from .names import ENTITLEMENT
 from .payload import Payload, dates
-from .shop import OFFER_KEYS, ORIGINS, PREMIUM_MONTHLY, REGULAR, Offer, Plan, convert
+from .shop import OFFER_KEYS, ORIGINS, PREMIUM_MONTHLY, REGULAR, Offer, ShopPlan, convert
 from .store import GOOGLE, letters
 from .story import Story, User
 
@@ -23,7 +23,7 @@ class Purchase:
 
     kind: ClassVar[str]
 
-    def __init__(self, story: Story, plan: Plan, owner: User | None = None) -> None:
+    def __init__(self, story: Story, plan: ShopPlan, owner: User | None = None) -> None:
         self.story = story
         self.plan = plan
         self.owner = owner or story.user()
@@ -122,7 +122,7 @@ class OneTimePurchase(Purchase):
 
     kind = "ONE_TIME_PURCHASE"
 
-    def __init__(self, story: Story, plan: Plan, owner: User | None = None, content_id: str | None = None) -> None:
+    def __init__(self, story: Story, plan: ShopPlan, owner: User | None = None, content_id: str | None = None) -> None:
         super().__init__(story, plan, owner)
         self._id = f"otp_{letters(story.random, string.ascii_uppercase + string.digits, 16)}"
         self._content = {} if content_id is None else {"content_id": content_id}
@@ -149,7 +149,7 @@ class Subscription(Purchase):
     kind = "SUBSCRIPTION"
 
     def __init__(
-        self, story: Story, plan: Plan = PREMIUM_MONTHLY, owner: User | None = None, *, shared: bool = False
+        self, story: Story, plan: ShopPlan = PREMIUM_MONTHLY, owner: User | None = None, *, shared: bool = False
     ) -> None:
         super().__init__(story, plan, owner)
         self._id = self._new_id()
@@ -212,18 +212,18 @@ class Subscription(Purchase):
         """The family's owner takes the subscription away."""
         return self.meanwhile().becomes("REVOKED", "DEACTIVATE", "FAMILY_SHARED_REVOKED")
 
-    def upgrade(self, plan: Plan) -> Self:
+    def upgrade(self, plan: ShopPlan) -> Self:
         """A higher plan, at once; what is left of the paid period is given back."""
         self.meanwhile()
         period = self._next_renewal_at - self._purchased_at
         unused = round(self.price * (self._next_renewal_at - self.story.now) / period, 2)
         return self.changes_to(plan, "SUBSCRIPTION_UPGRADED", refund=unused)
 
-    def downgrade(self, plan: Plan) -> Self:
+    def downgrade(self, plan: ShopPlan) -> Self:
         """A lower plan, from the next period on."""
         return self.at_renewal().changes_to(plan, "SUBSCRIPTION_DOWNGRADED")
 
-    def crossgrade(self, plan: Plan) -> Self:
+    def crossgrade(self, plan: ShopPlan) -> Self:
         """A plan of the same level with another period, from the next period on."""
         return self.at_renewal().changes_to(plan, "SUBSCRIPTION_CROSSGRADED")
 
@@ -326,7 +326,7 @@ class Subscription(Purchase):
         outcome = (*ended.event("CONVERTED"), *offer.event("STARTED"))
         return self.happens("ACTIVATE", name, *outcome, paid=self.price)
 
-    def changes_to(self, plan: Plan, name: str, refund: float = 0.0) -> Self:
+    def changes_to(self, plan: ShopPlan, name: str, refund: float = 0.0) -> Self:
         """The subscription ends and one to `plan` begins; `refund` is given back for the old one."""
         old = {"from_purchasely_subscription_id": self._id, "previous_plan": self.plan.id}
         self._status = "DEACTIVATED"

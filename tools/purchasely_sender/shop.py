@@ -15,7 +15,7 @@ def convert(amount: float, source: str, target: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ShopPlan:
     """A plan of a product; `days` is its period, `prices` one for each currency."""
 
     id: str
@@ -31,12 +31,12 @@ def _prices(*prices: float) -> Mapping[str, float]:
 
 _RENEWING = "RENEWING_SUBSCRIPTION"
 
-BASIC_MONTHLY = Plan("basic_monthly", "aurora_plus", _RENEWING, 30, _prices(4.99, 4.99, 3.99, 16.90, 700))
-PREMIUM_MONTHLY = Plan("premium_monthly", "aurora_plus", _RENEWING, 30, _prices(9.99, 9.99, 8.99, 34.90, 1500))
-PREMIUM_QUARTERLY = Plan("premium_quarterly", "aurora_plus", _RENEWING, 90, _prices(24.99, 24.99, 21.99, 89, 3900))
-NEWS_MONTHLY = Plan("news_monthly", "aurora_news", _RENEWING, 30, _prices(2.99, 2.99, 2.49, 9.90, 400))
-COINS = Plan("coins_100", "aurora_coins", "CONSUMABLE", 0, _prices(1.99, 1.99, 1.79, 6.90, 300))
-LIFETIME = Plan("lifetime", "aurora_lifetime", "NON_CONSUMABLE", 0, _prices(149.99, 149.99, 129.99, 499, 22000))
+BASIC_MONTHLY = ShopPlan("basic_monthly", "aurora_plus", _RENEWING, 30, _prices(4.99, 4.99, 3.99, 16.90, 700))
+PREMIUM_MONTHLY = ShopPlan("premium_monthly", "aurora_plus", _RENEWING, 30, _prices(9.99, 9.99, 8.99, 34.90, 1500))
+PREMIUM_QUARTERLY = ShopPlan("premium_quarterly", "aurora_plus", _RENEWING, 90, _prices(24.99, 24.99, 21.99, 89, 3900))
+NEWS_MONTHLY = ShopPlan("news_monthly", "aurora_news", _RENEWING, 30, _prices(2.99, 2.99, 2.49, 9.90, 400))
+COINS = ShopPlan("coins_100", "aurora_coins", "CONSUMABLE", 0, _prices(1.99, 1.99, 1.79, 6.90, 300))
+LIFETIME = ShopPlan("lifetime", "aurora_lifetime", "NON_CONSUMABLE", 0, _prices(149.99, 149.99, 129.99, 499, 22000))
 
 
 @dataclass(frozen=True, slots=True)

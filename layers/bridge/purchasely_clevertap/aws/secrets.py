@@ -36,7 +36,7 @@ class Unusable:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _KeptSecret:
     """What was read; `read_at` is when the reading began, so nothing that was written before is missing in it.
     `reread_at` is the same if it was read anew, before its time."""
 
@@ -67,7 +67,7 @@ class Secrets:
         self._stage = stage
         self._name = name
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _KeptSecret] = {}
         self._failures: dict[str, _Failure] = {}
 
     def get(self, app: str, *, reread: bool = False) -> Mapping[str, Any] | Absent | Unusable:
@@ -85,7 +85,7 @@ class Secrets:
         if failure is None or now - failure.ended_at >= _SECONDS_AFTER_FAILURE:
             found = self._read(app)
             if not isinstance(found, Unusable):
-                _put(self._kept, app, _Kept(found, now, reread_at=now if reread else -math.inf))
+                _put(self._kept, app, _KeptSecret(found, now, reread_at=now if reread else -math.inf))
                 self._failures.pop(app, None)
                 return found
             failure = _Failure(found, self._clock())

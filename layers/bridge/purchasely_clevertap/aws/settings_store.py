@@ -25,7 +25,7 @@ class SettingsUnavailable:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _KeptSettings:
     read_at: float
     mapper: Mapper
     version: int
@@ -49,7 +49,7 @@ class SettingsStore:
         self._stage = stage
         self._clock = clock
         self._refused = refused
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _KeptSettings] = {}
         self._failed: dict[str, tuple[float, SettingsUnavailable]] = {}
 
     def mapper(self, app: str) -> Mapper | SettingsUnavailable:
@@ -75,12 +75,12 @@ class SettingsStore:
         self._kept[app] = found
         return found.mapper
 
-    def _newest(self, app: str, kept: _Kept | None) -> _Kept | SettingsUnavailable:
+    def _newest(self, app: str, kept: _KeptSettings | None) -> _KeptSettings | SettingsUnavailable:
         name = f"/purchasely-clevertap/{self._stage}/{app}/settings"
         try:
             read = self._read(name)
             if read is None:
-                return kept if kept is not None and kept.version == 0 else _Kept(0, Mapper(DEFAULT), 0)
+                return kept if kept is not None and kept.version == 0 else _KeptSettings(0, Mapper(DEFAULT), 0)
             newest, text = read
             if kept is not None and kept.version == newest:
                 return kept
@@ -91,7 +91,7 @@ class SettingsStore:
                         continue
                     text = read[1]
                 try:
-                    return _Kept(0, Mapper(parse(text)), version)
+                    return _KeptSettings(0, Mapper(parse(text)), version)
                 except SettingsError as error:
                     if version == newest:
                         self._refused(app, version, error.problems)
