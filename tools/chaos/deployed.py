@@ -23,7 +23,8 @@ from clevertap_emulator import Profile, Stored, Violation
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, Options, running
 from purchasely_sender import LIFECYCLES, Payload, Sender, signed
 
-from .oracle import Expected, Policy, expect
+from .former_oracle import Policy, expect
+from .oracle import Expected
 from .verdict import Entry, Reached, Remembered, Verdict, judge, reached
 
 APP = "default"
@@ -190,7 +191,8 @@ class Deployed:
         records: dict[str, list[Stored]] = {}
         profiles: dict[str, list[Profile]] = {}
         excused: set[tuple[int, int]] = set()
-        people = {identity for _, identity in row.expected.profiles}
+        expected = row.expected
+        people = {each for person in expected.profiles for each in expected.ids.get(person, {person[1]})}
         for account in (PRODUCTION.account_id, SANDBOX.account_id):
             records[account] = []
             for each in self.ask("records", account=account)["records"]:
@@ -201,7 +203,7 @@ class Deployed:
                     if row.fault.kills and remembered.entries[event].unconfirmed_sends:
                         excused.add((each["request"], each["position"]))
             found = [Profile(**each) for each in self.ask("profiles", account=account)["profiles"]]
-            profiles[account] = [profile for profile in found if people.intersection(profile.identities)]
+            profiles[account] = [each for each in found if people.intersection((*each.identities, *each.object_ids))]
         requests_of_the_row = {stored.request for listed in records.values() for stored in listed}
         violations = [
             Violation(**each) for each in self.ask("violations")["violations"] if each["request"] in requests_of_the_row

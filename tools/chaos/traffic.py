@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from purchasely_sender import LIFECYCLES, SPECIALS, Payload, Webhook, signed
 
-from .oracle import Expected, Policy, expect
+from . import former_oracle, oracle
+from .oracle import Expected
 
 SHARED_SECRET = "a-shared-secret"  # noqa: S105 - known to an AWS in ledger only
 ACCOUNTS: Mapping[str, str] = MappingProxyType(
@@ -26,16 +27,34 @@ SETTINGS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         },
     }
 )
-POLICIES: Mapping[str, Policy] = MappingProxyType(
+POLICIES: Mapping[str, former_oracle.Policy] = MappingProxyType(
     {
-        "default": Policy(production="PRODUCTION", sandbox="SANDBOX"),
-        "second": Policy(
+        "default": former_oracle.Policy(production="PRODUCTION", sandbox="SANDBOX"),
+        "second": former_oracle.Policy(
             production="SECOND",
             sandbox="SECOND",
             switched_off=frozenset({"DEACTIVATE"}),
             anonymous_is_identity=True,
             charged=False,
         ),
+    }
+)
+# The same for a bridge that follows the contract of records and profiles (`plan(contract=True)`).
+CONTRACT_SETTINGS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "default": {},
+        "second": {
+            "events": {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}},
+            "identity": {"anonymous": "custom_id"},
+            "sandbox": "mix",
+            "revenue": {"charged": False, "refunds": {"send": False}},
+        },
+    }
+)
+CONTRACT_POLICIES: Mapping[str, oracle.Policy] = MappingProxyType(
+    {
+        "default": oracle.Policy.of(CONTRACT_SETTINGS["default"], "PRODUCTION", "SANDBOX"),
+        "second": oracle.Policy.of(CONTRACT_SETTINGS["second"], "SECOND", None),
     }
 )
 CREDENTIALS: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
@@ -51,6 +70,8 @@ CREDENTIALS: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
 # Never of any use, and answered 200 all the same: they end in the parked queue, and stay there.
 _UNUSABLE = ("not_json", "reserved_name")
 _SECOND_APP_SHARE = 0.25
+# Of the lifecycles by the contract, those whose webhooks carry the CleverTap id of the device.
+_WITH_DEVICE_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +93,13 @@ class Traffic:
     unusable: frozenset[tuple[str, str]]
 
 
-def plan(*, seed: int, events: int, now: float, seconds: float, shuffled: bool = False) -> Traffic:
+def plan(
+    *, seed: int, events: int, now: float, seconds: float, shuffled: bool = False, contract: bool = False
+) -> Traffic:
     """About `events` events, told by whole lifecycles of every kind that end before `now` (epoch seconds).
 
-    They come within `seconds`, each user's in their order; `shuffled` forgets all order.
+    They come within `seconds`, each user's in their order; `shuffled` forgets all order. By the `contract` of records
+    and profiles some carry the CleverTap id of their device, and much more is expected of them.
     """
     random = Random(f"traffic {seed}")  # noqa: S311 - imitated data, not secrets
     moment = datetime.fromtimestamp(int(now) - 60, UTC)
@@ -85,14 +109,19 @@ def plan(*, seed: int, events: int, now: float, seconds: float, shuffled: bool =
         if len(told) >= events:
             break
         after = random.uniform(0, seconds / 2)
-        for event in story:
+        with_device = contract and random.random() < _WITH_DEVICE_SHARE
+        for payload in story:
+            event = payload | {"clevertap_id": _clevertap_id(payload)} if with_device else payload
             # What happens at one moment is also sent at one moment.
             after += random.choice((0.0, 0.0, random.expovariate(1 / 10)))
             at = random.uniform(0, seconds) if shuffled else after
             told.append((app, event))
             user = str(len(webhooks)) if shuffled else str(event.get("user_id") or event.get("anonymous_user_id"))
             webhooks.append(Planned(app, user, at, signed(event, SHARED_SECRET, int(now))))
-    expected = expect(told, POLICIES)
+    if contract:
+        expected = oracle.expect(told, CONTRACT_POLICIES, received=int(now * 1000))
+    else:
+        expected = former_oracle.expect(told, POLICIES)
     unusable = set()
     for name in _UNUSABLE:
         webhook = SPECIALS[name](SHARED_SECRET, int(now), seed)
@@ -113,6 +142,11 @@ def _stories(random: Random, seed: int, moment: datetime) -> Iterator[tuple[str,
             app = "second" if random.random() < _SECOND_APP_SHARE else "default"
             currency = random.choice(("usd", "eur"))
             yield app, scenario.ending(1_000_003 * seed + number, moment, currency).events
+
+
+def _clevertap_id(event: Payload) -> str:
+    """The id that CleverTap's SDK gave the device of the event."""
+    return f"-{event['device_id'].replace('-', '').lower()}"
 
 
 def _event_id(body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What must have reached CleverTap, told from the webhooks alone.
+"""The former contract: what must have reached CleverTap, told from the webhooks alone.
 
 This shares no code with the bridge and works in another way: it folds nothing step by step, but looks at all events at
 once and asks for each property which of them has the last word. Rules: docs/settings.md (what is sent),
@@ -8,8 +8,10 @@ greater text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from .oracle import Expected, Record
 
 type Payload = Mapping[str, Any]
 type Properties = dict[str, Any]
@@ -50,19 +52,6 @@ class Policy:
     charged: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What CleverTap must have: records by (account, event id, name), profiles by (account, identity).
-
-    `records` maps each to the identity, the time in epoch seconds and, for a Charged, the amount. `outcomes` holds the
-    outcome of every event by (app, event id).
-    """
-
-    records: dict[tuple[str, str, str], tuple[str, int, float | None]] = field(default_factory=dict)
-    profiles: dict[tuple[str, str], Properties] = field(default_factory=dict)
-    outcomes: dict[tuple[str, str], str] = field(default_factory=dict)
-
-
 def expect(events: Iterable[tuple[str, Payload]], policies: Mapping[str, Policy]) -> Expected:
     """What follows from `events`, each with its app, in whatever order and however often they come."""
     expected = Expected()
@@ -77,9 +66,9 @@ def expect(events: Iterable[tuple[str, Payload]], policies: Mapping[str, Policy]
         account = policy.production if event["environment"] == "PRODUCTION" else policy.sandbox
         told.setdefault((account, identity), {})[event["event_id"]] = event
         at = event["event_created_at_ms"] // 1000
-        expected.records[account, event["event_id"], event["event_name"]] = identity, at, None
+        expected.records[account, event["event_id"], event["event_name"]] = Record(identity, at)
         if policy.charged and (amount := _paid(event)) > 0:
-            expected.records[account, event["event_id"], "Charged"] = identity, at, amount
+            expected.records[account, event["event_id"], "Charged"] = Record(identity, at, amount)
     for person, of_person in told.items():
         expected.profiles[person] = _profile(list(of_person.values()))
     return expected
