@@ -1313,6 +1313,7 @@ SETTINGS = (
         (plus("start", "SUBSCRIPTION_STARTED", 0), plus("active", "ACTIVATE", 0)),
         settings={"profile": {"send": False}, "events": {"ACTIVATE": {"send": True}}},
         sent=[Sent("start", "SUBSCRIPTION_STARTED"), Sent("active", "ACTIVATE")],
+        profiles=[Profile(lacks=("user_id", "plan", "has_active_subscription", "last_event"))],
     ),
     Story(
         "an event from tomorrow",

@@ -425,16 +425,14 @@ def test_associations_are_of_one_app() -> None:
     assert not told(event("SUBSCRIPTION_STARTED"), associations=associated).ids.get(("P", "u"))
 
 
-def test_suppressed_people() -> None:
-    policies = {APP: Policy("P", "S", suppressed=frozenset({"u"}))}
-    events = [
-        visit("SUBSCRIPTION_STARTED"),
-        event("SUBSCRIPTION_RECEIVED", 1, transferred_from_anonymous_user_id="v"),
-    ]
+@pytest.mark.parametrize("who", ["u", "v"])
+def test_suppressed_people(who: str) -> None:
+    policies = {APP: Policy("P", "S", suppressed=frozenset({who}))}
+    events = [visit("SUBSCRIPTION_STARTED"), event("SUBSCRIPTION_RECEIVED", 1, transferred_from_anonymous_user_id="v")]
     expected = expect(events, policies)
-    assert set(expected.reasons.values()) == {"suppressed"}
-    assert not expected.profiles
-    assert not expected.records
+    assert expected.reasons[APP, "SUBSCRIPTION_STARTED-0-None"] == "suppressed"
+    assert (expected.outcomes[APP, "SUBSCRIPTION_RECEIVED-1-"] == "delivered") is (who == "v")
+    assert bool(expected.profiles) is bool(expected.records) is (who == "v")
 
 
 def test_nothing_ends_by_a_login_in_any_mode() -> None:

@@ -34,7 +34,7 @@ def test_story(story: Story) -> None:
     expected = found(story, story.events)
     _check_records(story, expected)
     for right in story.profiles:
-        profile = expected.profiles[right.account, right.person]
+        profile = expected.profiles.get((right.account, right.person), {})
         assert {key: profile.get(key) for key in right.has} == dict(right.has)
         assert not profile.keys() & set(right.lacks)
         assert expected.ids.get((right.account, right.person), frozenset({right.person})) == (
