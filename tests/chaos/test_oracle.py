@@ -150,6 +150,24 @@ def test_one_time_purchase_by_its_id_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        purchase("SOMETHING_NEW", purchase_type=None, purchasely_one_time_purchase_id="otp_1"),
+        purchase("ONE_TIME_PURCHASE_RECEIVED", purchase_type=None),
+        purchase("TRANSACTION_PROCESSED", purchase_type="CONSUMABLE"),
+        purchase("SOMETHING_NEW"),
+    ],
+)
+def test_a_one_time_purchase_is_no_subscription(given: Told) -> None:
+    assert "has_active_subscription" not in profile(given)
+
+
+def test_a_subscription_without_a_name() -> None:
+    events = [event(name, purchasely_subscription_id=None) for name in ("SUBSCRIPTION_STARTED", "RENEWAL_DISABLED")]
+    assert profile(*events)["active_subscriptions"] == 1
+
+
+@pytest.mark.parametrize(
     ("ms", "iso", "right"),
     [
         (MOMENT, "2026-01-01T00:00:00Z", "$D_1770000000"),
@@ -504,6 +522,27 @@ def test_what_brings_a_moved_subscription_back(name: str, right: bool) -> None:
     assert (found["subscriber_state"] == "transferred") is not right
 
 
+def test_a_moved_pass_does_not_come_back_by_its_end() -> None:
+    a_pass: dict[str, Any] = {"purchase_type": "NON_RENEWING_SUBSCRIPTION", "store_original_transaction_id": "o"}
+    found = profile(
+        purchase("ACTIVATE", **a_pass),
+        purchase("ONE_TIME_PURCHASE_TRANSFERRED", 1, **a_pass, transferred_to_user_id="w"),
+        purchase("DEACTIVATE", 2, **a_pass),
+    )
+    assert (found["has_active_subscription"], found["subscriber_state"]) == (False, "transferred")
+
+
+def test_a_replaced_subscription_alone_is_described() -> None:
+    nameless: dict[str, Any] = {"purchasely_subscription_id": None, "purchase_type": "CONSUMABLE"}
+    upgraded = event("SUBSCRIPTION_UPGRADED", 1, from_purchasely_subscription_id="subs_1", **nameless)
+    assert profile(event("SUBSCRIPTION_STARTED"), upgraded)["plan"] == "monthly"
+
+
+def test_a_pause_does_not_lapse() -> None:
+    paused = event("SUBSCRIPTION_PAUSED", subscription_status="PAUSED", effective_next_renewal_at_ms=MOMENT)
+    assert profile(paused, now=MOMENT + 900 * DAY)["subscriber_state"] == "paused"
+
+
 def test_a_text_of_another_subscription_does_not_hold() -> None:
     first: dict[str, Any] = {"audience": "gold", "attribution": {"utm_source": "letter"}, "promotional_offer_id": "x"}
     found = profile(
@@ -622,6 +661,9 @@ def test_what_is_refunded(events: list[Told], refunds: int) -> None:
         ({"amount_in_usd": 5.4, "cumulated_revenues_in_usd": 1, "amount_in_chf": 9}, (5.4, "USD")),
         ({"amount_in_customer_currency": 900, "customer_currency": "HUF", "plan_price_in_eur": 1}, (900.0, "HUF")),
         ({"amount_in_eur": True}, None),
+        ({"amount_in_customer_currency": 9.0}, None),
+        ({"customer_currency": "EUR"}, None),
+        ({"plan_price_in_eur": 9.0}, None),
         ({"amount_in_eur": "much"}, None),
         ({"amount_in_eur": 0}, None),
     ],
@@ -637,6 +679,20 @@ def test_the_customers_currency_falls_back() -> None:
     events = [event("TRANSACTION_PROCESSED", amount_in_eur=4.99, customer_currency="HUF")]
     charged = expect(events, policies).records["P", "TRANSACTION_PROCESSED-0-", "Charged"]
     assert (charged.amount, charged.currency) == (4.99, "EUR")
+
+
+def test_refunds_are_not_sent() -> None:
+    policies = {APP: Policy("P", "S", refunds=None)}
+    events = [purchase("ACTIVATE"), purchase("DEACTIVATE", 1), event("TRANSACTION_PROCESSED", 2, amount_in_eur=-4.99)]
+    money = [key[2] for key, record in expect(events, policies).records.items() if record.amount is not None]
+    assert money == ["Charged"]
+
+
+def test_purchases_without_a_transaction() -> None:
+    unnamed = [purchase("ACTIVATE", at, store_transaction_id=None) for at in (0, 1)]
+    named = [purchase("ACTIVATE", at, store_transaction_id=None, purchasely_one_time_purchase_id="o") for at in (2, 3)]
+    names = [name for _, _, name in told(*unnamed, *named).records]
+    assert names.count("Charged") == 3
 
 
 def test_without_charged_no_purchase_is_refunded() -> None:

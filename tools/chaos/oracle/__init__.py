@@ -28,6 +28,7 @@ People
 Subscriptions
 - Two values of `purchasely_subscription_id` are two subscriptions even if the store's name is one: a change of plan
   keeps the store's. An event with the store's name alone belongs to the one heard of last before it.
+- A subscription without any name goes by its product: there is one, and nothing else tells it apart.
 - After a transfer or a change of plan only an event that is neither money nor DEACTIVATE brings the old one back.
 - A subscription that another plan has replaced is not described, while the person has any other.
 - A trial with renewal off is `cancelled`; REVOKED of a family's member is `expired`, as nothing was refunded.

@@ -31,9 +31,7 @@ def money(events: Iterable[Event], all_events: Iterable[Event], policy: Policy) 
     found = [made for event in listed if event.name == PAYMENT and (made := _transaction(event, policy)) is not None]
     purchases: dict[str, list[Event]] = {}
     for event in listed:
-        transaction = event.text("store_transaction_id")
-        if event.name in (BOUGHT, GIVEN_BACK) and transaction is not None:
-            purchases.setdefault(transaction, []).append(event)
+        purchases.setdefault(_transaction_id(event), []).append(event)
     moved = {_stay(event) for event in all_events if event.name in MOVED_AWAY}
     for of_one in purchases.values():
         activated = [event for event in of_one if event.name == BOUGHT]
@@ -42,9 +40,13 @@ def money(events: Iterable[Event], all_events: Iterable[Event], policy: Policy) 
     return found
 
 
-def _stay(event: Event) -> tuple[str | None, str | None, int]:
-    """What ends with the event: the purchase, with whom, when."""
-    return event.text("store_transaction_id"), event.user or event.visitor, event.at
+def _transaction_id(event: Event) -> str:
+    return event.text("store_transaction_id") or event.text("purchasely_one_time_purchase_id") or event.id
+
+
+def _stay(event: Event) -> tuple[str, int]:
+    """What ends with the event: the purchase, when."""
+    return _transaction_id(event), event.at
 
 
 def _transaction(event: Event, policy: Policy) -> Money | None:

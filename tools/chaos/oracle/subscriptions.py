@@ -77,8 +77,7 @@ def subscriptions(
     found: dict[str, list[Event]] = {}
     about = [event for event in events if _is_about_one(event)]
     for event in about:
-        if (name := _name(event, about)) is not None:
-            found.setdefault(name, []).append(event)
+        found.setdefault(_name(event, about), []).append(event)
     return [_subscription(name, of_it, events, lapse_after_hours, now) for name, of_it in found.items()]
 
 
@@ -98,11 +97,11 @@ def _is_about_one(event: Event) -> bool:
     return kind == "NON_RENEWING_SUBSCRIPTION" or not one_time
 
 
-def _name(event: Event, about: Iterable[Event]) -> str | None:
+def _name(event: Event, about: Iterable[Event]) -> str:
     """Purchasely's name of the subscription; the store's for one that no event names otherwise."""
     own, store = event.text("purchasely_subscription_id"), event.text("store_original_transaction_id")
     if own is not None or store is None:
-        return own or event.text("purchasely_one_time_purchase_id")
+        return own or event.text("purchasely_one_time_purchase_id") or event.text("product") or ""
     # After a change of plan two subscriptions share the store's name: it then means the one of that time.
     named = [
         (other.at > event.at, abs(other.at - event.at), name)
