@@ -688,6 +688,20 @@ def test_refunds_are_not_sent() -> None:
     assert money == ["Charged"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        purchase("ACTIVATE", plan_price_in_eur=None),
+        purchase("ACTIVATE", plan_price_in_eur=-5),
+        purchase("ACTIVATE", plan_price_in_eur=None, plan_price_in_customer_currency=5),
+        event("SUBSCRIPTION_RENEWED", amount_in_eur=4.99),
+        event("ACTIVATE", plan_price_in_eur=4.99),
+    ],
+)
+def test_what_is_not_charged(given: Told) -> None:
+    assert "Charged" not in [name for _, _, name in told(given).records]
+
+
 def test_purchases_without_a_transaction() -> None:
     unnamed = [purchase("ACTIVATE", at, store_transaction_id=None) for at in (0, 1)]
     named = [purchase("ACTIVATE", at, store_transaction_id=None, purchasely_one_time_purchase_id="o") for at in (2, 3)]

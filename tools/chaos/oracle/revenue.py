@@ -63,7 +63,11 @@ def _transaction(event: Event, policy: Policy) -> Money | None:
 def _purchase(activated: Sequence[Event], revoked: Sequence[Event], policy: Policy) -> Iterable[Money]:
     """A purchase is charged once, however often and to whomever it is activated; what was charged is refunded once."""
     paying = [(event, *_amount(event, "plan_price", policy)) for event in activated]
-    priced = [(event, amount, currency) for event, amount, currency in paying if amount and amount > 0 and currency]
+    priced = [
+        (event, amount, currency)
+        for event, amount, currency in paying
+        if amount is not None and amount > 0 and currency is not None
+    ]
     if not priced or not policy.charged:
         return
     first, amount, currency = priced[0]
