@@ -276,6 +276,49 @@ def test_silence_replaces_nothing() -> None:
 # People
 
 
+def test_every_text_of_the_described() -> None:
+    texts = {
+        key: f"my {key}"
+        for key in (
+            "product",
+            "plan",
+            "previous_plan",
+            "store",
+            "store_country",
+            "store_product_id",
+            "offer_type",
+            "content_id",
+            "presentation",
+            "placement",
+            "audience",
+            "ab_test",
+            "ab_test_variant",
+            "channel",
+        )
+    } | {"store": "STRIPE", "anonymous_user_id": "v"}
+    told_of: dict[str, Any] = texts | {"attribution": {"utm_source": "a", "utm_campaign": "b", "ref": "c"}}
+    found = profile(event("SUBSCRIPTION_STARTED", **told_of))
+    marks = {"attribution_utm_source": "a", "attribution_utm_campaign": "b"}
+    assert {key: found[key] for key in texts | marks} == texts | marks
+    assert "attribution_ref" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("subscription_started_at", "original_purchased_at"),
+        ("purchased_at", "purchased_at"),
+        ("effective_next_renewal_at", "effective_next_renewal_at"),
+        ("grace_period_expires_at", "grace_period_expires_at"),
+        ("auto_resume_at", "auto_resume_at"),
+        ("commitment_ends_at", "commitment_ends_at"),
+    ],
+)
+def test_every_date_of_the_described(name: str, key: str) -> None:
+    fact: dict[str, Any] = {f"{key}_ms": MOMENT + 7000}
+    assert profile(event("SUBSCRIPTION_STARTED", **fact))[name] == "$D_1770000007"
+
+
 def test_a_profile_in_full() -> None:
     started = event(
         "SUBSCRIPTION_STARTED",
