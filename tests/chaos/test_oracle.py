@@ -662,6 +662,13 @@ def test_owned_products_of_several_purchases() -> None:
     assert (found["owned_products"], found["last_one_time_purchase"], found["has_access"]) == ("a, b", "coins", True)
 
 
+def test_only_some_events_tell_who_owns() -> None:
+    assert profile(purchase("ACTIVATE"), purchase("SOMETHING_NEW", 1))["owned_products"] == "book"
+    assert "owned_products" not in profile(purchase("ACTIVATE", product=None))
+    received = purchase("ONE_TIME_PURCHASE_RECEIVED", transferred_from_user_id="w")
+    assert profile(received)["owned_products"] == "book"
+
+
 def test_what_is_given_back_is_no_purchase() -> None:
     events = [purchase("ACTIVATE", plan="pen"), purchase("DEACTIVATE", 1, plan="ink")]
     assert profile(*events)["last_one_time_purchase"] == "pen"
