@@ -18,7 +18,6 @@ class Subscription:
     status: str | None
     replaced: bool
     moved: bool
-    lapsed: bool
 
     @property
     def is_active(self) -> bool:
@@ -125,7 +124,7 @@ def _subscription(
     stays += [((event.at, 4), "replaced") for event in events if event.text("from_purchasely_subscription_id") == name]
     stay = max(stays)[1] if stays else "stays"
     status = last((event, event.status) for event in of_it)
-    told = Subscription(name, of_it, "DEACTIVATED", stay == "replaced", stay == "moved", lapsed=False)
+    told = Subscription(name, of_it, "DEACTIVATED", stay == "replaced", stay == "moved")
     if stay != "stays":
         return told
     lapsed = (
@@ -133,7 +132,7 @@ def _subscription(
         and now is not None
         and _is_over(told, status == "AUTO_RENEWING_CANCELED", now, lapse_after_hours)
     )
-    return Subscription(name, of_it, "DEACTIVATED" if lapsed else status, replaced=False, moved=False, lapsed=lapsed)
+    return Subscription(name, of_it, "DEACTIVATED" if lapsed else status, replaced=False, moved=False)
 
 
 def _is_over(told: Subscription, cancelled: bool, now: int, lapse_after_hours: Mapping[str, int | None]) -> bool:
