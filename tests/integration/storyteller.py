@@ -52,6 +52,7 @@ class Teller:
             clock=self.cloud.clock,
             segments=2,
         ).run(lambda: 900)
+        self._forward(self._queued())
         self.finish()
 
     def _message(self, body: Payload | bytes, at: int, kind: MessageKind = MessageKind.WEBHOOK) -> Message:

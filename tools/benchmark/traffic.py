@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
 
-from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.delivery.keys import entry_key, profile_key
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper
 from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.mapping.settings import parse
@@ -116,11 +116,10 @@ def _lifecycle(scenario: Scenario, seed: int, at: datetime, mapper: Mapper) -> l
         mapped = mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True)
         if not isinstance(mapped, Mapped):
             raise TypeError(f"a lifecycle's event is not sent: {mapped}")
-        kind = "user" if mapped.identity.user_id is not None else "object"
-        subscriber = f"{APP}#{mapped.environment}#{kind}#{mapped.identity.user_id or mapped.identity.object_id}"
+        subscriber = profile_key(APP, mapped.environment, mapped.identity)
         before = known.get(subscriber, ProfileState())
         told.append(Told(body, event.event_id, event.event_name, subscriber, before))
         after = before.apply([event])
         update = mapper.profile_update(mapped.identity, after)
-        known[subscriber] = after if update is None else after.accepted(update.properties, update.link)
+        known[subscriber] = after if update is None else after.accepted(update.properties, update.links)
     return told

@@ -1,8 +1,8 @@
-"""The balance of an app: received = delivered + skipped + duplicate + parked + in flight.
+"""The balance of an app: received = delivered + skipped + duplicate + parked + held + in flight.
 
 `received` is what ingest noted when it answered 200; the outcomes are what the forwarder remembered. An event that
-has no outcome must be on the events queue, a parked one on the parked queue, or on its way back: if there are more of
-those than the queues hold, something is missing, and the ids say what.
+has no outcome must be on the events queue, a parked one on the parked queue, or on its way back; a held one is in the
+table alone. If there are more of those than the queues hold, something is missing, and the ids say what.
 """
 
 from collections import Counter
@@ -30,6 +30,7 @@ class Balance:
     skipped: int = 0
     duplicate: int = 0
     parked: int = 0
+    held: int = 0
     in_flight: int = 0
     by_reason: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class Balance:
     @property
     def adds_up(self) -> bool:
         """Whether every webhook is accounted for."""
-        accounted = self.delivered + self.skipped + self.duplicate + self.parked + self.in_flight
+        accounted = self.delivered + self.skipped + self.duplicate + self.parked + self.held + self.in_flight
         return self.received == accounted and not self.missing and not self.unqueued
 
 
@@ -117,6 +118,7 @@ class Tally:
             skipped=self._counts[app, "skipped"],
             duplicate=self._counts[app, "duplicate"],
             parked=self._counts[app, _PARKED],
+            held=self._counts[app, "held"],
             in_flight=self._counts[app, "in_flight"],
             by_reason=by_reason,
             missing=tuple(sorted(each.event_id for each in lost_here if each.outcome is None)),

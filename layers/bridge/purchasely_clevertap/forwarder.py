@@ -227,4 +227,6 @@ def _unsettled(decided: Decided, *, is_noted: bool) -> Decided:
 def _park_request(decided: Decided) -> ParkRequest:
     item = decided.item
     parked = decided.outcome if isinstance(decided.outcome, Parked) else None
-    return ParkRequest(item.message, parked, item.event_id, item.event_name, decided.accepted)
+    # Of events that share an id only their keys are different.
+    event_id = item.key.partition("#")[2] or item.event_id
+    return ParkRequest(item.message, parked, event_id, item.event_name, decided.accepted)

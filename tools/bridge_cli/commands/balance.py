@@ -36,9 +36,9 @@ _WITH_REASON: Final = ("skipped", _PARKED)
 def command(account: Account, app: str | None, after_minutes: int, as_json: bool) -> None:
     """Is every webhook accounted for?
 
-    For each app, or APP: received = delivered + skipped + duplicate + parked + in flight, from what ingest noted
-    and what the forwarder remembers, for the last 30 days. Where it doesn't add up, the ids of the events say why.
-    The exit code is 1 then.
+    For each app, or APP: received = delivered + skipped + duplicate + parked + held + in flight, from what ingest
+    noted and what the forwarder remembers, for the last 30 days. Where it doesn't add up, the ids of the events say
+    why. The exit code is 1 then.
 
     It reads the whole deliveries table: about 0.02 USD for each million events in it.
     """
@@ -106,12 +106,12 @@ def _show(to: Console, queues: Queues, found: Collection[Balance]) -> None:
     if not found:
         to.print(plain("Nothing was received in the last 30 days."))
         return
-    columns = ("received", "delivered", "skipped", "duplicate", "parked", "in flight")
+    columns = ("received", "delivered", "skipped", "duplicate", "parked", "held", "in flight")
     listed = table("app", *columns, "", right=columns)
     for each in found:
-        values = (each.received, each.delivered, each.skipped, each.duplicate, each.parked, each.in_flight)
+        accounted = (each.delivered, each.skipped, each.duplicate, each.parked, each.held, each.in_flight)
         verdict = plain("adds up", "green") if each.adds_up else plain("is off", "bold red")
-        listed.add_row(plain(each.app), *map(plain, values), verdict)
+        listed.add_row(plain(each.app), *map(plain, (each.received, *accounted)), verdict)
     to.print(listed)
     for each in found:
         for outcome, reasons in each.by_reason.items():

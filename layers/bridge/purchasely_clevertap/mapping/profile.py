@@ -133,9 +133,9 @@ _MOST_PURCHASES = 100
 class Charge(NamedTuple):
     """What is known of the money of a one-time purchase: the event that charges it and the one that takes it back.
 
-    `refund` is the event that carries the refund's record: the later of the two to become known. `amount` and `currency`
-    are those of the charge; `revoked_ms` and `moved_ms` when it was taken back and when it moved to somebody else
-    (epoch milliseconds): what moves at that moment is not refunded.
+    `refund` is the event that carries the refund's record: the later of the two to become known. `amount` and
+    `currency` are those of the charge; `revoked_ms` and `moved_ms` when it was taken back and when it moved to somebody
+    else (epoch milliseconds): what moves at that moment is not refunded.
     """
 
     charged_by: str | None = None
@@ -150,6 +150,10 @@ class Charge(NamedTuple):
     def is_refunded(self) -> bool:
         """Whether money went back."""
         return self.refund is not None and self.revoked_ms != self.moved_ms
+
+    def joined(self, other: "Charge") -> "Charge":
+        """What is known of the charge once it is known what `other` says too."""
+        return Charge(*(mine if mine is not None else theirs for mine, theirs in zip(self, other, strict=True)))  # type: ignore[arg-type]  # field by field
 
 
 class ProfileState(NamedTuple):
@@ -216,7 +220,7 @@ class ProfileState(NamedTuple):
         charges = dict(self.charges)
         for key, charge in other.charges.items():
             mine = charges.get(key, Charge())
-            charges[key] = Charge(*(a or b for a, b in zip(mine, charge, strict=True)))
+            charges[key] = mine.joined(charge)
         return self._replace(
             person=_joined(self.person, other.person),
             subscriptions=_joined_all(self.subscriptions, other.subscriptions),
