@@ -6,7 +6,7 @@ NOW = 1_770_000_000.0
 
 
 def traffic() -> Traffic:
-    return plan(seed=1, events=600, now=NOW, seconds=300.0, contract=True)
+    return plan(seed=1, events=600, now=NOW, seconds=300.0)
 
 
 def test_traffic_holds_every_outcome() -> None:

@@ -23,12 +23,11 @@ from clevertap_emulator import Profile, Stored, Violation
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, Options, running
 from purchasely_sender import LIFECYCLES, Payload, Sender, signed
 
-from .former_oracle import Policy, expect
-from .oracle import Expected
+from .oracle import Expected, Policy, expect
 from .verdict import Entry, Reached, Remembered, Verdict, judge, reached
 
 APP = "default"
-_POLICIES = {APP: Policy(production=PRODUCTION.account_id, sandbox=SANDBOX.account_id)}
+_POLICIES = {APP: Policy.of({}, PRODUCTION.account_id, SANDBOX.account_id)}
 # Longer than a batch takes that is not disturbed; the template's 420 s would make everybody wait.
 _VISIBILITY_SECONDS = 20
 # The lease of a dead worker, 90 s, and some tries after it.

@@ -22,6 +22,10 @@ from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import BUSY, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
 from purchasely_clevertap.uploader import Uploader
 
+# By then no worker can still hold an event for a person whom it took for unknown (a worker lives for 60 s), and the
+# index of held events, which follows its table within seconds, has them all.
+_LOOK_AGAIN_SECONDS: Final = 90
+
 # Kept back for settling what was uploaded.
 _SETTLING_SECONDS: Final = 8.0
 
@@ -94,7 +98,7 @@ class Forwarder:
         bundles, busy = batch.grant(plan, grants)
         yield from self._settle([*plan.decided, *busy], (), time_left)
         self._associate(batch.associations(items, setups), time_left)
-        self._release(self._now_known(plan.decided, time_left))
+        self._require_released(batch.releases(items))
         bundles, waiting = self._learn(bundles, time_left)
         for results in waiting:
             yield from self._settle(results.decided, results.saves, time_left)
@@ -113,7 +117,8 @@ class Forwarder:
             tied = self._ledger.tie(ties, time_left, now_ms=now)
             if further := batch.further_ties(bundles, tied):
                 tied |= self._ledger.tie(further, time_left, now_ms=now)
-        failed = self._release(batch.logins(bundles, tied))
+        logins = batch.logins(bundles, tied)
+        failed = self._release(logins) | self._look_again(logins)
         waiting = [bundle for bundle in bundles if batch.waits_for_tie(bundle, tied, failed)]
         ready = [bundle for bundle in bundles if bundle not in waiting] if waiting else bundles
         results = [batch.give_back(bundle, now_ms=now) for bundle in waiting]
@@ -123,14 +128,13 @@ class Forwarder:
         """Notes the CleverTap ids of anonymous users, and sends on what waited for them."""
         for key, object_id in told.items():
             self._ledger.associate(key, object_id, time_left)
-        if self._release(list(told)):
-            raise LedgerUnavailable("the events queue does not take what waited")
+        self._require_released(list(told))
+        if self._look_again(list(told)):
+            raise LedgerUnavailable("the events queue does not take what is to be looked for")
 
-    def _now_known(self, decided: Iterable[Decided], time_left: TimeLeft) -> list[str]:
-        """The anonymous users of whom became known, while their event was put by, who they are."""
-        keys = {each.hold.person_key for each in decided if each.hold is not None}
-        links = self._ledger.links(keys, time_left)
-        return [key for key, link in links.items() if link.user_id is not None or link.object_id is not None]
+    def _require_released(self, person_keys: Sequence[str]) -> None:
+        if self._release(person_keys):
+            raise LedgerUnavailable("the events queue does not take what waited")
 
     def _release(self, person_keys: Sequence[str]) -> frozenset[str]:
         """Sends on what waited for these persons; the keys of those of whom something could not be sent."""
@@ -142,6 +146,18 @@ class Forwarder:
             if any(error is not None for error in errors):
                 failed.add(key)
         return frozenset(failed)
+
+    def _look_again(self, person_keys: Sequence[str]) -> frozenset[str]:
+        """Has what waits for these persons looked for once more, when the index has what was held just now; the keys of
+        those of whom that could not be sent."""
+        return frozenset(
+            key
+            for key in person_keys
+            if self._events.send_release(
+                key.partition("#")[0], key, now_ms=self._clock(), delay_seconds=_LOOK_AGAIN_SECONDS
+            )
+            is not None
+        )
 
     def _set_up(self, app: str) -> AppSetup | Retried:
         """What the app is set up with now, or why its events must wait."""

@@ -63,12 +63,22 @@ class SendQueue:
 
     def send_lapses(self, app: str, person_keys: Sequence[str], *, now_ms: int) -> list[str | None]:
         """Has the dates of these persons looked at: the same for each of them."""
+        return self._send_keys(app, person_keys, MessageKind.LAPSE, now_ms)
+
+    def send_release(self, app: str, person_key: str, *, now_ms: int, delay_seconds: int) -> str | None:
+        """Has what waits for this person looked for once more, after so many seconds."""
+        return self._send_keys(app, [person_key], MessageKind.RELEASE, now_ms, delay_seconds)[0]
+
+    def _send_keys(
+        self, app: str, person_keys: Sequence[str], kind: MessageKind, now_ms: int, delay_seconds: int = 0
+    ) -> list[str | None]:
         return self._send(
             [
                 {
                     "Id": str(index),
                     "MessageBody": encode_body(key.encode()),
-                    "MessageAttributes": attributes(app, now_ms, MessageKind.LAPSE),
+                    "MessageAttributes": attributes(app, now_ms, kind),
+                    "DelaySeconds": delay_seconds,
                 }
                 for index, key in enumerate(person_keys)
             ]

@@ -28,7 +28,7 @@ from purchasely_clevertap.delivery.entry import (
     Tied,
 )
 from purchasely_clevertap.delivery.keys import anonymous_key, entry_key, object_key, person_of, profile_key
-from purchasely_clevertap.delivery.message import IDENTITY_ID, Message, MessageKind, encode_body
+from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.mapping.identity import Link, Wait, joins_logins, known_as, sdk_id, waits_for_login
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper, ProfileUpdate
@@ -100,7 +100,7 @@ class Item:
     @property
     def is_event(self) -> bool:
         """Whether it is an event, of which the ledger has an entry."""
-        return self.message.kind in (MessageKind.WEBHOOK, MessageKind.HELD)
+        return self.message.kind not in ABOUT_PERSONS
 
     @property
     def message_id(self) -> str | None:
@@ -315,11 +315,12 @@ def group(messages: Iterable[Message]) -> tuple[Item, ...]:
 
 
 def _items(message: Message) -> list[Item]:
-    """What a message is: an event, or news of a person in each of the app's two projects."""
-    if message.kind in (MessageKind.IDENTITY, MessageKind.LAPSE) and not message.dead_letter:
-        event_id = f"{IDENTITY_ID}{message.id}" if message.kind is MessageKind.IDENTITY else f"lapse/{message.id}"
-        environments = Environment if message.kind is MessageKind.IDENTITY else [Environment.PRODUCTION]
-        return [Item(message, f"{event_id}/{each}", event_id, None, environment=each) for each in environments]
+    """What a message is: an event, or news of a person; an association is for each of the app's two projects."""
+    if message.kind in ABOUT_PERSONS:
+        event_id = f"{message.kind}/{message.id}"
+        if message.kind is MessageKind.IDENTITY and not message.dead_letter:
+            return [Item(message, f"{event_id}/{each}", event_id, None, environment=each) for each in Environment]
+        return [Item(message, event_id, event_id, None)]
     event = None if message.dead_letter else read(message.body, message.received_at)
     event_id = event.event_id if event is not None else id_of(message.body)
     accepted = message.redrive.accepted if message.redrive else frozenset[str]()
@@ -493,6 +494,8 @@ def _waiting(item: Item, event: Event, wait: Wait, setup: AppSetup, now_ms: int)
 
 def _news(item: Item, setup: AppSetup, link: Link) -> Mapped | Skipped | Parked:
     """What a message that is no event says of a person."""
+    if item.message.kind is MessageKind.RELEASE:
+        return Skipped(SkipReason.NOTHING_TO_SEND)
     if item.message.kind is MessageKind.LAPSE:
         found = person_of(item.message.body.decode(errors="replace"))
         if found is None:
@@ -522,6 +525,15 @@ def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
             key = anonymous_key(item.message.app, item.environment, association.anonymous_id)
             found[key] = association.clevertap_id
     return found
+
+
+def releases(items: Iterable[Item]) -> list[str]:
+    """The persons for whom is to be looked once more what waits for them."""
+    return [
+        item.message.body.decode(errors="replace")
+        for item in items
+        if item.message.kind is MessageKind.RELEASE and not item.message.dead_letter
+    ]
 
 
 def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decided]]:

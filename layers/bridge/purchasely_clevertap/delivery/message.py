@@ -21,9 +21,6 @@ _DATA_URL: Final = "data:;base64,"
 _WHOLE: Final = re.compile("[0-9]{1,15}").fullmatch  # a message may also be put on the queue by hand
 _MAX_DETAIL: Final = 2000
 
-IDENTITY_ID: Final = "identity/"
-"""How the id of an association begins: no event id has such a character."""
-
 
 class MessageKind(StrEnum):
     """What a message on the events queue is."""
@@ -31,7 +28,12 @@ class MessageKind(StrEnum):
     WEBHOOK = "webhook"
     HELD = "held"  # an event that waited for a login, or has waited for long enough
     IDENTITY = "identity"  # the app's backend says which CleverTap id a person has
+    RELEASE = "release"  # what waits for a person who is known by now is to be looked for once more
     LAPSE = "lapse"  # a person's dates are to be looked at
+
+
+ABOUT_PERSONS: Final = frozenset({MessageKind.IDENTITY, MessageKind.RELEASE, MessageKind.LAPSE})
+"""What is no event, but news of a person."""
 
 
 class Redrive(NamedTuple):
@@ -144,11 +146,10 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
 
 
 def _kind(given: Mapping[str, str]) -> MessageKind:
-    # A parked message has no attribute to spare; no event of Purchasely's has such an id.
-    if given.get("event_id", "").startswith(IDENTITY_ID):
-        return MessageKind.IDENTITY
+    # A parked message has no attribute to spare, so its id begins with its kind; no event's id has such a stroke.
+    kind, stroke, _ = given.get("event_id", "").partition("/")
     try:
-        return MessageKind(given.get("kind", MessageKind.WEBHOOK))
+        return MessageKind(kind if stroke else given.get("kind", MessageKind.WEBHOOK))
     except ValueError:
         return MessageKind.WEBHOOK
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from purchasely_clevertap.delivery.message import MessageKind
+from purchasely_clevertap.delivery.message import ABOUT_PERSONS, MessageKind
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
@@ -23,7 +23,6 @@ _METRICS: Final = {
     Parked: Metric.PARKED,
     Retried: Metric.RETRIED,
 }
-_NEWS: Final = frozenset({MessageKind.IDENTITY, MessageKind.LAPSE})
 _STORAGE: Final = frozenset({RetryReason.LEDGER_UNAVAILABLE, RetryReason.PARKED_QUEUE_UNAVAILABLE})
 _SETUP: Final = frozenset({RetryReason.SETUP_FAULT, RetryReason.CREDENTIALS_UNUSABLE, RetryReason.SETTINGS_UNAVAILABLE})
 
@@ -107,7 +106,7 @@ class Report:
         waiting: list[int] = []
         for result in forwarded.messages:
             message, outcome = result.message, result.outcome
-            if message.kind in _NEWS:
+            if message.kind in ABOUT_PERSONS:
                 counts[Metric.ASSOCIATIONS] += message.kind is MessageKind.IDENTITY
                 counts[Metric.LAPSED] += result.lapsed
                 if isinstance(outcome, Retried):
