@@ -35,7 +35,8 @@ class Expected:
     A person goes by the user id, else by the CleverTap id, else by the anonymous id. `ids` holds all ids that must be
     tied to one another at CleverTap, of those people who have several. `may_stay` are dates that a profile may keep
     from a subscription it described before. `instead` holds the records that may be there in place of another, by the
-    key of that one: a purchase is charged with whichever of its events comes first. `outcomes` and `reasons` are by
+    key of that one: a purchase is charged with whichever of its events comes first. `perhaps` holds the refunds that a
+    transfer looks like when its other half comes later than the bridge waits for it. `outcomes` and `reasons` are by
     (app, event id); an id that came with several environments or names is an event for each: `id#ENVIRONMENT#NAME`.
     """
 
@@ -46,6 +47,7 @@ class Expected:
     ids: dict[PersonKey, frozenset[str]] = field(default_factory=dict)
     may_stay: dict[PersonKey, dict[str, frozenset[str]]] = field(default_factory=dict)
     instead: dict[RecordKey, dict[RecordKey, Record]] = field(default_factory=dict)
+    perhaps: dict[RecordKey, Record] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,9 @@ def _add_records(placed: Sequence[_Placed], policy: Policy, expected: Expected) 
                 for event in (made.event, *made.instead)
             )
             key = account, made.event.id, made.name
+            if not made.is_certain:
+                expected.perhaps[key] = first
+                continue
             expected.records[key] = first
             if others:
                 keys = [(account, event.id, made.name) for event in made.instead]

@@ -1,7 +1,7 @@
 """Revenue: which events make a Charged or a Refunded, and of how much."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .policy import Policy
 from .reading import BOUGHT, GIVEN_BACK, MOVED_AWAY, PAYMENT, Event, number
@@ -14,6 +14,7 @@ class Money:
     """A payment or, by another name, a refund: a positive `amount` in `currency` (upper case).
 
     `proceeds` is what is left of it for the app. `instead` are other events that may have made the record of this one.
+    Not `is_certain`: the refund that a transfer looks like while its other half is late.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Money:
     charged_id: str | None
     proceeds: float | None
     instead: Sequence[Event] = ()
+    is_certain: bool = True
 
 
 def money(events: Iterable[Event], all_events: Iterable[Event], policy: Policy) -> list[Money]:
@@ -36,7 +38,14 @@ def money(events: Iterable[Event], all_events: Iterable[Event], policy: Policy) 
     for of_one in purchases.values():
         activated = [event for event in of_one if event.name == BOUGHT]
         revoked = [event for event in of_one if event.name == GIVEN_BACK and _stay(event) not in moved]
-        found += _purchase(activated, revoked, policy)
+        charged = list(_purchase(activated, revoked, policy))
+        found += charged
+        if len(charged) == 1 and policy.refunds is not None:
+            given_away = [event for event in of_one if event.name == GIVEN_BACK and _stay(event) in moved]
+            found += [
+                replace(_money(policy.refunds, event, charged[0].amount, charged[0].currency, policy), is_certain=False)
+                for event in given_away
+            ]
     return found
 
 

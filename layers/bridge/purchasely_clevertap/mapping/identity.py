@@ -64,6 +64,8 @@ class Wait(NamedTuple):
 def names(event: Event, settings: IdentitySettings) -> Names | Parked:
     """The ids of the event's person, or why one of them is none."""
     user_id, anonymous_id = event.text("user_id"), event.text("anonymous_user_id")
+    if user_id is not None and anonymous_id is not None and _is_none(anonymous_id):
+        anonymous_id = None  # the user id says who it is
     for key, given in (("user_id", user_id), ("anonymous_user_id", anonymous_id)):
         if given is not None and (problem := _problem(key, given, settings.refuse)):
             return problem

@@ -4,6 +4,7 @@ A `Mapper` prepares once for each version of the settings what is the same for e
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from purchasely_clevertap.clevertap.account import Environment
@@ -229,7 +230,9 @@ class Mapper:
         A property of ours that no longer holds is said to be none: `NONE`, false or 0; a date stays as it was. With
         `whole` nothing is taken for known. `links` are CleverTap ids to be tied to the user.
         """
-        sent, properties = state.sent, self._named(state.profile()) if self.settings.profile.send else {}
+        if not self.settings.profile.send:
+            return None
+        sent, properties = state.sent, self._named(state.profile())
         gone = {
             name: none
             for name, value in sent.items()
@@ -339,7 +342,8 @@ class Mapper:
         if kind is Kind.CHARGED and (item := self._texts(event, _ITEM_KEYS)):
             properties["Items"] = [item]
         properties |= self._texts(event, _CHARGED_KEYS)
-        properties |= self._texts(event, (key for key in event.values if key.startswith(_ATTRIBUTION)))
+        room = MAX_EVENT_PROPERTIES - _OWN_PROPERTIES - len(properties)
+        properties |= self._texts(event, islice(filter(_is_attribution, event.values), room))
         yield kind, event_record(person, name, event.created_ms // 1000, properties | own)
 
     def _texts(self, event: Event, keys: Iterable[str]) -> dict[str, str]:
@@ -359,7 +363,8 @@ class Mapper:
         console, customer = event.money(kind), event.customer_money(kind)
         if self.settings.revenue.currency is RevenueCurrency.CUSTOMER:
             return customer or console
-        if console is None and customer is not None and event.currency in (None, customer.currency):
+        in_console = console is not None and console.currency == event.currency
+        if not in_console and customer is not None and event.currency in (None, customer.currency):
             return customer
         return console
 
@@ -390,6 +395,11 @@ def _documented_first(event: Event) -> Iterator[tuple[str, Value]]:
         else:
             new.append((key, f"$D_{moment // 1000}"))
     yield from new
+
+
+def _is_attribution(key: str) -> bool:
+    """Whether it is a campaign's key that CleverTap takes."""
+    return key.startswith(_ATTRIBUTION) and property_key_problem(key) is None
 
 
 def _as_text(value: Value | None) -> str | None:

@@ -7,12 +7,13 @@ they are kept together, one `EventFacts` for each event of which something still
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
-from purchasely_clevertap.clevertap.limits import SAFE_CHARACTERS, clip_text
+from purchasely_clevertap.clevertap.limits import SAFE_CHARACTERS, clip_text, property_key_problem
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE, Group
 from purchasely_clevertap.purchasely.event import (
     ACTIVE_STATUSES,
@@ -128,6 +129,7 @@ PROFILE_PROPERTIES = (
 # few minutes.
 _MOST_SUBSCRIPTIONS = 100
 _MOST_PURCHASES = 100
+_MOST_ATTRIBUTION = 20
 
 
 class Charge(NamedTuple):
@@ -226,7 +228,7 @@ class ProfileState(NamedTuple):
             subscriptions=_joined_all(self.subscriptions, other.subscriptions),
             purchases=_joined_all(self.purchases, other.purchases),
             charges=charges,
-            lapsed={**other.lapsed, **self.lapsed},
+            lapsed=_lapsed_in_both(self, other),
             linked=self.linked | other.linked,
             known_as=self.known_as | other.known_as,
         )
@@ -374,6 +376,8 @@ class Subscription(NamedTuple):
         if not self.is_active:
             if self.has_lapsed or self.facts.get("theirs", True) is not True or self.facts.get("is_over") is True:
                 return "expired"
+            if status == "REVOKED" and self.facts.get("is_family_shared") is True:
+                return "expired"  # nothing was paid by this person, so nothing is refunded
             return {
                 "REVOKED": "refunded",
                 "PAUSED": "paused",
@@ -500,6 +504,18 @@ def _joined(one: FactHistory, other: FactHistory) -> FactHistory:
     return one
 
 
+def _lapsed_in_both(one: ProfileState, other: ProfileState) -> dict[str, int]:
+    """The subscriptions that have lapsed, and of which the other state has heard nothing that the one did not know."""
+    found: dict[str, int] = {}
+    for mine, theirs in ((one, other), (other, one)):
+        for key, at in mine.lapsed.items():
+            heard = theirs.subscriptions.get(key, ())
+            known = mine.subscriptions.get(key, ())
+            if key in theirs.lapsed or not heard or (known and heard[0][:2] <= known[0][:2]):
+                found[key] = at
+    return found
+
+
 def _joined_all(one: Mapping[str, FactHistory], other: Mapping[str, FactHistory]) -> dict[str, FactHistory]:
     return {key: _joined(one.get(key, ()), other.get(key, ())) for key in {**one, **other}}
 
@@ -588,7 +604,8 @@ def _seconds(date: Value | None) -> int | None:
 def _subscription_facts(event: Event) -> dict[str, Value]:
     values, name = event.values, event.event_name
     told: dict[str, Value] = {key: values[key] for key in _SUBSCRIPTION_TEXTS if key in values}
-    told |= {key: value for key, value in values.items() if key.startswith(_ATTRIBUTION)}
+    campaign = (key for key in values if key.startswith(_ATTRIBUTION) and property_key_problem(key) is None)
+    told |= {key: values[key] for key in islice(campaign, _MOST_ATTRIBUTION)}
     if (original := event.text("store_original_transaction_id")) is not None:
         told["store_original_transaction_id"] = original
     if (price := event.money("plan_price")) is not None:

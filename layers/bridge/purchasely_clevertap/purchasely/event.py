@@ -34,6 +34,7 @@ AHEAD_TOLERANCE_MS: Final = 5 * 60_000
 _NAME_CHARACTERS: Final = 512  # no event has a longer name, and what is kept and logged of one stays small
 _SHOWN: Final = 100  # characters of a wrong value that a message repeats
 _INTEGER_BITS: Final = 63  # beyond, JSON writers and readers disagree
+_INTEGER_DIGITS: Final = 20
 
 TRANSACTION: Final = "TRANSACTION_PROCESSED"
 ACTIVATE: Final = "ACTIVATE"
@@ -176,6 +177,7 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}").fullmatch
 _EPOCH_TIME = re.compile(r"[0-9]{10}|[0-9]{13}").fullmatch
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 _LEAP_SECOND = re.compile(r"[^:]*:\d{2}:60").match
+_LONG_NUMBER = re.compile(rb"(?<![\w.\-+\"])-?[0-9]{19,}(?![0-9.eE])").search
 _HALF = re.compile("[\ud800-\udfff]")
 _NOT_LETTERS = re.compile(r"[^A-Z0-9]+")
 
@@ -393,16 +395,27 @@ def read(body: bytes, received_ms: int | None = None) -> Event | Unreadable:
 def _parsed(body: bytes) -> dict[str, Any] | str:
     """The JSON object of the body, or what is wrong with it."""
     try:
-        payload = orjson.loads(body)
-    except ValueError as error:
+        payload = None if _LONG_NUMBER(body) else orjson.loads(body)  # it makes floats of integers beyond 64 bits
+        error: ValueError | None = None
+    except ValueError as found:
+        payload, error = None, found
+    if payload is None:
         # Half a character, NaN, a byte order mark, bytes that are not UTF-8: Python's own reader forgives these.
         try:
-            payload = json.loads(body.decode("utf-8-sig", errors="replace"), strict=False)
+            payload = json.loads(body.decode("utf-8-sig", errors="replace"), strict=False, parse_int=_integer)
         except (ValueError, RecursionError):
             return f"the body is not JSON: {error}"
     if type(payload) is not dict:
         return f"the body is a JSON {type(payload).__name__}, not an object"
     return payload
+
+
+def _integer(digits: str) -> int | str:
+    """The number, or its digits where no reader of JSON would take it."""
+    if len(digits) > _INTEGER_DIGITS:
+        return digits
+    number = int(digits)
+    return number if number.bit_length() <= _INTEGER_BITS else digits
 
 
 def _is_version_2(payload: Mapping[str, Any]) -> bool:
@@ -425,7 +438,11 @@ class _Reading:
     def read(self, payload: Mapping[str, Any]) -> None:
         values, kinds = self.values, _KINDS
         for key, value in payload.items():
-            kind = kinds.get(key) or _kind(key)
+            kind = kinds.get(key)
+            if kind is None:
+                if not key.isascii():
+                    key = _whole(key)
+                kind = _kind(key)
             if value.__class__ is str:
                 if kind is _Kind.ID:
                     if value:
@@ -456,8 +473,7 @@ class _Reading:
         elif kind is _Kind.MONEY:
             self._put(key, number(value))
         elif kind is _Kind.FLAG:
-            flag = value if type(value) is bool else _FLAGS.get(value.lower() if isinstance(value, str) else value)
-            self._put(key, flag)
+            self._put(key, _flag(value))
         elif isinstance(value, dict):
             self._object(key, value)
         elif isinstance(value, list):
@@ -466,7 +482,7 @@ class _Reading:
             read = _number_read(value)
             if kind in (_Kind.TEXT, _Kind.ID, _Kind.ENUM) and read is not None and type(read) is not bool:
                 read = str(read)
-            self._put(key, read)
+            self._put(key, None if kind is not _Kind.ANY and type(read) is bool else read)
 
     def _put(self, key: str, value: Value | None) -> None:
         if value is None:
@@ -476,20 +492,23 @@ class _Reading:
 
     def _object(self, key: str, value: Mapping[str, Any]) -> None:
         for name, within in value.items():
-            if isinstance(within, str):
+            flat = _whole(f"{key}_{name}")
+            if flat in _KINDS or _IN_CURRENCY(flat):
+                self.left_out.append(flat)  # a documented key says who or what it is about: nothing else may
+            elif isinstance(within, str):
                 if text := _whole(within.strip()):
-                    self.values[f"{key}_{name}"] = text
+                    self.values[flat] = text
             elif isinstance(within, list):
-                self._put(f"{key}_{name}", _joined(within))
+                self._put(flat, _joined(within))
             elif isinstance(within, (bool, int, float)):
-                self._put(f"{key}_{name}", _number_read(within))
+                self._put(flat, _number_read(within))
             elif within is not None:
-                self.left_out.append(f"{key}_{name}")
+                self.left_out.append(flat)
 
     def _date(self, key: str) -> None:
         """The plausible one of a date and its twin in milliseconds; of two plausible ones the twin."""
         twin, text = self._twins.get(key), self._texts.get(key)
-        if isinstance(twin, str) and twin.isdecimal():
+        if isinstance(twin, str) and _EPOCH_TIME(twin):
             twin = int(twin)
         if isinstance(twin, float) and twin.is_integer():
             twin = int(twin)
@@ -515,6 +534,13 @@ def _kind(key: str) -> _Kind:
     if key.endswith("_at_ms"):
         return _Kind.DATE_MS
     return _Kind.ANY
+
+
+def _flag(value: Any) -> bool | None:
+    """Whether a yes or no is yes; None if it is neither."""
+    if type(value) is bool:
+        return value
+    return _FLAGS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, (str, int)) else None
 
 
 def _whole(text: str) -> str:
