@@ -41,7 +41,8 @@ def options(folder: Path, secret: str) -> list[str]:
 
 
 def test_an_app_is_set_up_checked_and_reached(stack: LocalStack, app: str, tmp_path: Path) -> None:
-    refused = run(stack, "setup", app, *options(tmp_path, "secret-1")[:4], "--passcode-file", file(tmp_path, "wrong"))
+    wrong = ["--passcode-file", file(tmp_path, "wrong"), "--purchasely-secret-file", file(tmp_path, "secret-1")]
+    refused = run(stack, "setup", app, *options(tmp_path, "secret-1")[:4], *wrong)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert run(stack, "send", "--app", app, "TRIAL_STARTED").returncode == 1
 
