@@ -68,7 +68,7 @@ def believes_the_last_arrival(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ProfileState, "apply", afresh)
 
 
-def trusts_a_profile_in_doubt(patch: pytest.MonkeyPatch) -> None:
+def trusts_an_uncertain_profile(patch: pytest.MonkeyPatch) -> None:
     update = Mapper.profile_update
 
     def trusting(self: Mapper, *args: Any, **_: Any) -> ProfileUpdate | None:
@@ -92,7 +92,7 @@ def forgets_what_was_accepted(patch: pytest.MonkeyPatch) -> None:
         (claims_whatever_it_finds, "the same webhook again", "doubled"),
         (gives_up_what_failed, "fail with an empty list", "lost"),
         (believes_the_last_arrival, "SQS shuffles, late and retried", "stale"),
-        (trusts_a_profile_in_doubt, "killed during the upload", "stale"),
+        (trusts_an_uncertain_profile, "killed during the upload", "stale"),
         (forgets_what_was_accepted, "partial answer, every position", "doubled"),
     ],
 )

@@ -169,7 +169,7 @@ def test_an_id_that_is_an_event_s_and_a_person_s_tells_of_both(cloud: Cloud, cli
     assert document["subscribers"][0]["id"] == "7"
 
 
-def test_a_subscriber_has_the_pseudonym_that_the_log_has(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+def test_a_subscriber_has_the_user_hash_of_the_log(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     now = cloud.clock()
     worker.outcome(message(event(event_id="e-1", at=now), sent_at=now))
     told = user_hash("user-1", USER_KEY)

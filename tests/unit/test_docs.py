@@ -9,6 +9,7 @@ import click
 import pytest
 
 from bridge_cli.__main__ import bridge
+from bridge_cli.cli_error import ErrorCode
 from chaos import deployed
 from chaos.faults import FAULTS
 from local_stack.sam import ROOT
@@ -109,6 +110,12 @@ def test_every_parameter_has_its_default() -> None:
 def test_every_refusal_is_explained() -> None:
     told = {reason for _, cell, _ in rows(README, "answer") for reason in codes(cell)}
     assert told == {*RefusalReason, *SignatureProblem}
+
+
+def test_every_error_code_of_the_cli_is_explained() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    told = {code for row in rows(page, "error code") for code in codes(row[0])}
+    assert told == {*ErrorCode, "AccessDeniedException"}
 
 
 def test_every_reason_is_explained() -> None:

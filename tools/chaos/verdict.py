@@ -45,7 +45,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the bridge remembers of an event: its outcome, how many webhooks brought it, how often it was in doubt."""
+    """What the bridge remembers of an event: its outcome, its webhooks, and how many sends are unconfirmed."""
 
     outcome: str | None
     webhooks: int

@@ -19,8 +19,8 @@ from bridge_cli.queues import Queues, counts
 from bridge_cli.times import iso, now_ms, span
 
 _HOUR_MS: Final = 3_600_000
-_DOOR: Final = {"webhooks": "Count", "refused": "4xx", "failed": "5xx"}  # of AWS/ApiGateway
-_DOOR_PERIOD: Final = 300  # seconds: CloudWatch has them for 63 days
+_GATEWAY_METRICS: Final = {"webhooks": "Count", "refused": "4xx", "failed": "5xx"}  # of AWS/ApiGateway
+_GATEWAY_PERIOD: Final = 300  # seconds: CloudWatch has them for 63 days
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +173,17 @@ def _ingest(account: Account, since: int, now: int) -> dict[str, int] | None:
                             "MetricName": metric,
                             "Dimensions": [{"Name": "ApiId", "Value": account.output("ApiId")}],
                         },
-                        "Period": _DOOR_PERIOD,
+                        "Period": _GATEWAY_PERIOD,
                         "Stat": "Sum",
                     },
                 }
-                for name, metric in _DOOR.items()
+                for name, metric in _GATEWAY_METRICS.items()
             ],
         )
     except ClientError:
         return None
     sums = {result["Id"]: int(sum(result["Values"])) for result in answer["MetricDataResults"]}
-    return {name: sums.get(name, 0) for name in _DOOR} if sums.get("webhooks") else None
+    return {name: sums.get(name, 0) for name in _GATEWAY_METRICS} if sums.get("webhooks") else None
 
 
 def _document(status: Status, now: int) -> dict[str, Any]:

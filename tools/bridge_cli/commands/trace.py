@@ -242,7 +242,7 @@ def _story(event: Delivery, parked: ParkedEvent | None) -> Iterator[tuple[str, s
     yield "CleverTap has", ", ".join(sorted(event.accepted)) or "no record of it"
     if event.unconfirmed_sends:
         yield (
-            "in doubt",
+            "unconfirmed",
             f"{event.unconfirmed_sends} times the answer was lost: CleverTap may have its records more than once",
         )
 

@@ -109,7 +109,7 @@ def _unsent(result: RecordResult) -> RecordResult | None:
         case Unknown(
             reason=RetryReason.TIMEOUT | RetryReason.CONNECTION_LOST | RetryReason.GATEWAY | RetryReason.NOT_JSON
         ):
-            # Going on could leave more records in doubt; these are in none.
+            # Going on could leave more records unconfirmed; CleverTap has none of these.
             return NotTaken(RetryReason.NOT_SENT)
         case _:
             return None
