@@ -51,8 +51,8 @@ class _Condition:
 class Tables:
     """The tables by name, each with its items by key. `keys` names each table's key; `seconds` is the clock.
 
-    `index` is the one global secondary index: its table, its name, and its key, an attribute that not every item has. It
-    follows its table after some time, as DynamoDB's do.
+    `index` is the one global secondary index: its table, its name, and its key, an attribute that not every item has.
+    It follows its table after some time, as DynamoDB's do.
     """
 
     def __init__(

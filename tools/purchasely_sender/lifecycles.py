@@ -191,6 +191,12 @@ def deferred(story: Story) -> None:
     Subscription(story).start().defer().renew()
 
 
+@_scenario(stores=(APPLE,))
+def commitment(story: Story) -> None:
+    """A year's commitment paid by the month; one month is given back and renewal switched off, access stays."""
+    Subscription(story).commit().pay_installment().refund_installment().pay_installment().disable_renewal()
+
+
 @_scenario()
 def transfer(story: Story) -> None:
     """A subscription is restored in another account."""

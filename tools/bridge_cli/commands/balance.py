@@ -12,7 +12,7 @@ from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.balance import Balance, Tally
 from bridge_cli.deliveries import EventKey, all_deliveries, deliveries
 from bridge_cli.output import json_option, plain, remark, show, table, working
-from bridge_cli.parked_messages import held
+from bridge_cli.parked_messages import taken
 from bridge_cli.queues import Queues, counts
 from bridge_cli.times import now_ms
 
@@ -87,7 +87,7 @@ def _drawn(account: Account, settled_after_ms: int) -> tuple[Queues, dict[str, B
 
 def _on_parked_queue(account: Account) -> frozenset[EventKey] | None:
     """The events on the parked queue, None if some of its messages are out of sight."""
-    with held(account) as messages:
+    with taken(account) as messages:
         if messages.elsewhere:
             remark(
                 f"{messages.elsewhere} messages of the parked queue are with another command, or with one that was "

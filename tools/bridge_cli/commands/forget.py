@@ -15,7 +15,7 @@ from bridge_cli.deliveries import Delivery, deliveries_of, held_deliveries
 from bridge_cli.discarding import discard, ledger_of
 from bridge_cli.id_command import IdCommand
 from bridge_cli.output import console, json_option, plain, remark, table, working, write_json
-from bridge_cli.parked_messages import Choice, ParkedEvent, held
+from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.prompts import agreed
 from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person, remembered
 from bridge_cli.times import now_ms, readable
@@ -85,7 +85,7 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
             deliveries_of(dynamodb, account.output("DeliveriesTableName"), subscribers=frozenset(keys)),
         )
     waiting = list(held_deliveries(dynamodb, account.output("DeliveriesTableName"), anonymous_keys(app, ids)))
-    with held(account) as messages:
+    with taken(account) as messages:
         of_app = Choice(app=app).of(messages.messages)
         parked = [event for event in of_app if is_about(event.newest.body, ids, _ABOUT)]
         mentions = [each for each in of_app if each not in parked and is_about(each.newest.body, ids, _MENTIONED)]

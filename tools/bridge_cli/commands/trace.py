@@ -16,7 +16,7 @@ from bridge_cli.deliveries import Delivery, deliveries_of, delivery, held_delive
 from bridge_cli.id_command import IdCommand
 from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
-from bridge_cli.parked_messages import Choice, ParkedEvent, held
+from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person
 from bridge_cli.times import iso, now_ms, readable
 from purchasely_clevertap.mapping.profile import FactHistory
@@ -98,7 +98,7 @@ def _waiting(account: Account, app: str, ids: Iterable[str]) -> list[Delivery]:
 
 def _parked(account: Account, event: Delivery) -> ParkedEvent | None:
     """What stands on the parked queue of the event."""
-    with held(account) as messages:
+    with taken(account) as messages:
         found = Choice(frozenset({event.event_id}), event.app).of(messages.messages)
         if not found and messages.elsewhere:
             remark(f"{messages.elsewhere} messages of the parked queue are out of sight now: another command has them")

@@ -290,7 +290,7 @@ class ProfileState(NamedTuple):
             properties |= described
         return properties
 
-    def resolved(self) -> list["Subscription"]:
+    def resolved(self) -> list["SubscriptionState"]:
         """The subscriptions, what is only known by the store's transaction joined with the one that it belongs to."""
         histories = dict(self.subscriptions)
         for key in [key for key in histories if key.startswith(_BY_STORE)]:
@@ -301,7 +301,7 @@ class ProfileState(NamedTuple):
                 mine = max(named, key=lambda name: (_began(self.subscriptions[name]), name))
                 histories[mine] = _joined(histories[mine], histories.pop(key))
         return [
-            Subscription(key, history[0][0], facts_of(history), key in self.lapsed)
+            SubscriptionState(key, history[0][0], facts_of(history), key in self.lapsed)
             for key, history in histories.items()
             if history
         ]
@@ -354,7 +354,7 @@ class ProfileState(NamedTuple):
             raise ValueError("no state of a person") from error
 
 
-class Subscription(NamedTuple):
+class SubscriptionState(NamedTuple):
     """One subscription as its facts say. `heard_ms`: the time of the last event about it."""
 
     key: str
@@ -581,7 +581,7 @@ def _began(history: FactHistory) -> int:
     return history[-1][0]
 
 
-def _prominence(each: Subscription) -> tuple[Any, ...]:
+def _prominence(each: SubscriptionState) -> tuple[Any, ...]:
     """Which subscription is described: an active one, paid by themselves, the dearest, the one that started first; of
     inactive ones the one last heard of."""
     if not each.is_active:

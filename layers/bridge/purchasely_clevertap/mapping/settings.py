@@ -335,7 +335,8 @@ def _key_problems(events: Mapping[str, EventSetting], merged: Mapping[str, Event
     for name, entry in events.items():
         if name == EVERY_EVENT:
             for key in sorted(entry.model_fields_set - {"send"}):
-                yield (name, key), f'found a value; "{EVERY_EVENT}" stands for every event and takes "send" only'
+                found = _shown(getattr(entry, key))
+                yield (name, key), f'found {found}; "{EVERY_EVENT}" stands for every event and takes "send" only'
         elif name != EVERY_EVENT and name not in CATALOGUE:
             if known := _KNOWN_BY_LETTERS.get(_letters(name)):
                 yield (name,), f"unknown event; Purchasely writes it {known}"
@@ -407,10 +408,11 @@ class Settings(_Part):
 
     @model_validator(mode="after")
     def _fits_an_account(self) -> Self:
-        names = len(_sent(self.events)) + self.revenue.charged + self.revenue.refunds.send
+        of_money = [CHARGED] * self.revenue.charged + [self.revenue.refunds.name] * self.revenue.refunds.send
+        names = len(_sent(self.events)) + len(of_money)
         if names > MAX_EVENT_TYPES:
             text = f"found {names} different names of events that are sent; allowed: at most {MAX_EVENT_TYPES}"
-            _refuse([(("events",), f"{text}, {CHARGED} among them" if self.revenue.charged else text)])
+            _refuse([(("events",), f"{text}, {' and '.join(of_money)} among them" if of_money else text)])
         return self
 
     def region_of(self, environment: Environment) -> Region:

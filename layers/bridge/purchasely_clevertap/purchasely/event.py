@@ -5,7 +5,6 @@ new keys and event names may appear at any time and are kept. What is written od
 that cannot be read is left out, and never costs the event.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -33,8 +32,6 @@ AHEAD_TOLERANCE_MS: Final = 5 * 60_000
 
 _NAME_CHARACTERS: Final = 512  # no event has a longer name, and what is kept and logged of one stays small
 _SHOWN: Final = 100  # characters of a wrong value that a message repeats
-_INTEGER_BITS: Final = 63  # beyond, JSON writers and readers disagree
-_INTEGER_DIGITS: Final = 20
 
 TRANSACTION: Final = "TRANSACTION_PROCESSED"
 ACTIVATE: Final = "ACTIVATE"
@@ -400,22 +397,13 @@ def _parsed(body: bytes) -> dict[str, Any] | str:
     except ValueError as found:
         payload, error = None, found
     if payload is None:
-        # Half a character, NaN, a byte order mark, bytes that are not UTF-8: Python's own reader forgives these.
         try:
-            payload = json.loads(body.decode("utf-8-sig", errors="replace"), strict=False, parse_int=_integer)
+            payload = event_ids.lenient_json(body)
         except (ValueError, RecursionError):
             return f"the body is not JSON: {error}"
     if type(payload) is not dict:
         return f"the body is a JSON {type(payload).__name__}, not an object"
     return payload
-
-
-def _integer(digits: str) -> int | str:
-    """The number, or its digits where no reader of JSON would take it."""
-    if len(digits) > _INTEGER_DIGITS:
-        return digits
-    number = int(digits)
-    return number if number.bit_length() <= _INTEGER_BITS else digits
 
 
 def _is_version_2(payload: Mapping[str, Any]) -> bool:
@@ -553,7 +541,7 @@ def _number_read(value: float) -> Value | None:
     if type(value) is bool:
         return value
     if type(value) is int:
-        return value if value.bit_length() <= _INTEGER_BITS else str(value)
+        return value if value.bit_length() <= event_ids.INTEGER_BITS else str(value)
     return value if math.isfinite(value) else None
 
 
