@@ -10,17 +10,16 @@ import pytest
 
 from bridge_cli.__main__ import bridge
 from bridge_cli.cli_error import ErrorCode
+from bridge_cli.dry_run import forecast
 from chaos import deployed
 from chaos.faults import FAULTS
 from local_stack.sam import ROOT
 from local_stack.template import Template
 from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.ingest import RefusalReason
-from purchasely_clevertap.mapping.mapper import Mapped, Mapper
-from purchasely_clevertap.mapping.profile import ProfileState
+from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT, Anonymous, parse
 from purchasely_clevertap.outcome import ParkReason, SkipReason
-from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_clevertap.purchasely.signature import SignatureProblem
 from purchasely_clevertap.telemetry.metrics import Metric
 

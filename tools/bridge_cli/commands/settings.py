@@ -28,6 +28,7 @@ from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse, warnings
 
 _FEW: Final = 4
+_MOST_WARNINGS: Final = 20
 
 _file_argument = click.argument("file", type=SETTINGS_FILE)
 
@@ -89,7 +90,7 @@ def check_file(file: Path, as_json: bool) -> None:
     doubts: Sequence[str] = ()
     text = read_text(file)
     try:
-        doubts = [*warnings(parse(text)), *size_warnings(text)]
+        doubts = _doubts(parse(text), text)
     except SettingsError as error:
         problems = error.problems
 
@@ -136,7 +137,7 @@ def put_file(account: Account, file: Path, app: str, yes: bool, as_json: bool) -
     text = read_text(file)
     wanted = valid(text, file)
     configuration = Configuration(account, app)
-    doubts = [*warnings(wanted), *size_warnings(text)]
+    doubts = _doubts(wanted, text)
     comparison = _Comparison.of(configuration, wanted)
     _require_regions(account, configuration, wanted)
     if as_json:
@@ -154,6 +155,13 @@ def put_file(account: Account, file: Path, app: str, yes: bool, as_json: bool) -
         raise CliError("nothing is written", code=ErrorCode.DECLINED)
     version = configuration.put_settings(text)
     click.echo(f"Written: {configuration.settings_parameter}, version {version}. It applies within a minute.")
+
+
+def _doubts(settings: Settings, text: str) -> list[str]:
+    """What may be a slip in valid settings, the first of it."""
+    found = [*size_warnings(text), *warnings(settings)]
+    more = len(found) - _MOST_WARNINGS
+    return [*found[:_MOST_WARNINGS], f"{more} more names that nobody knows"] if more > 0 else found
 
 
 def _require_regions(account: Account, configuration: Configuration, wanted: Settings) -> None:
