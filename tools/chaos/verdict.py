@@ -1,7 +1,7 @@
 """Counts what was lost, doubled and stale: what CleverTap has against what it must have."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clevertap_emulator import Profile, Stored, Violation
 
@@ -121,6 +121,7 @@ def reached(
 
 def judge(expected: Expected, clevertap: Reached, bridge: Remembered) -> Verdict:
     """The verdict on a run that has come to its end."""
+    expected = _as_tied(expected, clevertap.people)
     verdict = Verdict(events=len(expected.outcomes))
     counted = {event_id for (_, event_id), entry in bridge.entries.items() if entry.unconfirmed_sends} | set(
         bridge.counted
@@ -130,6 +131,18 @@ def judge(expected: Expected, clevertap: Reached, bridge: Remembered) -> Verdict
     _judge_outcomes(expected, bridge, verdict)
     verdict.lost += [f"CleverTap dropped {each.reason} of a record" for each in clevertap.violations]
     return verdict
+
+
+def _as_tied(expected: Expected, people: Iterable[Person]) -> Expected:
+    """What must be, with each shared device tied to the one of its users whom CleverTap has tied it to."""
+    ids = dict(expected.ids)
+    holders = {(each.account, one): each.ids for each in people for one in each.ids}
+    for (account, device), users in expected.contested.items():
+        if len(tied := users & holders.get((account, device), frozenset())) == 1:
+            for user in users:
+                theirs = ids.get((account, user), frozenset({user}))
+                ids[account, user] = theirs | {device} if user in tied else theirs - {device}
+    return replace(expected, ids=ids)
 
 
 def _judge_records(expected: Expected, copies: Iterable[Copy], counted: Collection[str], verdict: Verdict) -> None:

@@ -216,6 +216,21 @@ def anonymous_becomes_known(story: Story) -> None:
     Subscription(story, owner=visitor).start().transfer(story.login(visitor)).renew()
 
 
+@_scenario(stores=(APPLE, GOOGLE))
+def shared_device(story: Story) -> None:
+    """Two people subscribe on one device, whose CleverTap id all their webhooks carry."""
+    first = Subscription(story).start().disable_renewal()
+    Subscription(story, BASIC_MONTHLY, story.neighbour(first.owner)).start()
+    for event in story.events:
+        event["clevertap_id"] = f"-{event['device_id'].replace('-', '').lower()}"
+
+
+@_scenario()
+def unheard_end(story: Story) -> None:
+    """Renewal is switched off, and nothing more is heard: the webhook of the end was lost."""
+    Subscription(story).start().disable_renewal()
+
+
 @_scenario(share=2, stores=(APPLE, GOOGLE), environment="SANDBOX")
 def sandbox(story: Story) -> None:
     """A tester; a month takes 5 minutes."""

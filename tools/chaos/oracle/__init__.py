@@ -15,7 +15,8 @@ Reading
 - TRANSACTION_PROCESSED, RETENTION_MESSAGE_REQUESTED and unknown names imply no status.
 
 People
-- "First" is the first by the time of the event, of the devices' users as of the users named for an anonymous id.
+- "First" is the first by the time of the event, of the devices' users as of the users named for an anonymous id. A tie
+  at CleverTap is for good, so a shared device may as well be that of the user who arrived first (`Expected.contested`).
 - A CleverTap id in an event finds its person in every mode of `identity.anonymous`. It releases no other event of the
   same anonymous user: that takes a login or an association.
 - All events of a held anonymous user are `held`, those that settings switch off too: their profile waits as well.

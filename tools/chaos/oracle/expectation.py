@@ -36,8 +36,10 @@ class Expected:
     tied to one another at CleverTap, of those people who have several. `may_stay` are dates that a profile may keep
     from a subscription it described before. `instead` holds the records that may be there in place of another, by the
     key of that one: a purchase is charged with whichever of its events comes first. `perhaps` holds the refunds that a
-    transfer looks like when its other half comes later than the bridge waits for it. `outcomes` and `reasons` are by
-    (app, event id); an id that came with several environments or names is an event for each: `id#ENVIRONMENT#NAME`.
+    transfer looks like when its other half comes later than the bridge waits for it. `contested` holds, by (account,
+    CleverTap id), the users of a shared device: it is tied to whichever of them came first, for good. `outcomes` and
+    `reasons` are by (app, event id); an id that came with several environments or names is an event for each:
+    `id#ENVIRONMENT#NAME`.
     """
 
     records: dict[RecordKey, Record] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Expected:
     may_stay: dict[PersonKey, dict[str, frozenset[str]]] = field(default_factory=dict)
     instead: dict[RecordKey, dict[RecordKey, Record]] = field(default_factory=dict)
     perhaps: dict[RecordKey, Record] = field(default_factory=dict)
+    contested: dict[PersonKey, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ def _placed(
     for person, ids in people.ids().items():
         if person in present:
             expected.ids[account, person] = expected.ids.get((account, person), frozenset()) | ids
+    for device, users in people.contested().items():
+        expected.contested[account, device] = users & present
     return [
         each
         if each.place.person is None

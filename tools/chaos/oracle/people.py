@@ -72,6 +72,11 @@ class People:
                 found.setdefault(_first(self._logins[visitor]).holder, set()).update(made)
         return {person: frozenset({person, *ids}) for person, ids in found.items()}
 
+    def contested(self) -> Mapping[str, frozenset[str]]:
+        """The CleverTap ids that several users were seen with, and those users."""
+        users = {device: frozenset(claim.holder for claim in claims) for device, claims in self._devices.items()}
+        return {device: holders for device, holders in users.items() if len(holders) > 1}
+
     def place(self, event: Event, now: int | None) -> Place:
         """Where the event belongs, as of `now` (epoch milliseconds); None: nothing has waited for too long."""
         if event.is_login:

@@ -596,7 +596,8 @@ def logins(bundles: Iterable[Bundle], tied: Mapping[str, Tied]) -> list[str]:
 
 def waits_for_tie(bundle: Bundle, tied: Mapping[str, Tied], failed: Collection[str]) -> bool:
     """Whether another worker is at what one of its events names, or what waits for that could not be sent."""
-    keys = [*_logins(bundle), *map(partial(_object_key, bundle), _devices(bundle))]
+    devices = (*_devices(bundle), *_devices_of_logins(bundle, tied))
+    keys = [*_logins(bundle), *map(partial(_object_key, bundle), devices)]
     return any(key in failed or (key in tied and tied[key].user_id is None) for key in keys)
 
 
