@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
-from botocore.exceptions import NoCredentialsError, NoRegionError
+from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
 from bridge_cli.account import Account, on_account
@@ -75,13 +75,13 @@ def command(
 
 
 def _deployed(account: Account, app: str) -> _Basis:
-    """The settings that hold for the app; the default ones, and a remark that says so, where there is no stack yet."""
+    """The settings that hold for the app; the default ones, and a remark that says so, where no stack can be asked."""
     try:
         account.stack  # noqa: B018 - without a stack there are no settings
         configuration = Configuration(account, app)
         stored = configuration.settings()
         secret = configuration.secret("clevertap")
-    except (NoCredentialsError, NoRegionError) as error:
+    except (NoCredentialsError, NoRegionError, HTTPClientError) as error:
         remark(f"By the default settings: {str(error).rstrip('.')}, so those of app {app} are unknown.")
         return _Basis(DEFAULT, "default")
     except CliError as error:
