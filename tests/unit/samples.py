@@ -108,7 +108,7 @@ JSON = st.recursive(
 _LONG_TEXTS = st.builds(lambda text, times: text * times, TEXTS, st.integers(2, 40))
 _KEYS = st.sampled_from(
     [
-        *sorted(KEYS - {"is_family_shared", "attribution"}),
+        *sorted(KEYS),
         "amount_in_usd",
         "amount_in_eur",
         "plan_price_in_usd",
@@ -177,7 +177,7 @@ PAYLOADS = st.builds(
             "plan_price_in_usd": st.floats(0, 1e6),
             "store_transaction_id": TEXTS,
             "channel": st.sampled_from(["web2app", "in_app"]),
-            "attribution": st.dictionaries(st.sampled_from(["utm_source", "utm_campaign"]), TEXTS),
+            "attribution": JSON,
         },
     ),
     st.dictionaries(_KEYS, _VALUES, max_size=12),

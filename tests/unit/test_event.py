@@ -201,7 +201,7 @@ def test_half_characters_and_odd_bytes_are_repaired() -> None:
     assert str(found.values["plan"]).startswith("a")
 
 
-@pytest.mark.parametrize("key", sorted(KEYS - NEEDED - {"event_id", "is_family_shared"}))
+@pytest.mark.parametrize("key", sorted(KEYS - NEEDED - {"event_id"}))
 @pytest.mark.parametrize("value", [["a"], [["a"]], {"a": {}}, True, -1, 1e300], ids=repr)
 def test_no_odd_value_costs_the_event(key: str, value: Any) -> None:
     found = event(**{key: value})
