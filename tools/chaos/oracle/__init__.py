@@ -10,7 +10,8 @@ over the entitlement; then the greater text.
 Where the rules are silent, this is read as it does the user least harm:
 
 Reading
-- GRACE_PERIOD_TERMINATED implies ON_HOLD: the store goes on trying, so "update your card" is still the right message.
+- GRACE_PERIOD_TERMINATED implies DEACTIVATED unless it says ON_HOLD itself: ENTERED_BILLING_RETRY tells that the store
+  goes on trying.
 - A status told outright wins over what the name of a beginning event implies; only an ending wins over an active one.
 - TRANSACTION_PROCESSED, RETENTION_MESSAGE_REQUESTED and unknown names imply no status.
 

@@ -95,8 +95,12 @@ def _money(
 
 
 def _amount(event: Event, kind: str, policy: Policy) -> tuple[float | None, str | None]:
-    """The amount and its currency: the chosen one, else the other under its own code."""
+    """The amount and its currency. The console's takes the place of the customer's; the customer's that of the console's
+    only in the same currency."""
     customer = number(event.facts.get(f"{kind}_in_customer_currency")), event.text("customer_currency")
     console = event.money(kind), event.currency.upper() if event.currency else None
-    chosen, other = (customer, console) if policy.currency == "customer" else (console, customer)
-    return chosen if None not in chosen else other
+    if policy.currency == "customer":
+        return customer if None not in customer else console
+    if None not in console:
+        return console
+    return customer if console[1] in (None, customer[1]) else (None, None)

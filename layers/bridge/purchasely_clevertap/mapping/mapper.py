@@ -358,7 +358,7 @@ class Mapper:
         """The amount in the currency of the settings.
 
         In the console's currency sums mean something, so the customer's amount takes its place only if that is in the
-        same currency; the console's takes the place of the customer's under its own code.
+        same currency, and no other one does; the console's takes the place of the customer's under its own code.
         """
         console, customer = event.money(kind), event.customer_money(kind)
         if self.settings.revenue.currency is RevenueCurrency.CUSTOMER:
@@ -366,7 +366,7 @@ class Mapper:
         in_console = console is not None and console.currency == event.currency
         if not in_console and customer is not None and event.currency in (None, customer.currency):
             return customer
-        return console
+        return console if in_console or event.currency is None else None
 
     def _named(self, properties: dict[str, Value]) -> dict[str, Value]:
         """The profile properties under the names of the settings."""

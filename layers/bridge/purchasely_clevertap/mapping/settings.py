@@ -156,7 +156,7 @@ def _rename_problems(
     Names that differ in case or spaces only are taken for the same: whether CleverTap does is not documented.
     """
     left = {normalized(name): key for key, name in names.items() if key not in rename and key not in omit}
-    taken = left | {normalized(LATE_PROPERTY): LATE_PROPERTY} if in_currency else left
+    taken = left | {normalized(own): own for own in (LATE_PROPERTY, WAS_ANONYMOUS_PROPERTY)} if in_currency else left
     for key, name in rename.items():
         form = normalized(name)
         if problem := property_key_problem(name):
@@ -256,7 +256,8 @@ class ProfileProperties(_Part):
 
     @model_validator(mode="after")
     def _has_usable_names(self) -> Self:
-        _refuse(_rename_problems(self.rename, self.omit, {key: key for key in PROFILE_PROPERTIES}, in_currency=False))
+        names = {key: self.prefix + key for key in PROFILE_PROPERTIES}
+        _refuse(_rename_problems(self.rename, self.omit, names, in_currency=False))
         return self
 
     @field_validator("rename")
