@@ -38,7 +38,7 @@ class Metric(StrEnum):
     # Uploads
     UPLOAD_REQUESTS = "UploadRequests"
     UPLOAD_TIME = "UploadTime"
-    UPLOADED_RECORDS = "UploadedRecords"  # by receipt
+    UPLOADED_RECORDS = "UploadedRecords"  # also by result
     PROFILE_UPDATES = "ProfileUpdates"
     LOST_ANSWERS = "LostAnswers"
 
