@@ -79,8 +79,8 @@ def outcome(given: Told, **more: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "status", "right", "state"),
     [
-        ("GRACE_PERIOD_TERMINATED", "IN_GRACE_PERIOD", "ON_HOLD", "billing_retry"),
-        ("FAMILY_SHARED_REVOKED", "AUTO_RENEWING", "REVOKED", "refunded"),
+        ("GRACE_PERIOD_TERMINATED", "IN_GRACE_PERIOD", "DEACTIVATED", "expired"),
+        ("FAMILY_SHARED_REVOKED", "AUTO_RENEWING", "DEACTIVATED", "expired"),
         ("PROMO_CODE_NOT_CONVERTED", None, "DEACTIVATED", "expired"),
         ("PROMOTIONAL_OFFER_NOT_CONVERTED", "RUNNING", "DEACTIVATED", "expired"),
     ],
@@ -709,7 +709,8 @@ def test_what_is_refunded(events: list[Told], refunds: int) -> None:
         ({"amount_in_eur": 4.99, "amount_in_usd": 5.4, "plan_price_in_eur": 1}, (4.99, "EUR")),
         ({"amount_in_eur": 4.99, "amount_in_usd": 5.4, "plan_price_in_usd": 1}, (5.4, "USD")),
         ({"amount_in_usd": 5.4, "cumulated_revenues_in_usd": 1, "amount_in_chf": 9}, (5.4, "USD")),
-        ({"amount_in_customer_currency": 900, "customer_currency": "HUF", "plan_price_in_eur": 1}, (900.0, "HUF")),
+        ({"amount_in_customer_currency": 900, "customer_currency": "HUF", "plan_price_in_huf": 1}, (900.0, "HUF")),
+        ({"amount_in_customer_currency": 900, "customer_currency": "HUF", "plan_price_in_eur": 1}, None),
         ({"amount_in_eur": True}, None),
         ({"amount_in_customer_currency": 9.0}, None),
         ({"customer_currency": "EUR"}, None),

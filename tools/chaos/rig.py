@@ -1,7 +1,7 @@
 """One run: traffic through the whole bridge under a script, until every event is accounted for, and the verdict."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from clevertap_emulator import Emulator
@@ -69,6 +69,7 @@ class _Run:
         self._counted: set[str] = set()
         self._unsettled: set[str] = set()
         self._excused: set[tuple[int, int]] = set()
+        self._carriers = _carriers(self._traffic.webhooks)
 
     def verdict(self) -> Verdict:
         self._set_up()
@@ -230,9 +231,14 @@ class _Run:
                     self._excused.add((request.number, position))
 
     def _is_settled(self, event_id: str, name: str) -> bool:
+        """Whether the event that brought the record knows what became of it."""
         kind = {"Charged": "charged", "Refunded": "refunded"}.get(name, "event")
-        items = (self._aws.tables.items[DELIVERIES].get(f"{app}#{event_id}", {}) for app in SETTINGS)
-        return any("outcome" in item or kind in item.get("accepted", {}).get("SS", ()) for item in items)
+        carriers = {event_id} if kind == "event" else {event_id, *self._carriers.get(event_id, ())}
+        entries = self._aws.tables.items[DELIVERIES]
+        items = [entries[key] for each in carriers for app in SETTINGS if (key := f"{app}#{each}") in entries]
+        return all("outcome" in item for item in items) or any(
+            kind in item.get("accepted", {}).get("SS", ()) for item in items
+        )
 
     # What happens to an upload and to a call of AWS
 
@@ -290,12 +296,26 @@ class _Run:
                 entries={_event_key(key): Entry.of(item) for key, item in aws.tables.items[DELIVERIES].items()},
                 counted=self._counted,
                 webhooks=aws.webhooks,
+                carriers=self._carriers,
             ),
         )
         parked = {self._event(message.attributes) for message in aws.parked.messages}
         verdict.strikes = self._script.strikes
         verdict.lost += [f"event {event[1]} is not in the parked queue" for event in self._traffic.unusable - parked]
         return verdict
+
+
+def _carriers(webhooks: Sequence[Planned]) -> dict[str, frozenset[str]]:
+    """By event, all events of its purchase: whichever comes last may bring the money of the others."""
+    purchases: dict[str, set[str]] = {}
+    for planned in webhooks:
+        try:
+            payload = json.loads(planned.webhook.body)
+        except ValueError:
+            continue
+        if isinstance(payload, dict) and isinstance(transaction := payload.get("store_transaction_id"), str):
+            purchases.setdefault(transaction.strip(), set()).add(str(payload.get("event_id")))
+    return {each: frozenset(events) for events in purchases.values() for each in events}
 
 
 def _event_key(key: str) -> tuple[str, str]:

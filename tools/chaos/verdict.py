@@ -1,6 +1,6 @@
 """Counts what was lost, doubled and stale: what CleverTap has against what it must have."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clevertap_emulator import Profile, Stored, Violation
@@ -8,6 +8,7 @@ from clevertap_emulator import Profile, Stored, Violation
 from .oracle import Expected, Record
 
 CHARGED = "Charged"
+MONEY = (CHARGED, "Refunded")
 _CENT = 0.005  # amounts are compared as money
 
 
@@ -67,12 +68,13 @@ class Remembered:
     """What the bridge says of itself at the end: of each event, by (app, event id), what it remembers.
 
     `counted` are the ids of the events of which it has told that an answer was lost; `webhooks` is how many the queue
-    took, by its own count.
+    took, by its own count. `carriers` are, by event, the events that may have brought its money, itself among them.
     """
 
     entries: Mapping[tuple[str, str], Entry]
     counted: Collection[str]
     webhooks: int
+    carriers: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -126,7 +128,8 @@ def judge(expected: Expected, clevertap: Reached, bridge: Remembered) -> Verdict
     counted = {event_id for (_, event_id), entry in bridge.entries.items() if entry.unconfirmed_sends} | set(
         bridge.counted
     )
-    _judge_records(expected, clevertap.copies, counted, verdict)
+    of_money = counted | {each for each, carriers in bridge.carriers.items() if not counted.isdisjoint(carriers)}
+    _judge_records(expected, clevertap.copies, lambda id, name: id in (of_money if name in MONEY else counted), verdict)
     _judge_profiles(expected, clevertap.people, verdict)
     _judge_outcomes(expected, bridge, verdict)
     verdict.lost += [f"CleverTap dropped {each.reason} of a record" for each in clevertap.violations]
@@ -145,7 +148,9 @@ def _as_tied(expected: Expected, people: Iterable[Person]) -> Expected:
     return replace(expected, ids=ids)
 
 
-def _judge_records(expected: Expected, copies: Iterable[Copy], counted: Collection[str], verdict: Verdict) -> None:
+def _judge_records(
+    expected: Expected, copies: Iterable[Copy], is_counted: Callable[[str, str], bool], verdict: Verdict
+) -> None:
     by_record: dict[tuple[str, str, str], list[Copy]] = {}
     for copy in copies:
         by_record.setdefault((copy.account, copy.event_id, copy.name), []).append(copy)
@@ -166,7 +171,7 @@ def _judge_records(expected: Expected, copies: Iterable[Copy], counted: Collecti
         unavoidable = min(more, sum(copy.answer_lost for copy in found))
         if more > unavoidable:
             verdict.doubled.append(f"CleverTap has {name} of event {event_id} {len(found)} times")
-        elif more and event_id not in counted:
+        elif more and not is_counted(event_id, name):
             verdict.doubled.append(
                 f"CleverTap has {name} of event {event_id} {len(found)} times, and nobody counted it"
             )

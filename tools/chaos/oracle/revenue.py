@@ -95,8 +95,8 @@ def _money(
 
 
 def _amount(event: Event, kind: str, policy: Policy) -> tuple[float | None, str | None]:
-    """The amount and its currency. The console's takes the place of the customer's; the customer's that of the console's
-    only in the same currency."""
+    """The amount and its currency. The console's takes the place of the customer's; the customer's that of the
+    console's only in the same currency."""
     customer = number(event.facts.get(f"{kind}_in_customer_currency")), event.text("customer_currency")
     console = event.money(kind), event.currency.upper() if event.currency else None
     if policy.currency == "customer":
