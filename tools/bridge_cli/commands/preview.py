@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
@@ -81,7 +82,7 @@ def _deployed(account: Account, app: str) -> _Basis:
         configuration = Configuration(account, app)
         stored = configuration.settings()
         secret = configuration.secret("clevertap")
-    except (NoCredentialsError, NoRegionError, HTTPClientError) as error:
+    except (NoCredentialsError, NoRegionError, NoConnectionError, HTTPClientError) as error:
         remark(f"By the default settings: {str(error).rstrip('.')}, so those of app {app} are unknown.")
         return _Basis(DEFAULT, "default")
     except CliError as error:

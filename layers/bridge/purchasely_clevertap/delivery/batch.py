@@ -5,7 +5,6 @@ entries and the apps' set-up, `grant` the claims, `learn` whose ids are, `reques
 Outcomes are assigned in `plan` (`_decided`) and `results` (`_outcome`) alone.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,7 +26,7 @@ from purchasely_clevertap.delivery.entry import (
     Tie,
     Tied,
 )
-from purchasely_clevertap.delivery.keys import anonymous_key, entry_key, object_key, person_of, profile_key
+from purchasely_clevertap.delivery.keys import anonymous_key, apart_key, entry_key, object_key, person_of, profile_key
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.mapping.identity import Link, Wait, joins_logins, known_as, sdk_id, waits_for_login
@@ -308,7 +307,7 @@ def group(messages: Iterable[Message]) -> tuple[Item, ...]:
         for item in _items(message):
             about = item.about
             if about is not None and taken.setdefault(item.key, about) != about:
-                item = replace(item, key=_apart(item.key, about))
+                item = replace(item, key=apart_key(item.key, about))
             place = (item.key, about)
             items[place] = _together(items[place], item) if place in items else item
     return tuple(items.values())
@@ -341,15 +340,11 @@ def _together(one: Item, other: Item) -> Item:
 def told_apart(items: Iterable[Item], entries: Mapping[str, Entry]) -> tuple[Item, ...]:
     """The items, with a key of their own for those whose entry is another event's of the same id."""
     return tuple(
-        replace(item, key=_apart(item.key, item.about))
+        replace(item, key=apart_key(item.key, item.about))
         if item.about is not None and item.key in entries and entries[item.key].about not in (None, "", item.about)
         else item
         for item in items
     )
-
-
-def _apart(key: str, about: str) -> str:
-    return f"{key}~{hashlib.sha256(about.encode()).hexdigest()[:8]}"
 
 
 def apps(items: Iterable[Item]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The keys under which an app, an event and a person are known. Both functions use them, so they load nothing large."""
 
+import hashlib
 import re
 from typing import Final
 
@@ -13,9 +14,23 @@ RETENTION_SECONDS: Final = 30 * 24 * 3600
 """How long the ledger remembers an event. Longer than a signed request is accepted (22 days)."""
 
 
+_APART: Final = "~"  # in no event id
+
+
 def entry_key(app: str, event_id: str) -> str:
     """The key of an event in the deliveries table."""
     return f"{app}#{event_id}"
+
+
+def apart_key(key: str, about: str) -> str:
+    """The key of an event whose id another event has already: `about` tells them apart."""
+    return f"{key}{_APART}{hashlib.sha256(about.encode()).hexdigest()[:8]}"
+
+
+def shared_event_id(event_id: str) -> str | None:
+    """The id that an event shares with the one before it; None if it has its own."""
+    shared, apart, _ = event_id.rpartition(_APART)
+    return shared if apart else None
 
 
 def profile_key(app: str, environment: Environment, person: Identity) -> str:
