@@ -44,6 +44,7 @@ _forwarder = build_forwarder(
     owner=uuid.uuid4().hex,
     retry_policy=_retry_policy,
     settings_refused=_report.settings_refused,
+    profile_unreadable=_report.profile_unreadable,
 )
 startup.ended()
 

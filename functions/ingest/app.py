@@ -8,6 +8,7 @@ from purchasely_clevertap import startup
 from purchasely_clevertap.aws.build import Connections, Resources, build_receiver
 from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.aws.lambda_context import Invocation
+from purchasely_clevertap.delivery.message import MessageKind
 from purchasely_clevertap.ingest import Refused, Request
 from purchasely_clevertap.purchasely.signature import SignatureProblem
 from purchasely_clevertap.telemetry.logger import Level, Logger
@@ -57,8 +58,10 @@ def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
         bytes=len(request.body),
         noted=received.is_noted,
         signed_with="former" if received.by_former_secret else None,
+        kind=None if request.kind is MessageKind.WEBHOOK else request.kind,
     )
-    _logger.add_metrics({Metric.ACCEPTED: 1})
+    if request.kind is MessageKind.WEBHOOK:
+        _logger.add_metrics({Metric.ACCEPTED: 1})
     if not received.is_noted:
         _logger.add_metrics({Metric.UNNOTED_WEBHOOKS: 1})
     return {"statusCode": 200, "body": ""}

@@ -6,19 +6,23 @@ from typing import Any
 
 import pytest
 
-from chaos.oracle import Expected
-from chaos.verdict import Copy, Entry, Reached, Remembered, Verdict, judge, reached
+from chaos.oracle import Expected, Record
+from chaos.verdict import Copy, Entry, Person, Reached, Remembered, Verdict, judge, reached
 from clevertap_emulator import Profile, Stored, Violation
 
 APP_EVENT = ("default", "e-1")
 EXPECTED = Expected(
-    records={("P", "e-1", "TRANSACTION_PROCESSED"): ("u", 7, None), ("P", "e-1", "Charged"): ("u", 7, 9.99)},
+    records={
+        ("P", "e-1", "TRANSACTION_PROCESSED"): Record("u", 7),
+        ("P", "e-1", "Charged"): Record("u", 7, 9.99, "EUR"),
+    },
     profiles={("P", "u"): {"plan": "yearly", "has_active_subscription": True}},
     outcomes={APP_EVENT: "delivered"},
 )
 EVENT = Copy("P", "e-1", "TRANSACTION_PROCESSED", "u", 7, None, answer_lost=False)
-CHARGED = replace(EVENT, name="Charged", amount=9.99)
-RIGHT = Reached([EVENT, CHARGED], {("P", "u"): {"plan": "yearly", "has_active_subscription": True}})
+CHARGED = replace(EVENT, name="Charged", amount=9.99, currency="EUR")
+PERSON = Person("P", frozenset({"u"}), {"plan": "yearly", "has_active_subscription": True})
+RIGHT = Reached([EVENT, CHARGED], [PERSON])
 REMEMBERED = Remembered({APP_EVENT: Entry("delivered", 1)}, (), 1)
 
 
@@ -44,6 +48,7 @@ UNAVOIDABLE = (0, 0, 0, 1)
         ([EVENT, replace(CHARGED, amount=9.98)], LOST),
         ([EVENT, replace(CHARGED, identity="another")], LOST),
         ([EVENT, replace(CHARGED, at=8)], LOST),
+        ([EVENT, replace(CHARGED, currency="USD")], LOST),
         ([EVENT, CHARGED, CHARGED], DOUBLED),
         ([EVENT, CHARGED, replace(CHARGED, account="S")], DOUBLED),
         ([EVENT, CHARGED, replace(EVENT, event_id="e-2")], DOUBLED),
@@ -83,17 +88,64 @@ def test_each_copy_but_the_last_needs_a_lost_answer_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "profiles",
+    "people",
     [
-        {("P", "u"): {"plan": "monthly", "has_active_subscription": True}},
-        {("P", "u"): {"plan": "yearly"}},
-        {("P", "u"): {"plan": "yearly", "has_active_subscription": True, "store": "STRIPE"}},
-        {},
-        {**RIGHT.profiles, ("P", "stranger"): {"plan": "yearly"}},
+        [replace(PERSON, properties={"plan": "monthly", "has_active_subscription": True})],
+        [replace(PERSON, properties={"plan": "yearly"})],
+        [replace(PERSON, properties={"plan": "yearly", "has_active_subscription": True, "store": "STRIPE"})],
+        [],
+        [PERSON, replace(PERSON, ids=frozenset({"stranger"}))],
+        [PERSON, replace(PERSON, account="S")],
+        [PERSON, PERSON],
     ],
 )
-def test_a_profile_that_is_not_what_the_events_tell(profiles: Mapping[tuple[str, str], Mapping[str, object]]) -> None:
-    assert counts(judge(EXPECTED, replace(RIGHT, profiles=profiles), REMEMBERED)) == STALE
+def test_a_wrong_profile(people: list[Person]) -> None:
+    assert counts(judge(EXPECTED, replace(RIGHT, people=people), REMEMBERED)) == STALE
+
+
+SHARED = replace(
+    EXPECTED,
+    profiles=EXPECTED.profiles | {("P", "v"): {"plan": "monthly"}},
+    ids={("P", "u"): frozenset({"u", "device"})},
+)
+ADA = replace(PERSON, ids=frozenset({"u", "device"}))
+BEN = Person("P", frozenset({"v"}), {"plan": "monthly"})
+
+
+@pytest.mark.parametrize(
+    ("people", "right"),
+    [
+        ([ADA, BEN], True),
+        ([PERSON, BEN], False),
+        ([PERSON, replace(PERSON, ids=frozenset({"device"})), BEN], False),
+        ([replace(ADA, ids=frozenset({"u", "v", "device"}))], False),
+        ([PERSON, replace(BEN, ids=frozenset({"v", "device"}))], False),
+    ],
+)
+def test_who_is_one_person(people: list[Person], right: bool) -> None:
+    assert (judge(SHARED, replace(RIGHT, people=people), REMEMBERED).findings == []) is right
+
+
+def test_record_under_another_id_of_the_person() -> None:
+    copies = [replace(EVENT, identity="device"), CHARGED]
+    assert judge(SHARED, replace(RIGHT, copies=copies, people=[ADA, BEN]), REMEMBERED).findings == []
+
+
+@pytest.mark.parametrize(("date", "found"), [("$D_7", 0), (None, 0), ("$D_8", 1)])
+def test_a_date_that_may_stay(date: str | None, found: int) -> None:
+    expected = replace(EXPECTED, may_stay={("P", "u"): {"auto_resume_at": frozenset({"$D_7"})}})
+    properties = dict(PERSON.properties) | ({} if date is None else {"auto_resume_at": date})
+    verdict = judge(expected, replace(RIGHT, people=[replace(PERSON, properties=properties)]), REMEMBERED)
+    assert len(verdict.stale) == found
+
+
+@pytest.mark.parametrize(("copies", "doubled", "lost"), [(["e-2"], 0, 0), (["e-1", "e-2"], 1, 0), ([], 0, 1)])
+def test_a_charge_made_by_another_event(copies: list[str], doubled: int, lost: int) -> None:
+    instead = {("P", "e-1", "Charged"): {("P", "e-2", "Charged"): Record("u", 9, 9.99, "EUR")}}
+    at = {"e-1": 7, "e-2": 9}
+    charged = [replace(CHARGED, event_id=each, at=at[each]) for each in copies]
+    verdict = judge(replace(EXPECTED, instead=instead), replace(RIGHT, copies=[EVENT, *charged]), REMEMBERED)
+    assert (len(verdict.doubled), len(verdict.lost)) == (doubled, lost)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +169,8 @@ def test_what_clevertap_dropped() -> None:
 
 
 def record(kind: str = "event", **more: Any) -> dict[str, Any]:
-    return {"type": kind, "identity": "u", "ts": 7, "evtName": "Charged", "evtData": {"event_id": "e-1"} | more}
+    data = {"event_id": "e-1", "Currency": "EUR"} | more
+    return {"type": kind, "identity": "u", "ts": 7, "evtName": "Charged", "evtData": data}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +186,7 @@ def test_what_the_emulated_clevertap_holds(stored: Stored, excused: set[tuple[in
     people = [Profile(("u", "v"), ("__hx",), {"plan": "yearly"})]
     found = reached({"P": [stored, replace(stored, record={"type": "profile"})]}, {"P": people}, [], excused)
     assert found.copies == [replace(CHARGED, answer_lost=lost)]
-    assert found.profiles == {("P", "u"): {"plan": "yearly"}, ("P", "v"): {"plan": "yearly"}}
+    assert found.people == [Person("P", frozenset({"u", "v", "__hx"}), {"plan": "yearly"})]
 
 
 def test_an_entry_of_the_table() -> None:

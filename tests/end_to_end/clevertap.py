@@ -1,12 +1,15 @@
 """What the emulated CleverTap of a local stack has taken, and what it is to do wrong."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
+from clevertap_emulator import Profile, Stored
 from local_stack import PRODUCTION, SANDBOX
+
+ACCOUNTS = (PRODUCTION.account_id, SANDBOX.account_id)
 
 type Record = Mapping[str, Any]
 
@@ -32,9 +35,27 @@ class CleverTap:
 
     def taken(self) -> Iterator[Taken]:
         """Every record, account by account, each in the order in which they came."""
-        for account in (PRODUCTION.account_id, SANDBOX.account_id):
+        for account in ACCOUNTS:
             for stored in self._get(f"records?account={account}")["records"]:
                 yield Taken(account, stored["record"])
+
+    def stored(self, event_ids: Collection[str]) -> dict[str, list[Stored]]:
+        """Every record of these events with what became of its answer, by account."""
+        return {
+            account: [
+                Stored(**each)
+                for each in self._get(f"records?account={account}")["records"]
+                if each["record"].get("evtData", {}).get("event_id") in event_ids
+            ]
+            for account in ACCOUNTS
+        }
+
+    def profiles(self) -> dict[str, list[Profile]]:
+        """Every person, by account."""
+        return {
+            account: [Profile(**each) for each in self._get(f"profiles?account={account}")["profiles"]]
+            for account in ACCOUNTS
+        }
 
     def of(self, event_id: str) -> list[Taken]:
         """The event records of one event of Purchasely's, Charged among them."""

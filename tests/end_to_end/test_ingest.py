@@ -17,10 +17,10 @@ def test_what_is_not_genuine_is_answered_401_and_goes_no_further(app: App, cleve
     assert [app.send(webhook) for webhook in webhooks] == [401] * len(webhooks)
 
     # What comes after them is through: had they been queued, they would be too.
-    (good, *_) = story("trial_converts")
+    (good, *_) = story("anonymous")
     app.tell(good)
     assert app.only().event_id == good["event_id"]
-    assert len(clevertap.requests()) == before, "an event that is switched off is not uploaded"
+    assert len(clevertap.requests()) == before, "an event that is held is not uploaded"
 
 
 def test_an_app_without_secrets_is_unknown(app: App, story: Story) -> None:

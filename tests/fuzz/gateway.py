@@ -54,9 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         path = urlsplit(self.path).path
         folder, slash, app = path.removeprefix("/").partition("/")
-        if folder != "webhooks" or not slash or not app or "/" in app:
+        if folder not in ("webhooks", "identities") or not slash or not app or "/" in app:
             return self._no_route()
-        event = self._event(unquote(app), self._body())
+        event = self._event(folder, unquote(app), self._body())
         try:
             answer = self.server.ingest.handle(event)
         except Exception:
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.answers.append(answer)
         return self._send(answer.status, answer.body.encode())
 
-    def _event(self, app: str, body: bytes) -> dict[str, Any]:
+    def _event(self, folder: str, app: str, body: bytes) -> dict[str, Any]:
         """Payload format 2.0. Which content types go as text is not documented; these were observed."""
         headers: dict[str, str] = {}
         for name, value in self.headers.items():
@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
         event = {
             "version": "2.0",
-            "routeKey": "POST /webhooks/{app}",
+            "routeKey": f"POST /{folder}/{{app}}",
             "rawPath": self.path,
             "headers": headers,
             "pathParameters": {"app": app},

@@ -47,6 +47,7 @@ class Queued:
     app: str
     body: bytes
     received_at: int
+    kind: str = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,15 @@ class Ingest:
         )
         for message in received.get("Messages", []):
             attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-            assert attributes.keys() == {"app", "received_at"}
+            assert attributes.keys() - {"kind"} == {"app", "received_at"}
             assert _SQS_TAKES(message["Body"])  # moto takes any
             self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-            yield Queued(attributes["app"], decode_body(message["Body"]), int(attributes["received_at"]))
+            yield Queued(
+                attributes["app"],
+                decode_body(message["Body"]),
+                int(attributes["received_at"]),
+                attributes.get("kind", "webhook"),
+            )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """`docs/openapi.yaml`, the requests that schemathesis makes of it, and what it says of their answers."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from requests.auth import AuthBase
-from schemathesis import Case, GenerationMode, Response
+from schemathesis import APIOperation, Case, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
@@ -18,21 +18,22 @@ from tests.fuzz.ingest import SECRETS, signature
 
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 WEBHOOK = SCHEMA["/webhooks/{app}"]["POST"]
-RESPONSES: Mapping[str, Any] = SCHEMA.raw_schema["paths"]["/webhooks/{app}"]["post"]["responses"]
+IDENTITY = SCHEMA["/identities/{app}"]["POST"]
 
 type Request = Case[Any]
+type Operation = APIOperation[Any, Any, Any, Any]
 
 
-def covering() -> Iterator[Request]:
+def covering(operation: Operation) -> Iterator[Request]:
     """Each part of the page once: every key there and not there, each bound kept and broken, other methods."""
-    generation = SCHEMA.config.generation_for(operation=WEBHOOK)
-    return SCHEMA.iter_coverage_cases(WEBHOOK, generation_modes=list(GenerationMode), generation_config=generation)
+    generation = SCHEMA.config.generation_for(operation=operation)
+    return SCHEMA.iter_coverage_cases(operation, generation_modes=list(GenerationMode), generation_config=generation)
 
 
-def cases(mode: GenerationMode) -> SearchStrategy[Request]:
+def cases(operation: Operation, mode: GenerationMode) -> SearchStrategy[Request]:
     """Requests that the page describes or, in the negative mode, rules out; half of them for apps that there may be."""
     return st.sampled_from([None, None, *SECRETS]).flatmap(
-        lambda app: WEBHOOK.as_strategy(generation_mode=mode, path_parameters=None if app is None else {"app": app})
+        lambda app: operation.as_strategy(generation_mode=mode, path_parameters=None if app is None else {"app": app})
     )
 
 
@@ -40,6 +41,15 @@ def check_documented(case: Request, response: Response) -> None:
     """The answer stands on the page: its status, and the gateway's message or nothing."""
     case.validate_response(response, checks=[status_code_conformance, not_a_server_error])
     assert response.content == b"" or json.loads(response.content).keys() == {"message"}
+
+
+def reasons(operation: Operation, status: int) -> list[str]:
+    """The reasons that the page has for the function to answer so."""
+    response = operation.definition.raw["responses"][str(status)]
+    if "$ref" in response:
+        response = SCHEMA.raw_schema["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    found: list[str] = response["x-reasons"]
+    return found
 
 
 class Signed(AuthBase):

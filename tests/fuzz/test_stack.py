@@ -13,7 +13,7 @@ from schemathesis import GenerationMode
 from local_stack import LocalStack
 from local_stack.stack import STAGE
 from purchasely_clevertap.delivery.message import decode_body
-from tests.fuzz.page import Request, Signed, cases, check_documented
+from tests.fuzz.page import IDENTITY, WEBHOOK, Operation, Request, Signed, cases, check_documented
 
 APP, SECRET = "fuzzed", "the-secret-of-the-fuzzed-app"
 LIMIT = 1024 * 1024 - 16 * 1024
@@ -78,14 +78,15 @@ def fuzzed(stack: LocalStack) -> Iterator[Fuzzed]:
     app.forget()
 
 
+@pytest.mark.parametrize("operation", [WEBHOOK, IDENTITY], ids=lambda operation: operation.path)
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_no_unsigned_request_has_another_answer_than_401_or_404(
-    stack: LocalStack, session: requests.Session, mode: GenerationMode
+    stack: LocalStack, session: requests.Session, mode: GenerationMode, operation: Operation
 ) -> None:
     base_url = stack.webhook_url("").removesuffix("/webhooks/")
 
     @settings(max_examples=30, deadline=None)
-    @given(case=cases(mode))
+    @given(case=cases(operation, mode))
     def check(case: Request) -> None:
         response = case.call(base_url, session)
         check_documented(case, response)

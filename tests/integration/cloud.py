@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ConnectTimeoutError
 from purchasely_clevertap.aws.build import Clock as BridgeClock
 from purchasely_clevertap.aws.build import Connections, Resources, build_forwarder, build_receiver
 from purchasely_clevertap.aws.clients import Clients
-from purchasely_clevertap.aws.ledger import Ledger
+from purchasely_clevertap.aws.ledger import HELD_INDEX, Ledger
+from purchasely_clevertap.aws.queues import SendQueue
 from purchasely_clevertap.aws.secrets import Secrets
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import Message, decode_body
@@ -180,13 +181,28 @@ class Cloud:
             self.sqs.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "1048576"})["QueueUrl"]
             for name in ("events", "parked", "dead-letters")
         )
-        for table, key in ((DELIVERIES, "event"), (SUBSCRIBERS, "subscriber")):
-            self.dynamodb.create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+        self.dynamodb.create_table(
+            TableName=DELIVERIES,
+            KeySchema=[{"AttributeName": "event", "KeyType": "HASH"}],
+            AttributeDefinitions=[
+                {"AttributeName": "event", "AttributeType": "S"},
+                {"AttributeName": "held_for", "AttributeType": "S"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": HELD_INDEX,
+                    "KeySchema": [{"AttributeName": "held_for", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.dynamodb.create_table(
+            TableName=SUBSCRIBERS,
+            KeySchema=[{"AttributeName": "subscriber", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "subscriber", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         self.put_secret("purchasely", {"shared_secrets": [SECRET]})
         self.put_secret("clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})
         self.calls.made.clear()
@@ -276,6 +292,7 @@ class Worker:
         self.refused_settings: list[tuple[str, int, tuple[str, ...]]] = []
         self.pauses: list[float] = []
         self._clock = cloud.clock
+        self.events_queue = SendQueue(cloud.sqs, queue_url=cloud.events_url)
         self._forwarder = build_forwarder(
             Connections(
                 self.calls.watch(clients.sqs()),

@@ -297,6 +297,11 @@ def nearly_too_slow(function: str) -> Callable[[World], None]:
     return lambda world: world.invocation(function, milliseconds=timeout * 950)
 
 
+def the_sweep_fails_each_time(world: World) -> None:
+    for _ in range(3):
+        world.invocation("SweepFunction", failed=True)
+
+
 type Scenario = Callable[[World], None]
 
 RINGS: Final[Iterable[tuple[str, Scenario]]] = (
@@ -323,6 +328,7 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("forwarder-errors", failing("ForwarderFunction")),
     ("forwarder-throttles", throttled("ForwarderFunction")),
     ("forwarder-duration", nearly_too_slow("ForwarderFunction")),
+    ("sweep-errors", the_sweep_fails_each_time),
 )
 
 

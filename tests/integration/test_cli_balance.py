@@ -59,6 +59,7 @@ def test_every_outcome_has_its_place(cloud: Cloud, cli: Cli, worker: Worker, cle
         "skipped": 1,
         "duplicate": 1,
         "parked": 1,
+        "held": 0,
         "in_flight": 1,
         "by_reason": {"skipped": {"event_switched_off": 1}, "parked": {"unusable_event_name": 1}},
         "missing": [],

@@ -49,6 +49,7 @@ def test_a_person_is_gone_from_everything_and_everybody_else_stays(
 
     assert document["done"]
     assert document["subscribers"] == [
+        "default#production#anonymous#a-gone",
         "default#production#object#__hgone",
         "default#production#user#user-gone",
         "default#sandbox#user#user-gone",
@@ -77,7 +78,7 @@ def test_nothing_goes_before_somebody_has_agreed(cloud: Cloud, cli: Cli, worker:
     assert not cli.json("forget", "user-1")["done"]
     assert tables(cloud) == before
     agreed = cli.run("forget", "user-1", typed="y\n")
-    assert "Removed: 1 states, the person from 1 events, 0 parked events." in agreed.stdout
+    assert "Removed: 1 states, the person from 1 events, 0 held and 0 parked events." in agreed.stdout
     assert "point-in-time recovery" in agreed.stdout
     assert "user-1" not in tables(cloud)
 

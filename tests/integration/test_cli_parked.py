@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from bridge_cli.cli_error import CliError
 from bridge_cli.discarding import discard
-from bridge_cli.parked_messages import HOLD_SECONDS, Choice, Held
+from bridge_cli.parked_messages import HOLD_SECONDS, Choice, TakenMessages
 from bridge_cli.times import now_ms
 from purchasely_clevertap.clevertap.response import Rejected
 from purchasely_clevertap.delivery.entry import Claim, ClaimGroup
@@ -32,8 +32,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def held(cloud: Cloud, cli: Cli) -> Iterator[Held]:  # noqa: ARG001 - it patches the wait
-    messages = Held(cloud.sqs, cloud.parked_url, clock=cloud.clock.seconds)
+def held(cloud: Cloud, cli: Cli) -> Iterator[TakenMessages]:  # noqa: ARG001 - it patches the wait
+    messages = TakenMessages(cloud.sqs, cloud.parked_url, clock=cloud.clock.seconds)
     yield messages
     messages.release()
 
@@ -223,7 +223,7 @@ def test_a_message_put_there_by_hand_is_redriven_as_such(cloud: Cloud, cli: Cli)
     assert redriven.redrive is not None
 
 
-def test_many_parked_events_go_back_ten_a_call(cloud: Cloud, held: Held) -> None:
+def test_many_parked_events_go_back_ten_a_call(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, *(message(b"no", id=str(number)) for number in range(95)))
     cloud.calls.made.clear()
     held.take()
@@ -235,14 +235,14 @@ def test_many_parked_events_go_back_ten_a_call(cloud: Cloud, held: Held) -> None
     assert calls["ReceiveMessage"] <= 12
 
 
-def test_bodies_too_large_for_one_call_go_back_in_several(cloud: Cloud, held: Held) -> None:
+def test_bodies_too_large_for_one_call_go_back_in_several(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, *(message(b"x" * MAX_BODY_BYTES, id=str(number)) for number in range(3)))
     held.take()
     assert len(held.redrive(Choice().of(held.messages), to=cloud.events_url).sent) == 3
     assert [len(each.body) for each in messages_of(cloud, cloud.events_url)] == [MAX_BODY_BYTES] * 3
 
 
-def test_what_the_events_queue_does_not_take_stays_parked(cloud: Cloud, held: Held) -> None:
+def test_what_the_events_queue_does_not_take_stays_parked(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, *(message(b"no", id=str(number)) for number in range(3)))
     held.take()
     events = Choice().of(held.messages)
@@ -258,7 +258,7 @@ def test_what_the_events_queue_does_not_take_stays_parked(cloud: Cloud, held: He
 
 
 @pytest.mark.parametrize("fault", ["ServiceUnavailable", unreachable()])
-def test_an_event_whose_sending_fails_stays_parked(cloud: Cloud, held: Held, fault: Any) -> None:
+def test_an_event_whose_sending_fails_stays_parked(cloud: Cloud, held: TakenMessages, fault: Any) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
     cloud.calls.next("SendMessageBatch", fault)
@@ -269,7 +269,7 @@ def test_an_event_whose_sending_fails_stays_parked(cloud: Cloud, held: Held, fau
 
 
 def test_an_event_sent_back_and_not_removed_is_told_and_sent_again_is_a_duplicate(
-    cloud: Cloud, held: Held, worker: Worker, clevertap: ScriptedClevertap
+    cloud: Cloud, held: TakenMessages, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.script.append(answer(REFUSED, of="SUBSCRIPTION_RENEWED"))
     worker.outcome(message(event(event_id="e-1"), id="m-1"))
@@ -286,7 +286,7 @@ def test_an_event_sent_back_and_not_removed_is_told_and_sent_again_is_a_duplicat
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_person_who_thinks_for_longer_than_messages_are_held_sends_nothing(cloud: Cloud, held: Held) -> None:
+def test_a_person_who_thinks_for_longer_than_messages_are_held_sends_nothing(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
     cloud.clock.advance(HOLD_SECONDS)
@@ -307,7 +307,7 @@ def test_whatever_fails_every_event_is_on_one_of_the_queues(
         cloud = Cloud(Clock(now_ms()))
         Cli(cloud, monkeypatch)
         park(cloud, *(message(b"%d" % number, id=str(number)) for number in numbers))
-        held = Held(cloud.sqs, cloud.parked_url, clock=cloud.clock.seconds)
+        held = TakenMessages(cloud.sqs, cloud.parked_url, clock=cloud.clock.seconds)
         for fault in faults:
             match fault:
                 case "refused":
@@ -399,7 +399,7 @@ def claim(cloud: Cloud) -> None:
     assert grant.entries
 
 
-def test_an_event_that_a_worker_is_at_is_not_discarded(cloud: Cloud, held: Held) -> None:
+def test_an_event_that_a_worker_is_at_is_not_discarded(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     claim(cloud)
     held.take()
@@ -410,7 +410,7 @@ def test_an_event_that_a_worker_is_at_is_not_discarded(cloud: Cloud, held: Held)
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_an_event_that_changes_meanwhile_is_not_discarded(cloud: Cloud, held: Held) -> None:
+def test_an_event_that_changes_meanwhile_is_not_discarded(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
 
@@ -421,7 +421,7 @@ def test_an_event_that_changes_meanwhile_is_not_discarded(cloud: Cloud, held: He
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_nothing_is_removed_that_could_not_be_remembered(cloud: Cloud, held: Held) -> None:
+def test_nothing_is_removed_that_could_not_be_remembered(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
     cloud.calls.next("TransactWriteItems", unreachable())
@@ -432,7 +432,7 @@ def test_nothing_is_removed_that_could_not_be_remembered(cloud: Cloud, held: Hel
 
 
 def test_a_discarded_event_whose_message_stays_is_told_and_discarded_again_is_a_leftover(
-    cloud: Cloud, held: Held
+    cloud: Cloud, held: TakenMessages
 ) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()

@@ -206,18 +206,6 @@ def test_without_a_terminal_the_new_secret_comes_from_a_file(bridge: Installatio
     assert "give --secret-file" in result.stderr
 
 
-def test_settings_that_skip_nothing_leave_the_proof_out(bridge: Installation, new: str) -> None:
-    every = {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}
-    bridge.cloud.put_settings({"events": every, "sandbox": "mix", "identity": {"anonymous": "identity"}})
-    result = bridge.run("rotate", "purchasely", "--secret-file", new)
-    assert result.exit_code == 0
-    assert "No test webhook was sent" in result.stdout
-    assert bridge.uploaded == []
-
-
-# ── CleverTap's passcode ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 def passcode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """A file with a new passcode of both projects, which CleverTap knows."""

@@ -38,7 +38,7 @@ def test_a_fresh_stack_is_set_up_and_proven(bridge: Installation, options: Seque
     assert bridge.secret("purchasely") == {"shared_secrets": ["secret-1"]}
     assert bridge.secret("clevertap") == {"production": {"account_id": "PROJECT-1", "passcode": "passcode-1"}}
     assert json.loads(bridge.settings()) == {"region": "eu1"}
-    assert "answered 200, and its event skipped, as it should: event_switched_off" in result.stdout
+    assert "answered 200, and its event skipped, as it should: no_sandbox_account" in result.stdout
     assert f"\n  {bridge.url}/default\n" in result.stdout
     assert "no CleverTap project" in result.stdout
 
@@ -63,7 +63,7 @@ def test_scripts_get_the_url_the_proofs_and_no_secret(bridge: Installation, opti
         True,
         200,
         "skipped",
-        "event_switched_off",
+        "no_sandbox_account",
     )
     assert bridge.cloud.entry(told["event_id"], app="second-app")["outcome"] == "skipped"
     assert "passcode-1" not in json.dumps(document)
@@ -143,9 +143,7 @@ def test_an_event_that_the_forwarder_does_not_skip_is_said_and_is_an_error(
     bridge: Installation, options: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = renewed(samples()["TRIAL_STARTED"])
-    monkeypatch.setattr(
-        probe, "harmless", lambda _: probe.Probe(event["event_id"], encode(event), "event_switched_off")
-    )
+    monkeypatch.setattr(probe, "harmless", lambda: probe.Probe(event["event_id"], encode(event)))
     told = bridge.json("setup", *options, exit_code=1)["test_webhook"]
     assert (told["good"], told["outcome"]) == (False, "delivered")
     assert "was not skipped, it is delivered" in told["words"]
@@ -169,14 +167,6 @@ def test_who_may_not_read_the_table_still_gets_the_answer_of_ingest(
     result = bridge.run("setup", *options)
     assert result.exit_code == 0, result.output
     assert "answered 200; what became of its event was not looked up: AWS refused GetItem" in result.stdout
-
-
-def test_settings_that_skip_nothing_get_no_test_webhook(bridge: Installation, options: Sequence[str]) -> None:
-    every = {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}
-    bridge.cloud.put_settings({"events": every, "sandbox": "mix", "identity": {"anonymous": "identity"}})
-    document = bridge.json("setup", *options)
-    assert document["test_webhook"]["event_id"] is None
-    assert bridge.uploaded == []
 
 
 def test_settings_that_are_not_valid_stop_it_before_anything_is_asked(

@@ -44,6 +44,8 @@ def test_a_parked_event_tells_what_clevertap_said_and_what_it_has(
         "unconfirmed_sends": 0,
         "settled_at": iso(cloud.clock()),
         "leased_until": None,
+        "held_for": None,
+        "held_until": None,
         "parked_message": {
             "parked_at": iso(cloud.clock()),
             "detail": "Amount is no number",
@@ -133,7 +135,7 @@ def test_a_subscriber_tells_each_fact_with_its_time_and_what_clevertap_has(
     assert (subscriber["account"], subscriber["kind"], subscriber["id"]) == ("production", "user", "user-1")
     assert subscriber["person"]["last_event"] == {"value": "TRANSACTION_PROCESSED", "told_at": iso(now)}
     held = subscriber["subscriptions"]["subs_user-1"]
-    assert held["held"] == {"value": True, "told_at": iso(now - 60_000)}
+    assert held["active"] == {"value": True, "told_at": iso(now)}
     assert subscriber["profile"]["plan"] == "monthly"
     assert subscriber["clevertap_has"]["last_event"] == "TRANSACTION_PROCESSED"
     assert [each["event_id"] for each in document["events"]] == ["e-2", "e-1"]

@@ -89,6 +89,7 @@ def test_an_event_makes_two_records_and_an_entry(cloud: Cloud, clevertap: Script
         "outcome": "delivered",
         "event_name": "SUBSCRIPTION_RENEWED",
         "event_at": NOW_MS,
+        "about": "PRODUCTION/SUBSCRIPTION_RENEWED",
         "account": "production",
         "subscriber": PERSON,
         "settled_at": now,
@@ -641,10 +642,11 @@ def test_an_unreadable_ledger_stops_everything(
 
 
 def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    cloud.put_settings({"sandbox": "skip"})
     sent = message(event())
     # The first write is made; the next one, for what needs no upload, is the one that fails.
     worker.calls.next("TransactWriteItems", lambda: None, unreachable())
-    first, skipped = worker.outcomes(sent, message(event("ACTIVATE")))
+    first, skipped = worker.outcomes(sent, message(event(environment="SANDBOX")))
     assert (why(first), why(skipped)) == (("ledger_unavailable", False), ("ledger_unavailable", False))
     assert clevertap.requests == []
     assert why(worker.outcome(sent)) == BUSY
@@ -855,7 +857,8 @@ def test_what_the_parked_queue_refuses_is_retried(cloud: Cloud, clevertap: Scrip
     [
         (event("ACTIVATE"), {}, SkipReason.EVENT_SWITCHED_OFF),
         (event("RENEWAL_DISABLED"), {"events": {"*": {"send": False}}}, SkipReason.EVENT_SWITCHED_OFF),
-        (event(user=None), {}, SkipReason.ANONYMOUS_USER),
+        (event(), {"events": {"SUBSCRIPTION_RENEWED": {"where": {"store": ["STRIPE"]}}}}, SkipReason.FILTERED),
+        (event(user=None), {"identity": {"anonymous": "skip"}}, SkipReason.ANONYMOUS_USER),
         (event(environment="SANDBOX"), {"sandbox": "skip"}, SkipReason.SANDBOX_SWITCHED_OFF),
         (event(at=NOW_MS - 2 * HOUR * 1000), {"late_events": {"action": "skip"}}, SkipReason.LATE),
     ],
@@ -873,7 +876,9 @@ def test_what_settings_hold_back_is_skipped(
     assert worker.outcome(sent) == Skipped(reason)
     entry = cloud.entry(payload["event_id"])
     assert (entry["outcome"], entry["reason"], entry["messages"]) == ("skipped", reason, {"m-1"})
-    assert clevertap.requests == []
+    assert clevertap.events == []
+    goes_nowhere = reason in (SkipReason.ANONYMOUS_USER, SkipReason.SANDBOX_SWITCHED_OFF)
+    assert len(clevertap.profiles) == (0 if goes_nowhere else 1)
     assert cloud.parked() == []
     assert worker.outcome(sent) == Duplicate()
 
@@ -887,14 +892,13 @@ def test_a_sandbox_event_needs_a_sandbox_account(cloud: Cloud, clevertap: Script
     assert {sent.account_id for sent in clevertap.taken} == {"PRODUCTION-ID"}
 
 
-def test_a_late_event_without_news_is_skipped(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+def test_a_late_event_without_news_sends_nothing(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"late_events": {"action": "profile_only"}})
     late = NOW_MS - 3 * HOUR * 1000
-    assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=late))) == Delivered()
+    skipped = Skipped(SkipReason.LATE)
+    assert worker.outcome(message(event("SUBSCRIPTION_STARTED", at=late))) == skipped
     assert (clevertap.events, len(clevertap.profiles)) == ([], 1)
-    assert worker.outcome(message(event("RENEWAL_ENABLED", at=late - 1000, event_id="e-1"))) == Skipped(
-        SkipReason.NOTHING_NEW
-    )
+    assert worker.outcome(message(event("RENEWAL_ENABLED", at=late - 1000, event_id="e-1"))) == skipped
     assert len(clevertap.requests) == 1
     assert cloud.entry("e-1")["outcome"] == "skipped"
 
@@ -1047,6 +1051,7 @@ def test_unchanged_values_are_not_sent_again(clevertap: ScriptedClevertap, worke
     assert {"plan", "store", "user_id", "has_active_subscription"} <= set(first)
     assert second == {
         "plan": "yearly",
+        "active_plans": "yearly",
         "last_event": "SUBSCRIPTION_RENEWED",
         "last_event_at": f"$D_{NOW_MS // 1000 + 60}",
     }
@@ -1135,10 +1140,10 @@ def test_any_event_of_the_batch_links_a_clevertap_id(clevertap: ScriptedCleverta
         message(event("SUBSCRIPTION_STARTED", at=NOW_MS, clevertap_id="an-id")),
         message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 1000)),
     )
-    (profile,) = (sent for sent in clevertap.taken if sent.name == "profile")
-    assert profile.record["objectId"] == "an-id"
-    assert profile.record["profileData"]["identity"] == "user-1"
-    assert profile.record["profileData"]["last_event"] == "SUBSCRIPTION_RENEWED"
+    link, profile = (sent.record for sent in clevertap.taken if sent.name == "profile")
+    assert (link["objectId"], link["profileData"]) == ("an-id", {"identity": "user-1"})
+    assert profile["identity"] == "user-1"
+    assert profile["profileData"]["last_event"] == "SUBSCRIPTION_RENEWED"
     worker.forward(message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 2000, clevertap_id="an-id")))
     assert "identity" not in clevertap.profiles[-1]
 
@@ -1193,7 +1198,13 @@ def story() -> list[Payload]:
         event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 3 * minute, plan="yearly", previous_plan="monthly"),
         event("SUBSCRIPTION_TERMINATED", at=NOW_MS + 4 * minute, plan="yearly", subscription_status="DEACTIVATED"),
         event("SUBSCRIPTION_STARTED", user="user-2", at=NOW_MS + minute, plan="weekly"),
-        event("SUBSCRIPTION_TRANSFERRED", user="user-2", at=NOW_MS + 3 * minute, transferred_to_user_id="user-1"),
+        event(
+            "SUBSCRIPTION_TRANSFERRED",
+            user="user-2",
+            at=NOW_MS + 3 * minute,
+            plan="weekly",
+            transferred_to_user_id="user-1",
+        ),
         event(
             "SUBSCRIPTION_RECEIVED",
             at=NOW_MS + 3 * minute,
@@ -1229,7 +1240,7 @@ def test_the_story_ends_as_it_should(in_order: dict[str, dict[str, object]]) -> 
     assert in_order["user-1"]["has_active_subscription"] is True
     assert in_order["user-1"]["plan"] == "weekly"
     assert in_order["user-2"]["has_active_subscription"] is False
-    assert "plan" not in in_order["user-2"]
+    assert (in_order["user-2"]["plan"], in_order["user-2"]["subscription_status"]) == ("weekly", "DEACTIVATED")
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -224,7 +224,7 @@ def test_a_batch_tells_lines_and_counts(cloud: Cloud, clevertap: ScriptedClevert
         "skipped",
     ]
     (upload,) = (line for line in lines if line["message"] == "upload")
-    assert (upload["records"], upload["requests"]) == (6, 1)
+    assert (upload["records"], upload["requests"]) == (7, 1)
     counts = {name: sum(values) for name, values in metrics.values.items()}
     age = counts.pop("EventAge")
     assert 2 * 5000 <= age < 2 * 60_000
@@ -234,12 +234,12 @@ def test_a_batch_tells_lines_and_counts(cloud: Cloud, clevertap: ScriptedClevert
         "Delivered": 2,
         "Duplicate": 1,
         "Parked": 1,
-        "ProfileUpdates": 3,
+        "ProfileUpdates": 4,
         "Settled": 5,
         "Skipped": 1,
         "UnknownEvents": 1,
         "UploadRequests": 1,
-        "UploadedRecords": 6,
+        "UploadedRecords": 7,
     }
     assert {dict(dimensions)["stage"] for dimensions in metrics.dimensions} == {"test"}
 

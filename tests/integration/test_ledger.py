@@ -108,7 +108,7 @@ def test_an_unknown_event_has_an_empty_entry(ledger: Ledger) -> None:
 
 def test_a_claim_has_a_lease_and_30_days(cloud: Cloud, ledger: Ledger) -> None:
     assert claimed(ledger, Entry())
-    assert seen(ledger) == Entry(frozenset({"m-1"}), None, NOW_MS + LEASE_MS, 1)
+    assert seen(ledger) == Entry(frozenset({"m-1"}), None, NOW_MS + LEASE_MS, 1, about="")
     entry = cloud.entry("e-1")
     assert (entry["lease_owner"], entry["expires_at"]) == ("one", NOW_MS // 1000 + DAYS_30)
 
@@ -200,7 +200,7 @@ def test_an_outcome_ends_the_lease(cloud: Cloud, ledger: Ledger) -> None:
 def test_accepted_records_survive_every_attempt(ledger: Ledger, other: Ledger) -> None:
     assert claimed(ledger, Entry())
     assert settled(ledger, FAILED, "charged")
-    assert seen(ledger) == Entry(frozenset({"m-1"}), None, 0, 1, frozenset({"charged"}))
+    assert seen(ledger) == Entry(frozenset({"m-1"}), None, 0, 1, frozenset({"charged"}), about="")
     assert claimed(other, seen(other))
     assert settled(other, FAILED)
     assert claimed(ledger, seen(ledger))

@@ -119,12 +119,12 @@ def test_a_line_says_what_needs_a_look(watch: Watch) -> None:
             unconfirmed_sends=2,
             taken_over=True,
             unsettled=True,
-            clipped=("presentation",),
+            left_out=("presentation",),
         )
     )
     assert (line["level"], line["outcome"], line["reason"]) == ("INFO", "in_flight", "timeout")
     assert (line["unconfirmed_sends"], line["taken_over"], line["unsettled"]) == (2, True, True)
-    assert line["clipped"] == ["presentation"]
+    assert line["left_out"] == ["presentation"]
 
 
 def test_a_line_says_that_a_name_is_new(watch: Watch) -> None:
@@ -173,7 +173,7 @@ def test_counts_do_not_depend_on_the_level(watch: Watch) -> None:
         (of(Retried(RetryReason.LEDGER_UNAVAILABLE, give_up=GiveUp.SETUP)), {"Retried": 1, "StorageFaults": 1}),
         (of(Retried(RetryReason.PARKED_QUEUE_UNAVAILABLE, give_up=GiveUp.SETUP)), {"Retried": 1, "StorageFaults": 1}),
         (of(Delivered(), known_name=False), {"Delivered": 1, "Settled": 1, "UnknownEvents": 1}),
-        (of(Delivered(), clipped=("a", "b")), {"Delivered": 1, "Settled": 1, "ClippedValues": 2}),
+        (of(Delivered(), left_out=("a", "b")), {"Delivered": 1, "Settled": 1, "LeftOutValues": 2}),
         (of(Retried(RetryReason.TIMEOUT), unconfirmed_sends=3), {"Retried": 1, "LostAnswers": 3}),
         (of(Delivered(), taken_over=True, records=2), {"Delivered": 1, "Settled": 1, "LostAnswers": 2}),
         (

@@ -58,13 +58,14 @@ def test_a_lost_value_that_went_back_was_stale(
 def test_a_property_of_a_lost_upload_stayed_for_ever(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
-    worker.forward(message(event("ACTIVATE_SOON", purchasely_subscription_id=None, plan=None, product=None)))
+    offer = {"offer_type": "PROMOTIONAL_OFFER", "promotional_offer_id": "stay"}
+    worker.forward(message(event("SUBSCRIPTION_STARTED")))
     clevertap.script.append(lost_answer())
-    worker.forward(message(event("SUBSCRIPTION_STARTED", at=NOW_MS + 1000)))
-    assert clevertap.profile("user-1")["plan"] == "monthly"
+    worker.forward(message(event("PROMOTIONAL_OFFER_STARTED", at=NOW_MS + 1000, **offer)))
+    assert clevertap.profile("user-1")["promotional_offer_id"] == "stay"
     cloud.clock.advance(REST_SECONDS)
-    worker.forward(message(event("SUBSCRIPTION_TRANSFERRED", at=NOW_MS + 2000)))
-    assert "plan" not in clevertap.profile("user-1")
+    worker.forward(message(event("SUBSCRIPTION_RENEWED", at=NOW_MS + 2000, offer_type="NONE")))
+    assert clevertap.profile("user-1")["promotional_offer_id"] == "NONE"
 
 
 def test_a_second_failure_forgot_the_doubt(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:

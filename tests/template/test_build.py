@@ -47,7 +47,7 @@ def test_the_layer_holds_only_what_is_needed(layer: Path) -> None:
     assert not [name for name in holds if name.endswith(".dist-info")]
 
 
-@pytest.mark.parametrize("function", ["IngestFunction", "ForwarderFunction"])
+@pytest.mark.parametrize("function", ["IngestFunction", "ForwarderFunction", "SweepFunction"])
 def test_a_function_is_its_own_code_alone(built: Path, function: str) -> None:
     assert sorted(path.name for path in (built / function).iterdir()) == ["app.py", "requirements.txt"]
 

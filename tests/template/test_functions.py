@@ -1,11 +1,11 @@
-"""Both functions, the layer that they share, and what their environment variables point to."""
+"""The functions, the layer that they share, and what their environment variables point to."""
 
 import pytest
 
 from local_stack.sam import ROOT
 from local_stack.template import PSEUDO, Template
 
-FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder"}
+FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder", "SweepFunction": "sweep"}
 SHARED_ENVIRONMENT: dict[str, object] = {
     "STAGE": "dev",
     "LOG_LEVEL": "INFO",
@@ -23,10 +23,11 @@ ENVIRONMENTS: dict[str, dict[str, object]] = {
         "RETRY_MAX_SECONDS": 3600,
         "USER_KEY": PSEUDO["AWS::StackId"].rpartition("/")[2],  # random, lives as long as the stack, is in no log
     },
+    "SweepFunction": {"SUBSCRIBERS_TABLE": "SubscribersTable"},
 }
 
 
-def test_there_are_two_functions_each_in_its_folder(template: Template) -> None:
+def test_each_function_has_its_folder(template: Template) -> None:
     functions = template.of_type("AWS::Serverless::Function")
 
     assert {name: each["CodeUri"] for name, each in functions.items()} == {
@@ -59,6 +60,7 @@ def test_one_layer_serves_both_processors(template: Template) -> None:
     [
         ("IngestFunction", "IngestLog", "IngestRole"),
         ("ForwarderFunction", "ForwarderLog", "ForwarderRole"),
+        ("SweepFunction", "SweepLog", "SweepRole"),
     ],
 )
 def test_a_function_has_its_own_log_group_and_role(template: Template, function: str, log: str, role: str) -> None:
@@ -83,3 +85,12 @@ def test_environment_is_wired_to_resources(template: Template, function: str) ->
 )
 def test_environment_follows_parameters(parameter: str, variable: str, value: object) -> None:
     assert Template.load(**{parameter: value}).environment("ForwarderFunction")[variable] == value
+
+
+def test_the_sweep_goes_on_every_quarter_of_an_hour(template: Template) -> None:
+    sweep = template.properties("SweepFunction")
+    (event,) = sweep["Events"].values()
+
+    assert event["Type"] == "Schedule"
+    assert event["Properties"]["Schedule"] == "rate(15 minutes)"
+    assert sweep["Timeout"] < 15 * 60

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from local_stack.template import Template
+from purchasely_clevertap.ingest import IDENTITIES_ROUTE
 
 SENDER_TIMEOUT_SECONDS = 10  # Purchasely's read timeout
 
@@ -22,17 +23,26 @@ def test_webhooks_of_every_app_reach_ingest(template: Template) -> None:
     assert {each["ApiId"] for each in (route, integration, template.properties("WebhookStage"))} == {"WebhookApi"}
 
 
+def test_associations_of_every_app_reach_ingest(template: Template) -> None:
+    route = template.properties("IdentityRoute")
+
+    assert route["RouteKey"] == IDENTITIES_ROUTE
+    assert route["Target"] == "integrations/WebhookIntegration"
+    assert route["ApiId"] == "WebhookApi"
+
+
 def test_there_is_no_other_way_in(template: Template) -> None:
-    assert list(template.of_type("AWS::ApiGatewayV2::Route")) == ["WebhookRoute"]
-    assert list(template.of_type("AWS::Lambda::Permission")) == ["IngestPermission"]
+    assert sorted(template.of_type("AWS::ApiGatewayV2::Route")) == ["IdentityRoute", "WebhookRoute"]
+    assert sorted(template.of_type("AWS::Lambda::Permission")) == ["IdentityPermission", "IngestPermission"]
 
 
-def test_only_webhooks_of_this_api_call_ingest(template: Template) -> None:
-    permission = template.properties("IngestPermission")
+@pytest.mark.parametrize(("name", "path"), [("IngestPermission", "webhooks"), ("IdentityPermission", "identities")])
+def test_only_posts_to_this_api_call_ingest(template: Template, name: str, path: str) -> None:
+    permission = template.properties(name)
 
     assert permission["FunctionName"] == "IngestFunction.Alias"
     assert permission["Principal"] == "apigateway.amazonaws.com"
-    assert permission["SourceArn"] == ("arn:aws:execute-api:eu-west-1:123456789012:WebhookApi/*/POST/webhooks/*")
+    assert permission["SourceArn"] == f"arn:aws:execute-api:eu-west-1:123456789012:WebhookApi/*/POST/{path}/*"
 
 
 def test_the_default_stage_deploys_itself(template: Template) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from local_stack.template import Template
+from purchasely_clevertap.aws.ledger import HELD_INDEX
 
 KEYS = {"DeliveriesTable": "event", "SubscribersTable": "subscriber"}
 
@@ -16,7 +17,16 @@ def test_a_table_has_its_key(template: Template, table: str) -> None:
     properties = template.properties(table)
 
     assert properties["KeySchema"] == [{"AttributeName": KEYS[table], "KeyType": "HASH"}]
-    assert properties["AttributeDefinitions"] == [{"AttributeName": KEYS[table], "AttributeType": "S"}]
+    assert {"AttributeName": KEYS[table], "AttributeType": "S"} in properties["AttributeDefinitions"]
+
+
+def test_held_events_are_found_by_their_person(template: Template) -> None:
+    (index,) = template.properties("DeliveriesTable")["GlobalSecondaryIndexes"]
+
+    assert index["IndexName"] == HELD_INDEX
+    assert index["KeySchema"] == [{"AttributeName": "held_for", "KeyType": "HASH"}]
+    assert index["Projection"] == {"ProjectionType": "ALL"}
+    assert "GlobalSecondaryIndexes" not in template.properties("SubscribersTable")
 
 
 @pytest.mark.parametrize("table", KEYS)

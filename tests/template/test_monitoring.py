@@ -15,6 +15,7 @@ LOGS = {
     "AccessLog": "/aws/vendedlogs/purchasely-clevertap/dev/access",
     "IngestLog": "/purchasely-clevertap/dev/ingest",
     "ForwarderLog": "/purchasely-clevertap/dev/forwarder",
+    "SweepLog": "/purchasely-clevertap/dev/sweep",
 }
 ALARM = "AWS::CloudWatch::Alarm"
 ALARMS = {

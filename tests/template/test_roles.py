@@ -44,9 +44,19 @@ ROLES = {
             {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},
         ),
+        "FindHeldEvents": ({"dynamodb:Query"}, {"DeliveriesTable.Arn/index/held"}),
         "WriteItsLog": (
             {"logs:CreateLogStream", "logs:PutLogEvents"},
             {f"arn:aws:logs:{HERE}:log-group:ForwarderLog:*"},
+        ),
+    },
+    "SweepRole": {
+        "EnqueueWhatIsOver": ({"sqs:SendMessage", "sqs:SendMessageBatch"}, {"EventsQueue.Arn"}),
+        "FindWhatIsOver": ({"dynamodb:Scan"}, {"SubscribersTable.Arn", "DeliveriesTable.Arn/index/held"}),
+        "KeepItsProgress": ({"dynamodb:GetItem", "dynamodb:PutItem"}, {"SubscribersTable.Arn"}),
+        "WriteItsLog": (
+            {"logs:CreateLogStream", "logs:PutLogEvents"},
+            {f"arn:aws:logs:{HERE}:log-group:SweepLog:*"},
         ),
     },
 }

@@ -6,12 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from purchasely_clevertap.purchasely.event import KEYS, Event, read
+from purchasely_clevertap.purchasely.event import EARLIEST_MS, KEYS, Event, read
 
 MOMENT = 1_770_000_000_123
 """When a sample event is first sent, in epoch milliseconds."""
 EVENT_ID = "4f0b6c1e-7d3a-4f62-9d5e-0c9a1b2d3e4f"
 DAY = 86_400_000
+LATEST_MS = 4_102_444_800_000
+"""2100: no date of an event may be later."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -106,7 +108,7 @@ JSON = st.recursive(
 _LONG_TEXTS = st.builds(lambda text, times: text * times, TEXTS, st.integers(2, 40))
 _KEYS = st.sampled_from(
     [
-        *KEYS,
+        *sorted(KEYS),
         "amount_in_usd",
         "amount_in_eur",
         "plan_price_in_usd",
@@ -152,21 +154,30 @@ PAYLOADS = st.builds(
     st.fixed_dictionaries(
         {
             "event_name": st.sampled_from(
-                ["TRANSACTION_PROCESSED", "SUBSCRIPTION_RENEWED", "SUBSCRIPTION_TRANSFERRED", "App Launched", "charged"]
+                [
+                    *("TRANSACTION_PROCESSED", "SUBSCRIPTION_RENEWED", "SUBSCRIPTION_TRANSFERRED", "ACTIVATE"),
+                    *("DEACTIVATE", "App Launched", "charged"),
+                ]
             )
             | TEXTS.filter(bool),
             "environment": st.sampled_from(["PRODUCTION", "SANDBOX", "sandbox"]),
-            "event_created_at_ms": st.integers(1000, 7_258_118_399_999),
+            "event_created_at_ms": st.integers(EARLIEST_MS, LATEST_MS),
         },
         optional={
-            "api_version": st.sampled_from([2, 3, "3", None, "9" * 30]),
+            "api_version": st.sampled_from([3, "3", None, "9" * 30]),
             "user_id": TEXTS | _LONG_TEXTS,
             "anonymous_user_id": TEXTS | st.uuids().map(str),
             "clevertap_id": st.text("Az09()!:@$_-", max_size=70),
             "amount_in_customer_currency": st.floats(allow_nan=False, allow_infinity=False) | st.just("9.99"),
             "amount_in_usd": st.floats(allow_nan=False, allow_infinity=False) | st.just("9.99"),
             "customer_currency": st.sampled_from(["EUR", "usd", "€", "", "EURO" * 200]),
-            "purchase_type": st.sampled_from(["RENEWING_SUBSCRIPTION", "CONSUMABLE"]),
+            "purchase_type": st.sampled_from(
+                ["RENEWING_SUBSCRIPTION", "CONSUMABLE", "NON_CONSUMABLE", "NON_RENEWING_SUBSCRIPTION"]
+            ),
+            "plan_price_in_usd": st.floats(0, 1e6),
+            "store_transaction_id": TEXTS,
+            "channel": st.sampled_from(["web2app", "in_app"]),
+            "attribution": JSON,
         },
     ),
     st.dictionaries(_KEYS, _VALUES, max_size=12),

@@ -16,7 +16,7 @@ IMPURE = {"botocore", "boto3", "requests", "urllib3", "time", "random", "os", "s
 
 # From the bottom: a part may import what stands before it.
 LAYERS = ["outcome", "startup", "purchasely", "clevertap", "mapping", "delivery", "aws", "telemetry"]
-USE_CASES = {"ingest", "forwarder", "uploader", "aws.build"}
+USE_CASES = {"ingest", "forwarder", "uploader", "sweep", "aws.build"}
 
 
 def imports(module: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,10 @@ def properties(*changes: Object) -> Object:
     account = Account("A")
     assert not any(take(account, *map(profile, changes)))
     return account.profiles()[0].properties
+
+
+def reasons(account: Account) -> list[str]:
+    return [violation.reason for violation in account.violations]
 
 
 def test_accepted_records_are_stored_in_order_with_their_place_and_time() -> None:
@@ -98,6 +103,16 @@ def test_two_known_users_become_one_and_the_values_of_the_identity_stay() -> Non
     assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "device": "phone", "seen": 1})]
 
 
+def test_two_people_who_are_tied_to_one_device_become_one() -> None:
+    account = Account("A")
+    take(
+        account,
+        profile({"identity": "user-1", "a": 1}, objectId="__h1"),
+        profile({"identity": "user-2"}, objectId="__h1"),
+    )
+    assert account.profiles() == [Profile(("user-1", "user-2"), ("__h1",), {"a": 1})]
+
+
 def test_every_id_of_two_users_leads_to_the_one_they_became() -> None:
     account = Account("A")
     take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"identity": "user-2"}, objectId="__h2"))
@@ -126,24 +141,64 @@ def test_incr_and_decr_count() -> None:
     assert properties({"n": {"$decr": 1.5}}) == {"n": -1.5}
 
 
-def test_delete_takes_a_property_away() -> None:
-    assert properties({"a": 1, "b": 2}, {"a": {"$delete": 1}, "c": {"$delete": True}}) == {"b": 2}
+def test_a_name_and_a_gender_can_be_deleted() -> None:
+    assert properties({"Name": "N", "gender": "F", "b": 2}, {"Name": {"$delete": 1}, "gender": {"$delete": True}}) == {
+        "b": 2
+    }
+
+
+@pytest.mark.parametrize("key", ["plan", "Email", "Phone"])
+def test_no_other_property_is_ever_deleted(key: str) -> None:
+    account, value = Account("A"), "+4917012345678" if key == "Phone" else "a@b.example"
+    take(account, profile({key: value}), profile({key: {"$delete": 1}}))
+    assert account.profiles()[0].properties == {key: value}
+    assert reasons(account) == [f"profileData.{key}: $delete of other than name and gender"]
+
+
+VALUES: dict[str, Json] = {
+    "integer": 9,
+    "float": 9.0,
+    "boolean": True,
+    "string": "9",
+    "date": "$D_1700000000",
+}
+
+
+@pytest.mark.parametrize("second", VALUES)
+@pytest.mark.parametrize("first", VALUES)
+@pytest.mark.parametrize("where", ["profileData", "evtData"])
+def test_a_property_keeps_the_type_that_it_had_first(where: str, first: str, second: str) -> None:
+    account = Account("A")
+    before, after = ({"price": VALUES[each]} for each in (first, second))
+    if where == "profileData":
+        take(account, profile(before), profile(after, identity="another"))
+    else:
+        take(account, event(price=before["price"]), event("Renewed", "another", price=after["price"]))
+    is_kept = first == second
+    assert account.records[1].record[where] == (after if is_kept else {})
+    assert reasons(account) == ([] if is_kept else [f"{where}.price: {second} in a property of type {first}"])
+
+
+def test_a_property_of_each_event_has_a_type_of_its_own() -> None:
+    account = Account("A")
+    take(account, event("One", price=1), event("Two", price=1.5), profile({"price": "much"}), event("O NE", Price=2.5))
+    assert reasons(account) == ["evtData.Price: float in a property of type integer"]
 
 
 def test_counting_on_a_text_changes_nothing_and_is_a_violation() -> None:
     account = Account("A")
     take(account, profile({"n": ""}), profile({"n": {"$incr": 1}}))
     assert account.profiles()[0].properties == {"n": ""}
-    assert [violation.reason for violation in account.violations] == ["profileData.n: counting on other than a number"]
+    assert reasons(account) == ["profileData.n: counting on other than a number"]
 
 
 def test_a_profile_holds_256_custom_keys_beside_the_predefined_ones() -> None:
     account = Account("A")
     take(account, profile({f"k{number}": number for number in range(256)}))
-    take(account, profile({"one more": 1, "k0": "changed", "Email": "a@b.example", "MSG-push": True}))
+    take(account, profile({"one more": 1, "k0": 1000, "Email": "a@b.example", "MSG-push": True}))
     held = account.profiles()[0].properties
-    assert (len(held), held["k0"], held["Email"]) == (258, "changed", "a@b.example")
-    assert [violation.reason for violation in account.violations] == ["profileData.one more: more than 256 custom keys"]
+    assert (len(held), held["k0"], held["Email"]) == (258, 1000, "a@b.example")
+    assert reasons(account) == ["profileData.one more: more than 256 custom keys"]
 
 
 def test_a_lost_answer_marks_the_records_of_its_request_alone() -> None:

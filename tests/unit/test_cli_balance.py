@@ -176,3 +176,12 @@ def test_reasons_are_told_from_the_most_frequent_on() -> None:
     listed = [replace(delivery(number, "skipped"), reason=reason) for number, reason in enumerate("abbcbb")]
     (balance,) = balances(listed, queued=0, now_ms=NOW, settled_after_ms=0).values()
     assert list(balance.by_reason["skipped"].items()) == [("b", 4), ("a", 1), ("c", 1)]
+
+
+def test_the_webhooks_of_two_events_with_one_id_are_each_counted_once() -> None:
+    first = replace(delivery(1, "skipped"), messages=frozenset({"m-1", "m-2", "m-3"}))
+    second = replace(delivery(2, "delivered"), event_id="e-1~0a1b2c3d", messages=frozenset({"m-2", "m-3"}))
+    for listed in ([first, second], [second, first]):
+        (balance,) = balances(listed, queued=0, now_ms=NOW, settled_after_ms=0).values()
+        assert (balance.received, balance.delivered, balance.skipped, balance.duplicate) == (3, 1, 1, 1)
+        assert balance.adds_up

@@ -47,10 +47,12 @@ def test_what_can_not_be_read_is_about_whom_it_quotes(body: bytes, about: bool) 
 def test_a_person_may_be_kept_in_both_accounts_as_user_and_under_each_kind_of_clevertap_id() -> None:
     assert keys_of("default", ["7"]) == [
         "default#production#user#7",
+        "default#production#anonymous#7",
         "default#production#object#7",
         "default#production#object#__h7",
         "default#production#object#-h7",
         "default#sandbox#user#7",
+        "default#sandbox#anonymous#7",
         "default#sandbox#object#7",
         "default#sandbox#object#__h7",
         "default#sandbox#object#-h7",

@@ -22,7 +22,8 @@ MINUTE_MS = 60_000
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(bridge, ["preview", *arguments])
+    basis = () if "--settings" in arguments else ("--defaults",)
+    result = CliRunner().invoke(bridge, ["preview", *arguments, *basis])
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -34,7 +35,7 @@ def document(*arguments: str) -> dict[str, Any]:
 
 
 def test_records_come_in_the_order_of_the_upload() -> None:
-    found = forecast(body(paid(9.99)), Mapper(DEFAULT))
+    found = forecast(body(paid(9.99, 10.79)), Mapper(DEFAULT))
     assert [record.kind for record in found.records] == [Kind.PROFILE, Kind.EVENT, Kind.CHARGED]
     assert (found.outcome, found.reason, found.account) == ("delivered", None, "production")
 
@@ -51,8 +52,14 @@ def test_the_records_are_those_of_the_mapping_to_the_letter() -> None:
 @pytest.mark.parametrize(
     ("given", "settings", "outcome", "reason"),
     [
-        (payload("ACTIVATE"), {}, "skipped", "event_switched_off"),
-        (payload(user_id=..., anonymous_user_id="a"), {}, "skipped", "anonymous_user"),
+        (payload("ACTIVATE"), {"profile": {"send": False}}, "skipped", "event_switched_off"),
+        (payload(user_id=..., anonymous_user_id="a"), {}, "held", None),
+        (
+            payload(user_id=..., anonymous_user_id="a"),
+            {"identity": {"anonymous": "skip"}},
+            "skipped",
+            "anonymous_user",
+        ),
         (payload(environment="SANDBOX"), {"sandbox": "skip"}, "skipped", "sandbox_switched_off"),
         (payload(user_id=...), {}, "parked", "no_user"),
         (payload("Charged"), {}, "parked", "unusable_event_name"),
@@ -79,11 +86,11 @@ def test_an_event_is_as_old_as_it_is_said_to_be() -> None:
 def test_a_late_event_that_may_only_change_the_profile_and_may_not_is_skipped() -> None:
     mapper = Mapper(parse('{"late_events": {"action": "profile_only"}, "profile": {"send": false}}'))
     found = forecast(body(payload()), mapper, age_ms=200 * MINUTE_MS)
-    assert (found.outcome, found.reason, found.records) == ("skipped", "nothing_new", ())
+    assert (found.outcome, found.reason, found.records) == ("skipped", "late", ())
 
 
 def test_what_is_cut_is_named() -> None:
-    assert forecast(body(payload(content_id="x" * 600)), Mapper(DEFAULT)).clipped == ("content_id",)
+    assert forecast(body(payload(content_id="x" * 600)), Mapper(DEFAULT)).left_out == ("content_id",)
 
 
 def test_every_reason_is_explained() -> None:
@@ -117,13 +124,15 @@ def test_people_see_where_it_goes_and_each_record() -> None:
     assert out.startswith(
         "TRANSACTION_PROCESSED would be uploaded to the production account, as: profile, TRANSACTION_PROCESSED, Charged"
     )
-    assert '"Amount": 9.99' in out
+    assert '"Amount": 10.79' in out
     assert "Étudiants" in out
 
 
-def test_people_see_why_there_is_nothing() -> None:
-    said = "ACTIVATE would be skipped: event_switched_off (the setting events switches it off).\n"
-    assert run("ACTIVATE") == (0, said, "")
+def test_people_see_why_an_event_is_not_sent() -> None:
+    code, out, _ = run("ACTIVATE")
+    why, told = out.splitlines()[:2]
+    assert (code, why) == (0, "ACTIVATE would be skipped: event_switched_off (the setting events switches it off).")
+    assert told.endswith("as: profile")
 
 
 def test_a_body_that_cannot_be_read_is_shown_with_what_is_wrong(tmp_path: Path) -> None:

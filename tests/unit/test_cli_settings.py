@@ -46,7 +46,7 @@ def test_an_event_that_is_switched_off_is_skipped() -> None:
 
 def test_an_event_that_is_switched_on_is_sent_with_its_records() -> None:
     assert changes({}, {"events": {"ACTIVATE": {"send": True, "name": "Access"}}}) == {
-        ("ACTIVATE", Situation.PURCHASE): ["now sent: profile, event", "renamed: ACTIVATE → Access"]
+        ("ACTIVATE", Situation.PURCHASE): ["now sent: event", "renamed: ACTIVATE → Access"]
     }
 
 
@@ -56,7 +56,7 @@ def test_the_entry_for_every_event_shows_on_an_event_that_nobody_knows() -> None
         ("TRANSACTION_PROCESSED", Situation.PURCHASE),
         ("LOYALTY_TIER_REACHED", Situation.PURCHASE),
     }
-    assert found["TRANSACTION_PROCESSED", Situation.PURCHASE] == ["now sent: profile, event, Charged"]
+    assert found["TRANSACTION_PROCESSED", Situation.PURCHASE] == ["now sent: event"]
 
 
 def test_a_renamed_event_is_renamed_and_nothing_else() -> None:
@@ -80,21 +80,18 @@ def test_a_renamed_event_is_renamed_and_nothing_else() -> None:
         ),
         (
             {},
-            {"rename": {"product": "plan"}, "omit": ["purchase_token", "plan"]},
+            {"rename": {"product": "plan"}, "omit": ["plan"]},
             ["property left out: plan", "property renamed: product → plan"],
         ),
         (
-            {"omit": ["purchase_token", "store"]},
+            {"omit": ["store"]},
             {"rename": {"plan": "Tier", "store": "plan"}},
             ["property renamed: plan → Tier", "property added: plan"],
         ),
-        ({}, {"omit": ["purchase_token", "plan"]}, ["property left out: plan"]),
-        ({"omit": ["plan"]}, {}, ["property added: plan", "property left out: purchase_token"]),
-        (
-            {"rename": {"plan": "Plan"}},
-            {"omit": ["plan"]},
-            ["property left out: Plan", "property added: purchase_token"],
-        ),
+        ({}, {"omit": ["plan"]}, ["property left out: plan"]),
+        ({"omit": ["plan"]}, {}, ["property added: plan"]),
+        ({"rename": {"plan": "Plan"}}, {"omit": ["plan"]}, ["property left out: Plan"]),
+        ({"only": ["plan"]}, {"only": ["plan", "purchase_token"]}, ["property added: purchase_token"]),
     ],
 )
 def test_properties_are_renamed_left_out_and_added(before: object, after: object, words: list[str]) -> None:
@@ -110,7 +107,7 @@ def test_properties_are_renamed_left_out_and_added(before: object, after: object
         ({"App Launched": {"name": "Opened"}}, {}, ["now parked: unusable_event_name"]),
         ({}, {"App Launched": {"name": "Opened"}}, ["now sent: profile, event", "renamed: App Launched → Opened"]),
         ({"*": {"send": False}}, {}, ["now parked: unusable_event_name"]),
-        ({}, {"*": {"send": False}}, ["now skipped: event_switched_off"]),
+        ({}, {"*": {"send": False}}, ["now skipped: event_switched_off", "profile added"]),
     ],
 )
 def test_an_event_that_clevertap_takes_under_no_such_name_is_parked(
@@ -134,11 +131,11 @@ def test_a_property_in_the_console_s_currency_is_renamed() -> None:
 
 def test_profile_and_charged_are_told_apart_from_the_event() -> None:
     found = changes(
-        {},
+        {"revenue": {"currency": "customer"}},
         {
             "profile": {"rename": {"plan": "Plan"}, "omit": ["last_event"]},
             "revenue": {"currency": "integration"},
-            "event_properties": {"omit": ["purchase_token", "source_event_name"]},
+            "event_properties": {"omit": ["source_event_name"]},
         },
     )
     assert found["TRANSACTION_PROCESSED", Situation.PURCHASE] == [
@@ -170,6 +167,8 @@ def test_whole_records_are_left_out_and_added(after: object, words: list[str]) -
         ({}, {"sandbox": "skip"}, Situation.TEST_PURCHASE, ["now skipped: sandbox_switched_off"]),
         ({}, {"sandbox": "mix"}, Situation.TEST_PURCHASE, ["to the production account, no longer to sandbox"]),
         ({}, {"identity": {"anonymous": "identity"}}, Situation.NO_LOGIN, ["now sent: profile, event"]),
+        ({}, {"identity": {"anonymous": "skip"}}, Situation.NO_LOGIN, ["now skipped: anonymous_user"]),
+        ({"identity": {"anonymous": "skip"}}, {}, Situation.NO_LOGIN, ["now held until the login"]),
         (
             {"identity": {"anonymous": "identity"}},
             {"identity": {"anonymous": "custom_id"}},
@@ -178,12 +177,12 @@ def test_whole_records_are_left_out_and_added(after: object, words: list[str]) -
         ),
         ({}, {"late_events": {"action": "skip"}}, Situation.LATE, ["now skipped: late"]),
         ({}, {"late_events": {"action": "flag"}}, Situation.LATE, ["property added: is_late"]),
-        ({}, {"late_events": {"action": "profile_only"}}, Situation.LATE, ["event left out"]),
+        ({}, {"late_events": {"action": "profile_only"}}, Situation.LATE, ["now skipped: late"]),
         (
             {"late_events": {"action": "skip", "after_minutes": 60}},
             {"late_events": {"action": "skip", "after_minutes": 90}},
             Situation.LATE,
-            ["now sent: profile, event"],
+            ["now sent: event"],
         ),
         (
             {"late_events": {"action": "skip", "after_minutes": 90}},

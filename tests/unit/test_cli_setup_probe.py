@@ -13,76 +13,45 @@ from hypothesis import strategies as st
 from bridge_cli.dry_run import forecast
 from bridge_cli.probe import INGEST_SECONDS, USER, Stopwatch, harmless, pass_ingest, refusal
 from purchasely_clevertap.mapping.mapper import Mapper
-from purchasely_clevertap.mapping.settings import DEFAULT, parse
+from purchasely_clevertap.mapping.settings import Anonymous, LateAction, parse
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_sender import Answer, Webhook, sign
 
 NOW = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
-ALL_ON = {"*": {"send": True}, "ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}}
 
 
-def test_by_default_it_is_an_activation_in_the_sandbox_of_a_made_up_user() -> None:
-    probe = harmless(DEFAULT, NOW)
-    assert probe is not None
-    event = json.loads(probe.body)
-    assert (event["event_name"], event["environment"], event["user_id"]) == ("ACTIVATE", "SANDBOX", USER)
-    assert (event["event_id"], probe.reason) == (probe.event_id, "event_switched_off")
-    assert event["event_created_at"] == "2026-02-02T02:39:59.552Z"
+def test_it_is_the_login_of_a_made_up_user() -> None:
+    event = json.loads(harmless(NOW).body)
+    assert (event["event_name"], event["environment"]) == ("SUBSCRIPTION_TRANSFERRED", "SANDBOX")
+    assert (event["anonymous_user_id"], event["transferred_to_user_id"]) == (USER, USER)
+    assert "user_id" not in event
+    assert event["event_created_at"] == "2026-02-02T02:39:59.444Z"
 
 
 def test_each_is_an_event_of_its_own() -> None:
-    first, second = harmless(DEFAULT, NOW), harmless(DEFAULT, NOW)
-    assert first is not None
-    assert second is not None
-    assert first.event_id != second.event_id
+    first, second = harmless(NOW), harmless(NOW)
+    assert json.loads(first.body)["event_id"] == first.event_id != second.event_id
 
 
-@pytest.mark.parametrize(
-    ("document", "name", "reason"),
-    [
-        ({"events": {**ALL_ON, "TRIAL_STARTED": {"send": False}}, "sandbox": "mix"}, "TRIAL_STARTED", None),
-        ({"events": ALL_ON, "sandbox": "skip"}, "ACTIVATE", "sandbox_switched_off"),
-        ({"events": ALL_ON, "sandbox": "mix"}, "ACTIVATE", "anonymous_user"),
-        (
-            {
-                "events": ALL_ON,
-                "sandbox": "mix",
-                "identity": {"anonymous": "identity"},
-                "late_events": {"action": "skip", "after_minutes": 600},
-            },
-            "ACTIVATE",
-            "late",
-        ),
-    ],
-)
-def test_it_is_one_that_the_settings_skip_whatever_for(document: object, name: str, reason: str | None) -> None:
-    probe = harmless(parse(json.dumps(document)), NOW)
-    assert probe is not None
-    assert json.loads(probe.body)["event_name"] == name
-    assert probe.reason == (reason or "event_switched_off")
-
-
-def test_there_is_none_when_the_settings_skip_nothing() -> None:
-    assert (
-        harmless(parse(json.dumps({"events": ALL_ON, "sandbox": "mix", "identity": {"anonymous": "identity"}}))) is None
-    )
-
-
-@examples(max_examples=30, deadline=None)
+@examples(max_examples=60, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["*", *CATALOGUE]), st.fixed_dictionaries({"send": st.booleans()}), max_size=5),
     st.sampled_from(["separate", "skip", "mix"]),
-    st.sampled_from(["skip", "identity", "custom_id"]),
+    st.sampled_from(Anonymous),
+    st.sampled_from(LateAction),
     st.booleans(),
 )
 def test_clevertap_never_gets_anything_of_it(
-    events: dict[str, object], sandbox: str, anonymous: str, has_sandbox: bool
+    events: dict[str, object], sandbox: str, anonymous: str, late: str, has_sandbox: bool
 ) -> None:
-    document = {"events": {**ALL_ON, **events}, "sandbox": sandbox, "identity": {"anonymous": anonymous}}
-    settings = parse(json.dumps(document))
-    probe = harmless(settings, NOW)
-    if probe is not None:
-        assert forecast(probe.body, Mapper(settings), has_sandbox_account=has_sandbox).records == ()
+    document = {
+        "events": events,
+        "sandbox": sandbox,
+        "identity": {"anonymous": anonymous},
+        "late_events": {"action": late},
+    }
+    found = forecast(harmless(NOW).body, Mapper(parse(json.dumps(document))), has_sandbox_account=has_sandbox)
+    assert (found.outcome, found.records) == ("skipped", ())
 
 
 # ── Ingest ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,17 +10,16 @@ import pytest
 
 from bridge_cli.__main__ import bridge
 from bridge_cli.cli_error import ErrorCode
+from bridge_cli.dry_run import forecast
 from chaos import deployed
 from chaos.faults import FAULTS
 from local_stack.sam import ROOT
 from local_stack.template import Template
 from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.ingest import RefusalReason
-from purchasely_clevertap.mapping.mapper import Mapped, Mapper
-from purchasely_clevertap.mapping.profile import ProfileState
+from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.settings import DEFAULT, Anonymous, parse
 from purchasely_clevertap.outcome import ParkReason, SkipReason
-from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_clevertap.purchasely.signature import SignatureProblem
 from purchasely_clevertap.telemetry.metrics import Metric
 
@@ -142,15 +141,9 @@ def test_the_settings_in_the_readme_are_valid() -> None:
 
 def test_the_example_is_what_the_code_makes() -> None:
     blocks = re.findall(r"^```json\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    event = read((ROOT / "events/purchasely/TRANSACTION_PROCESSED.json").read_bytes())
-    assert isinstance(event, Event)
-    mapper = Mapper(DEFAULT)
-    mapped = mapper.map(event, now_ms=event.created_ms, has_sandbox_account=False)
-    assert isinstance(mapped, Mapped)
-    profile = mapper.profile_update(mapped.identity, ProfileState().apply([event]))
-    assert profile is not None
-    records = [profile.record, mapped.event, mapped.charged]
-    assert json.loads(blocks[2]) == [json.loads(record) for record in records if record is not None]
+    body = (ROOT / "events/purchasely/TRANSACTION_PROCESSED.json").read_bytes()
+    records = forecast(body, Mapper(DEFAULT)).records
+    assert json.loads(blocks[2]) == [record.content for record in records]
 
 
 def test_every_fault_of_the_chaos_kit_has_its_row() -> None:

@@ -94,7 +94,7 @@ def test_the_page_names_what_the_rules_name() -> None:
 
 def test_mistakes_on_the_page_are_those_of_the_code() -> None:
     (told,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    events: dict[str, Any] = {"TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": "trial"}}
+    events: dict[str, Any] = {"TRIAL_STARTED": {"name": "trial_converted"}}
     found = [
         *problems({"region": "eu2"}),
         *problems({"events": {"TRIAL_STARTED": {"nam": "Trial"}}}),

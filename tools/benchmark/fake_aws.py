@@ -21,9 +21,12 @@ import requests
 from chaos.dynamodb import Refused, Tables
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, sam
 from local_stack.background import Background, free_port
+from purchasely_clevertap.aws.ledger import HELD_INDEX
 
 TABLES: Mapping[str, str] = {"DeliveriesTable": "event", "SubscribersTable": "subscriber"}
 """The key of each table, by the table's name."""
+
+_INDEX = ("DeliveriesTable", HELD_INDEX, "held_for")
 
 _SECRETS = {
     "purchasely": {"shared_secrets": [SHARED_SECRET]},
@@ -83,7 +86,7 @@ def standing_in(folder: Path) -> Iterator[StandIn]:
     process = Background.start(
         "the stand-in for AWS and CleverTap",
         [sys.executable, "-m", "benchmark.fake_aws", str(port)],
-        {"PYTHONPATH": f"{sam.ROOT / 'tools'}", "PYTHONDONTWRITEBYTECODE": "1"},
+        {"PYTHONPATH": f"{sam.ROOT / 'tools'}:{sam.ROOT / 'layers' / 'bridge'}", "PYTHONDONTWRITEBYTECODE": "1"},
         folder / "stand-in.log",
     )
     try:
@@ -98,7 +101,7 @@ class _Service:
     """What is remembered and counted."""
 
     settings: str | None = None
-    tables: Tables = field(default_factory=lambda: Tables(TABLES, seconds=time.time))
+    tables: Tables = field(default_factory=lambda: Tables(TABLES, index=_INDEX, seconds=time.time))
     calls: Counter[str] = field(default_factory=Counter)
     uploads: dict[str, list[int]] = field(default_factory=dict)
     uploaded: int = 0
@@ -123,6 +126,8 @@ class _Service:
         match operation:
             case "SendMessage":
                 return {"MessageId": f"00000000-0000-0000-0000-{self.calls.total():012d}", "MD5OfMessageBody": "0" * 32}
+            case "SendMessageBatch" | "ChangeMessageVisibilityBatch":
+                return {"Successful": [{"Id": each["Id"]} for each in given["Entries"]]}
             case "GetSecretValue":
                 secret = _SECRETS[given["SecretId"].rpartition("/")[2]]
                 return {"Name": given["SecretId"], "SecretString": json.dumps(secret)}
@@ -137,7 +142,7 @@ class _Service:
         if method == "POST":
             given = orjson.loads(body)
             self.settings = given["settings"]
-            self.tables = Tables(TABLES, seconds=time.time)
+            self.tables = Tables(TABLES, index=_INDEX, seconds=time.time)
             for table, items in given["items"].items():
                 self.tables.items[table].update(items)
             self.calls.clear()

@@ -55,9 +55,10 @@ def records(mapper: Mapper, body: bytes, before: ProfileState, now_ms: int) -> t
     mapped = mapper.map(event, now_ms=now_ms, has_sandbox_account=True)
     if not isinstance(mapped, Mapped):
         return ()
-    update = mapper.profile_update(mapped.identity, before.apply([event]))
-    all_three = (update.record if update else None, mapped.event, mapped.charged)
-    return tuple(record for record in all_three if record is not None)
+    state = before.apply([event], price_of=mapper.price)
+    update = mapper.profile_update(mapped.identity, state)
+    own = [*mapped.records, *mapper.purchase_records(event, mapped.identity, state)]
+    return (*(update.records if update else ()), *(record for _, record in own))
 
 
 def pass_over(mapper: Mapper, events: Sequence[Told]) -> None:

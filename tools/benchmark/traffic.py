@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
 
-from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.delivery.keys import entry_key, profile_key
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper
 from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.mapping.settings import parse
+from purchasely_clevertap.outcome import Skipped, SkipReason
 from purchasely_clevertap.purchasely.event import Event, read
 from purchasely_sender import LIFECYCLES, Scenario, encode
 from purchasely_sender.samples import batch, queue_message
@@ -25,6 +26,8 @@ EVERYTHING = json.dumps(
     }
 )
 """Settings with which CleverTap gets every event of everybody: the dearest."""
+
+_WAITED_MS = 5 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,14 @@ def sends(mapper: Mapper, told: Told) -> bool:
     )
 
 
+def of_known_users(told: Sequence[Told]) -> list[Told]:
+    """Those that are about users who have logged in, and that no event waits for."""
+    return [each for each in told if b"anonymous_user_id" not in each.body]
+
+
 def queued(told: Sequence[Told]) -> Mapping[str, Any]:
-    """The events as Lambda hands them to the forwarder."""
-    sent = int(time.time() * 1000)
+    """The events as Lambda hands them to the forwarder, so late that none waits for another one."""
+    sent = int(time.time() * 1000) - _WAITED_MS
     return batch(*(queue_message(each.body.decode(), APP, sent=sent) for each in told))
 
 
@@ -114,13 +122,14 @@ def _lifecycle(scenario: Scenario, seed: int, at: datetime, mapper: Mapper) -> l
         if not isinstance(event, Event):
             raise TypeError(f"a lifecycle's event is unreadable: {event.detail}")
         mapped = mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True)
+        if mapped == Skipped(SkipReason.BECAME_KNOWN):
+            continue  # the user's event tells the same
         if not isinstance(mapped, Mapped):
             raise TypeError(f"a lifecycle's event is not sent: {mapped}")
-        kind = "user" if mapped.identity.user_id is not None else "object"
-        subscriber = f"{APP}#{mapped.environment}#{kind}#{mapped.identity.user_id or mapped.identity.object_id}"
+        subscriber = profile_key(APP, mapped.environment, mapped.identity)
         before = known.get(subscriber, ProfileState())
         told.append(Told(body, event.event_id, event.event_name, subscriber, before))
-        after = before.apply([event])
+        after = before.apply([event], price_of=mapper.price)
         update = mapper.profile_update(mapped.identity, after)
-        known[subscriber] = after if update is None else after.accepted(update.properties, update.link)
+        known[subscriber] = after if update is None else after.accepted(update.properties, update.links)
     return told

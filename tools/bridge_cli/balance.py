@@ -1,8 +1,8 @@
-"""The balance of an app: received = delivered + skipped + duplicate + parked + in flight.
+"""The balance of an app: received = delivered + skipped + duplicate + parked + held + in flight.
 
 `received` is what ingest noted when it answered 200; the outcomes are what the forwarder remembered. An event that
-has no outcome must be on the events queue, a parked one on the parked queue, or on its way back: if there are more of
-those than the queues hold, something is missing, and the ids say what.
+has no outcome must be on the events queue, a parked one on the parked queue, or on its way back; a held one is in the
+table alone. If there are more of those than the queues hold, something is missing, and the ids say what.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge_cli.deliveries import Delivery, EventKey
+from purchasely_clevertap.delivery.keys import shared_event_id
 
 _PARKED: Final = "parked"
 _WITH_REASON: Final = ("skipped", _PARKED)
@@ -30,6 +31,7 @@ class Balance:
     skipped: int = 0
     duplicate: int = 0
     parked: int = 0
+    held: int = 0
     in_flight: int = 0
     by_reason: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -39,19 +41,25 @@ class Balance:
     @property
     def adds_up(self) -> bool:
         """Whether every webhook is accounted for."""
-        accounted = self.delivered + self.skipped + self.duplicate + self.parked + self.in_flight
+        accounted = self.delivered + self.skipped + self.duplicate + self.parked + self.held + self.in_flight
         return self.received == accounted and not self.missing and not self.unqueued
 
 
 class Tally:
-    """Counts deliveries one by one, and keeps only those that are not over: in flight, or parked."""
+    """Counts deliveries one by one, and keeps only those that are not over: in flight, or parked.
 
-    __slots__ = ("_counts", "_open", "_reasons")
+    Of two events with one id, ingest notes the webhooks of both at the first one; the second is counted once all the
+    same.
+    """
+
+    __slots__ = ("_apart", "_counts", "_open", "_reasons", "_several")
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._reasons: Counter[tuple[str, str, str]] = Counter()
         self._open: dict[EventKey, Delivery] = {}
+        self._several: dict[EventKey, frozenset[str]] = {}  # the messages of events that several have brought
+        self._apart: dict[EventKey, frozenset[str]] = {}  # the messages of events whose id is another's too
 
     @property
     def open(self) -> Mapping[EventKey, Delivery]:
@@ -66,6 +74,10 @@ class Tally:
     def add(self, delivery: Delivery) -> None:
         """Counts an event."""
         self._count(delivery, 1)
+        if len(delivery.messages) > 1:
+            self._several[delivery.key] = delivery.messages
+        if shared_event_id(delivery.event_id) is not None:
+            self._apart[delivery.key] = delivery.messages
         if delivery.outcome in (None, _PARKED):
             self._open[delivery.key] = delivery
 
@@ -109,19 +121,29 @@ class Tally:
         for (of, outcome, reason), count in self._reasons.most_common():
             if of == app and count:
                 by_reason.setdefault(outcome, {})[reason] = count
+        twice = self._noted_twice(app)
         lost_here = [each for each in lost if each.app == app]
         return Balance(
             app=app,
-            received=self._counts[app, "received"],
+            received=self._counts[app, "received"] - twice,
             delivered=self._counts[app, "delivered"],
             skipped=self._counts[app, "skipped"],
-            duplicate=self._counts[app, "duplicate"],
+            duplicate=self._counts[app, "duplicate"] - twice,
             parked=self._counts[app, _PARKED],
+            held=self._counts[app, "held"],
             in_flight=self._counts[app, "in_flight"],
             by_reason=by_reason,
             missing=tuple(sorted(each.event_id for each in lost_here if each.outcome is None)),
             unqueued=tuple(sorted(each.event_id for each in lost_here if each.outcome is not None)),
             strays=tuple(sorted(event_id for of, event_id in strays if of == app)),
+        )
+
+    def _noted_twice(self, app: str) -> int:
+        """How many webhooks stand at two events of the app."""
+        return sum(
+            len(messages & self._several.get((app, shared_event_id(event_id) or ""), frozenset()))
+            for (of, event_id), messages in self._apart.items()
+            if of == app
         )
 
 

@@ -116,16 +116,40 @@ class Configuration:
         """Writes settings that are valid; gives their version. CliError beyond a parameter's size."""
         self._stored = None
         if len(text.encode()) > _STANDARD_BYTES:
-            text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+            text = compact(text)
         if (size := len(text.encode())) > _MOST_BYTES:
             raise CliError(
-                f"these settings have {size} bytes, and a parameter at most {_MOST_BYTES}: name fewer events",
+                f"these settings have {size} bytes in compact form, and a parameter at most {_MOST_BYTES}: name fewer "
+                "events or properties",
                 code=ErrorCode.INVALID,
             )
         put = self._account.client("ssm").put_parameter(
             Name=self.settings_parameter, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=True
         )
         return put["Version"]
+
+
+def compact(text: str) -> str:
+    """The same settings without spaces and line breaks."""
+    return json.dumps(json.loads(text.removeprefix("\ufeff")), ensure_ascii=False, separators=(",", ":"))
+
+
+def size_warnings(text: str) -> list[str]:
+    """What to know before settings of this size are written: what a parameter holds, and what it costs."""
+    size = len(text.encode())
+    if size <= _STANDARD_BYTES:
+        return []
+    short = len(compact(text).encode())
+    if short <= _STANDARD_BYTES:
+        found = f"{size} bytes, and a standard parameter holds {_STANDARD_BYTES}: "
+        return [f"{found}`bridge settings put` writes the compact form, {short} bytes"]
+    if short <= _MOST_BYTES:
+        found = (
+            f"{short} bytes in compact form, and a standard parameter holds {_STANDARD_BYTES}: `bridge settings put` "
+        )
+        found += f"makes it an advanced one, which holds {_MOST_BYTES} and costs 0.05 USD a month"
+        return [found]
+    return [f"{short} bytes in compact form, and no parameter holds more than {_MOST_BYTES}: it cannot be written"]
 
 
 def apps(account: Account) -> list[str]:

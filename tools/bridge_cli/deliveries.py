@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from purchasely_clevertap.aws.ledger import HELD_INDEX
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -35,6 +37,9 @@ class Delivery:
     lease_until: int = 0
     unconfirmed_sends: int = 0
     """How often CleverTap may have taken records of it without the answer having been remembered."""
+    held_for: str | None = None
+    """The key of the anonymous person whose login it waits for."""
+    hold_until: int | None = None
 
     @property
     def key(self) -> EventKey:
@@ -70,6 +75,19 @@ def deliveries_of(dynamodb: "DynamoDBClient", table: str, *, subscribers: Collec
         values = {f":{index}": {"S": key} for index, key in enumerate(sorted(subscribers))}
         query |= {"FilterExpression": f"subscriber IN ({', '.join(values)})", "ExpressionAttributeValues": values}
     return (each for each in _scan(dynamodb, query) if each.subscriber in subscribers)
+
+
+def held_deliveries(dynamodb: "DynamoDBClient", table: str, person_keys: Iterable[str]) -> Iterator[Delivery]:
+    """The events that wait for the login of these persons, keys of the other table."""
+    for key in person_keys:
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            IndexName=HELD_INDEX,
+            KeyConditionExpression="held_for = :person",
+            ExpressionAttributeValues={":person": {"S": key}},
+        )
+        for page in pages:
+            yield from map(from_item, page["Items"])
 
 
 def delivery(dynamodb: "DynamoDBClient", table: str, *, app: str, event_id: str) -> Delivery | None:
@@ -110,6 +128,8 @@ def from_item(item: dict[str, Any]) -> Delivery:
         settled_at=_number(item, "settled_at"),
         lease_until=_number(item, "lease_until") or 0,
         unconfirmed_sends=_number(item, "unconfirmed_sends") or 0,
+        held_for=_text(item, "held_for"),
+        hold_until=_number(item, "hold_until"),
     )
 
 

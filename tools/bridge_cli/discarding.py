@@ -13,7 +13,7 @@ from typing import Final
 from bridge_cli.account import Account
 from bridge_cli.cli_error import unreachable
 from bridge_cli.deliveries import EventKey
-from bridge_cli.parked_messages import Held, ParkedEvent
+from bridge_cli.parked_messages import ParkedEvent, TakenMessages
 from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
 from purchasely_clevertap.delivery.entry import Claim, Entry, Settlement
 from purchasely_clevertap.delivery.keys import entry_key
@@ -34,7 +34,7 @@ class Discarded:
 
 
 def discard(
-    ledger: Ledger, held: Held, events: Sequence[ParkedEvent], unqueued: Collection[EventKey], *, now_ms: int
+    ledger: Ledger, held: TakenMessages, events: Sequence[ParkedEvent], unqueued: Collection[EventKey], *, now_ms: int
 ) -> Discarded:
     """Writes the outcome of the events, then removes their messages; `unqueued` have none.
 

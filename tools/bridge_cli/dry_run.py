@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 
 from purchasely_clevertap.clevertap.account import Environment
-from purchasely_clevertap.clevertap.records import Identity, Kind
+from purchasely_clevertap.clevertap.records import Kind
+from purchasely_clevertap.mapping.identity import Wait
 from purchasely_clevertap.mapping.mapper import Mapper
 from purchasely_clevertap.mapping.profile import ProfileState
-from purchasely_clevertap.outcome import Delivered, Parked, ParkReason, Skipped, SkipReason
+from purchasely_clevertap.outcome import Delivered, Held, Parked, ParkReason, Skipped
 from purchasely_clevertap.purchasely.event import Unreadable, read
 
 NEVER_HEARD_OF = ProfileState()
@@ -46,7 +47,8 @@ class Record:
 class Forecast:
     """What would become of an event: its outcome and why, and its records in the order of their upload.
 
-    `clipped` names the properties that would be cut or left out because CleverTap refuses them.
+    An event that is skipped may still change the profile. `left_out` names the properties that would be cut or left
+    out because CleverTap refuses them.
     """
 
     event_id: str
@@ -56,7 +58,7 @@ class Forecast:
     detail: str | None = None
     account: Environment | None = None
     records: tuple[Record, ...] = ()
-    clipped: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def record(self, kind: Kind) -> Record | None:
         """The record of that kind, if there is one."""
@@ -70,24 +72,27 @@ def forecast(body: bytes, mapper: Mapper, *, age_ms: int = 0, has_sandbox_accoun
         return Forecast(event.event_id, event.event_name, Parked.name, ParkReason.UNREADABLE, event.detail)
     now_ms = event.created_ms + age_ms
     mapped = mapper.map(event, now_ms=now_ms, has_sandbox_account=has_sandbox_account)
+    if isinstance(mapped, Wait):
+        days = mapper.settings.identity.hold_days
+        detail = f"it waits for the login of its anonymous user, {days} days at most"
+        return Forecast(event.event_id, event.event_name, Held.name, detail=detail)
     if isinstance(mapped, Skipped):
         return Forecast(event.event_id, event.event_name, mapped.name, mapped.reason)
     if isinstance(mapped, Parked):
         return Forecast(event.event_id, event.event_name, mapped.name, mapped.reason, mapped.detail)
-    profile = _profile(mapper, mapped.identity, NEVER_HEARD_OF.apply([event])) if mapped.profile else None
-    encoded = ((Kind.PROFILE, profile), (Kind.EVENT, mapped.event), (Kind.CHARGED, mapped.charged))
-    records = tuple(Record(kind, orjson.loads(record)) for kind, record in encoded if record is not None)
+    state = NEVER_HEARD_OF.apply([event], is_sent=lambda _: mapped.skipped is None, price_of=mapper.price)
+    update = mapper.profile_update(mapped.identity, state) if mapped.profile else None
+    encoded = [
+        *((Kind.PROFILE, record) for record in (update.records if update is not None else ())),
+        *mapped.records,
+        *mapper.purchase_records(event, mapped.identity, state),
+    ]
     return Forecast(
         event.event_id,
         event.event_name,
-        Delivered.name if records else Skipped.name,
-        None if records else SkipReason.NOTHING_NEW,
+        Delivered.name if mapped.skipped is None else Skipped.name,
+        mapped.skipped,
         account=mapped.environment,
-        records=records,
-        clipped=mapped.clipped,
+        records=tuple(Record(kind, orjson.loads(record)) for kind, record in encoded),
+        left_out=mapped.left_out,
     )
-
-
-def _profile(mapper: Mapper, identity: Identity, subscriber: ProfileState) -> bytes | None:
-    update = mapper.profile_update(identity, subscriber)
-    return None if update is None else update.record

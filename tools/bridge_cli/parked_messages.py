@@ -201,7 +201,7 @@ class Redriven:
     """Sent, but their message could not be removed: sent again, they are duplicates."""
 
 
-class Held:
+class TakenMessages:
     """The messages of the parked queue that this command has taken; nobody else sees them before they are released.
 
     `elsewhere` counts those that another command has.
@@ -331,9 +331,9 @@ class Held:
 
 
 @contextmanager
-def held(account: Account) -> Iterator[Held]:
+def taken(account: Account) -> Iterator[TakenMessages]:
     """Everything on the parked queue, hidden from everybody else until the block ends."""
-    messages = Held(account.client("sqs"), account.output("ParkedQueueUrl"), clock=time.monotonic)
+    messages = TakenMessages(account.client("sqs"), account.output("ParkedQueueUrl"), clock=time.monotonic)
     try:
         with working("Reading the parked queue …"):
             messages.take()

@@ -12,7 +12,7 @@ from bridge_cli.app_parameters import any_app_option
 from bridge_cli.completion import event_names
 from bridge_cli.deliveries import EventKey
 from bridge_cli.output import console, plain, remark, table
-from bridge_cli.parked_messages import Choice, Held, ParkedEvent
+from bridge_cli.parked_messages import Choice, ParkedEvent, TakenMessages
 from bridge_cli.prompts import agreed
 from bridge_cli.times import Moment, readable
 from purchasely_clevertap.outcome import ParkReason
@@ -56,7 +56,7 @@ def choosing[Result](command_: Callable[..., Result]) -> Callable[..., Result]:
 def agreed_on(
     events: Sequence[ParkedEvent],
     missing: Sequence[str],
-    messages: Held,
+    messages: TakenMessages,
     question: str,
     *,
     yes: bool,

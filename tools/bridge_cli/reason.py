@@ -7,11 +7,13 @@ from purchasely_clevertap.outcome import ParkReason, SkipReason
 
 REASONS: Final[Mapping[str, str]] = {
     SkipReason.EVENT_SWITCHED_OFF: "the setting events switches it off",
-    SkipReason.ANONYMOUS_USER: "its user has not logged in, and the setting identity.anonymous skips those",
+    SkipReason.ANONYMOUS_USER: "its user has not logged in, and identity.anonymous skips those, or hold_days are over",
     SkipReason.SANDBOX_SWITCHED_OFF: "it is a test purchase, and the setting sandbox skips those",
     SkipReason.NO_SANDBOX_ACCOUNT: "it is a test purchase, and the app has no CleverTap project for those",
     SkipReason.LATE: "it is late, and the setting late_events skips those",
-    SkipReason.NOTHING_NEW: "it may only change the profile, and changes nothing of it",
+    SkipReason.FILTERED: "the setting events.NAME.where keeps it out",
+    SkipReason.NOTHING_TO_SEND: "it is news of a person, and no event",
+    SkipReason.BECAME_KNOWN: "its anonymous user has logged in: the events go on under the user id",
     SkipReason.DISCARDED: "somebody discarded it when it was parked",
     ParkReason.UNREADABLE: "it cannot be read",
     ParkReason.NO_USER: "it names nobody",

@@ -53,23 +53,15 @@ class Proof:
 
 def prove_shared_secrets(
     account: Account, configuration: Configuration, document: Document, *, clock: Stopwatch, send: Send | None = None
-) -> list[Proof] | None:
-    """A proof for each secret of `document`, which was just written. None if the app's settings skip no event, so
-    that CleverTap would get a test webhook."""
-    held = configuration.settings().held
-    secrets = shared_secrets(document)
-    probes = [harmless(held or Settings()) for _ in secrets]
-    if None in probes:
-        return None
+) -> list[Proof]:
+    """A proof for each secret of `document`, which was just written."""
     with working("Every ingest reads the secret anew …"):
         clock.wait(ALL_INSTANCES_SECONDS)
     proofs: list[Proof] = []
     url = account.webhook_url(configuration.app)
-    for position, (secret, probe) in enumerate(zip(secrets, probes, strict=True)):
-        if probe is None:
-            continue
+    for position, secret in enumerate(shared_secrets(document)):
         with working("A signed test webhook goes to ingest …"):
-            answer = pass_ingest(url, probe.body, secret, clock=clock, send=send)
+            answer = pass_ingest(url, harmless().body, secret, clock=clock, send=send)
         proofs.append(Proof(position, answer.status, None if answer.acknowledged else refusal(answer)))
     return proofs
 

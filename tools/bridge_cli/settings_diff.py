@@ -13,8 +13,9 @@ from bridge_cli.dry_run import Forecast, forecast
 from bridge_cli.sample import as_test_purchase
 from purchasely_clevertap.clevertap.records import Kind
 from purchasely_clevertap.mapping.mapper import Mapper
-from purchasely_clevertap.mapping.settings import OWN_NAMES, Settings
-from purchasely_clevertap.outcome import Delivered, Parked
+from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES
+from purchasely_clevertap.mapping.settings import OWN_NAMES, ProfileProperties, Settings
+from purchasely_clevertap.outcome import Delivered, Held, Parked
 from purchasely_sender import Payload, encode
 
 _ANONYMOUS: Final = "7C1B7E0A-52C5-4C0B-9A37-1F0D2B6E8A11"
@@ -36,6 +37,7 @@ class What(StrEnum):
     NOW_SENT = "now_sent"
     NOW_SKIPPED = "now_skipped"
     NOW_PARKED = "now_parked"
+    NOW_HELD = "now_held"
     OTHER_ACCOUNT = "other_account"
     OTHER_PERSON = "other_person"
     RECORD_ADDED = "record_added"
@@ -68,6 +70,8 @@ class EffectChange:
                 return f"now skipped: {self.after}"
             case What.NOW_PARKED:
                 return f"now parked: {self.after}"
+            case What.NOW_HELD:
+                return "now held until the login"
             case What.OTHER_ACCOUNT:
                 return f"to the {self.after} account, no longer to {self.before}"
             case What.OTHER_PERSON:
@@ -88,7 +92,7 @@ class EffectChange:
                 return f"{of}{self.name} changed: {self.before} → {self.after}"
 
 
-_NAMES: Final = {Kind.PROFILE: "profile", Kind.EVENT: "event", Kind.CHARGED: "Charged"}
+_NAMES: Final = {Kind.PROFILE: "profile", Kind.EVENT: "event", Kind.CHARGED: "Charged", Kind.REFUNDED: "refund"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,34 +159,57 @@ def _in(situation: Situation, payload: Payload) -> Payload:
 
 
 def _changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[EffectChange]:
-    if was.outcome == will_be.outcome == Delivered.name:
-        yield from _record_changes(was, will_be, old, new)
-    elif will_be.outcome == Delivered.name:
-        yield EffectChange(What.NOW_SENT, after=", ".join(_NAMES[record.kind] for record in will_be.records))
-        name = next((record.name for record in will_be.records if record.kind is Kind.EVENT), will_be.event_name)
-        if name != will_be.event_name:
-            yield EffectChange(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=name)
-    elif was.outcome != will_be.outcome:
-        what = What.NOW_PARKED if will_be.outcome == Parked.name else What.NOW_SKIPPED
+    if was.outcome != will_be.outcome:
+        yield from _outcome_changes(was, will_be)
+    if was.records and will_be.records and was.account is not will_be.account:
+        yield EffectChange(What.OTHER_ACCOUNT, before=was.account, after=will_be.account)
+    if (
+        was.records
+        and will_be.records
+        and (former := was.records[0].person[0]) != (later := will_be.records[0].person[0])
+    ):
+        yield EffectChange(What.OTHER_PERSON, before=former, after=later)
+    yield from _record_changes(was, will_be, old, new)
+
+
+def _outcome_changes(was: Forecast, will_be: Forecast) -> Iterator[EffectChange]:
+    if will_be.outcome == Delivered.name:
+        added = [_NAMES[record.kind] for record in will_be.records if was.record(record.kind) is None]
+        yield EffectChange(What.NOW_SENT, after=", ".join(added))
+        event = will_be.record(Kind.EVENT)
+        if event is not None and event.name != will_be.event_name:
+            yield EffectChange(What.RENAMED, Kind.EVENT, before=will_be.event_name, after=event.name)
+    else:
+        what = {Parked.name: What.NOW_PARKED, Held.name: What.NOW_HELD}.get(will_be.outcome, What.NOW_SKIPPED)
         yield EffectChange(what, after=will_be.reason)
 
 
 def _record_changes(was: Forecast, will_be: Forecast, old: Mapper, new: Mapper) -> Iterator[EffectChange]:
-    if was.account is not will_be.account:
-        yield EffectChange(What.OTHER_ACCOUNT, before=was.account, after=will_be.account)
-    (former, _), (later, _) = was.records[0].person, will_be.records[0].person
-    if former != later:
-        yield EffectChange(What.OTHER_PERSON, before=former, after=later)
+    """The changes of each record, but for what the change of the outcome says already."""
+    other_outcome = was.outcome != will_be.outcome
+    now_sent = other_outcome and will_be.outcome == Delivered.name
     for kind in Kind:
         before, after = was.record(kind), will_be.record(kind)
-        if before is None and after is not None:
+        if before is None and after is not None and not now_sent:
             yield EffectChange(What.RECORD_ADDED, kind)
         elif before is not None and after is None:
-            yield EffectChange(What.RECORD_REMOVED, kind)
+            if not other_outcome or (will_be.records and kind is not Kind.EVENT):
+                yield EffectChange(What.RECORD_REMOVED, kind)
         elif before is not None and after is not None:
             if before.name != after.name:
                 yield EffectChange(What.RENAMED, kind, before=before.name, after=after.name)
-            yield from _property_changes(kind, before.properties, after.properties, _renames(kind, old, new))
+            former, later = before.properties, after.properties
+            if other_outcome and kind is Kind.PROFILE:
+                former, later = _without_last_event(former, old), _without_last_event(later, new)
+            yield from _property_changes(kind, former, later, _renames(kind, old, new))
+
+
+def _without_last_event(properties: Mapping[str, Any], mapper: Mapper) -> dict[str, Any]:
+    """The profile without what only events that are sent change."""
+    names = _profile_names(mapper.settings.profile)
+    return {
+        name: value for name, value in properties.items() if name not in (names["last_event"], names["last_event_at"])
+    }
 
 
 def _property_changes(
@@ -203,11 +230,12 @@ def _property_changes(
 
 
 def _renames(kind: Kind, old: Mapper, new: Mapper) -> Mapping[str, str]:
-    """The name that each property has by the new settings, by its name of the old ones. Charged is never renamed."""
-    if kind is Kind.CHARGED:
+    """The name that each property has by the new settings, by its name of the old ones. Those of money are never
+    renamed."""
+    if kind in (Kind.CHARGED, Kind.REFUNDED):
         return {}
     former, later = (
-        mapper.settings.profile.rename
+        _profile_names(mapper.settings.profile)
         if kind is Kind.PROFILE
         else {**OWN_NAMES, **mapper.settings.event_properties.rename}
         for mapper in (old, new)
@@ -216,6 +244,10 @@ def _renames(kind: Kind, old: Mapper, new: Mapper) -> Mapping[str, str]:
     return {name: later.get(key, key) for name, key in keys.items()} | {
         key: name for key, name in later.items() if key not in former
     }
+
+
+def _profile_names(profile: ProfileProperties) -> Mapping[str, str]:
+    return {key: profile.rename.get(key, profile.prefix + key) for key in PROFILE_PROPERTIES}
 
 
 def _shown(value: object) -> str:

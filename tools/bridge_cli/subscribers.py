@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
+from purchasely_clevertap.delivery.keys import anonymous_key
 from purchasely_clevertap.mapping.profile import ProfileState, facts_of
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ _ROUNDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A subscriber: `kind` is user (`id` is the app's user id, or an anonymous one that stands for it) or object
-    (`id` is a CleverTap id). `lease_until` is epoch milliseconds."""
+    """What is kept under an id: `kind` is user (`id` is the app's user id), anonymous (Purchasely's id of somebody who
+    has not logged in) or object (a CleverTap id).
+
+    `lease_until` is epoch milliseconds. `tied_user` is the user that an anonymous id or a CleverTap id became,
+    `tied_object` the CleverTap id that the app's backend told of an anonymous id. `is_unreadable`: the state is not
+    one of this version.
+    """
 
     key: str
     app: str
@@ -28,6 +34,9 @@ class Remembered:
     id: str
     state: ProfileState
     lease_until: int
+    tied_user: str | None = None
+    tied_object: str | None = None
+    is_unreadable: bool = False
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
@@ -35,31 +44,45 @@ class Remembered:
         key = item["subscriber"]["S"]
         app, account, kind, id_ = key.split("#", 3)
         facts = item.get("facts", {}).get("S")
+        state, is_unreadable = ProfileState(), False
+        try:
+            state = ProfileState.decoded(facts) if facts else state
+        except ValueError:
+            is_unreadable = True
         return cls(
             key=key,
             app=app,
             account=account,
             kind=kind,
             id=id_,
-            state=ProfileState.decoded(facts) if facts else ProfileState(),
+            state=state,
             lease_until=int(item.get("lease_until", {}).get("N", 0)),
+            tied_user=item.get("tied_user", {}).get("S"),
+            tied_object=item.get("tied_object", {}).get("S"),
+            is_unreadable=is_unreadable,
         )
 
     @property
     def other_ids(self) -> frozenset[str]:
         """The ids under which the same person may be kept as well: before signing in, and as CleverTap knows them."""
-        anonymous = facts_of(self.state.person).get("anonymous_user_id")
-        return self.state.linked | ({str(anonymous)} if anonymous else set())
+        named = (facts_of(self.state.person).get("anonymous_user_id"), self.tied_user, self.tied_object)
+        return self.state.linked | self.state.known_as | {str(each) for each in named if each is not None}
 
 
 def keys_of(app: str, ids: Iterable[str]) -> list[str]:
-    """Every key under which a person with one of `ids` may be kept: in both accounts, as user and as CleverTap id."""
+    """Every key under which a person with one of `ids` may be kept: in both accounts, as user, as anonymous user and as
+    CleverTap id."""
     return [
         f"{app}#{account}#{kind}#{prefix}{id_}"
         for id_ in ids
         for account in Environment
-        for kind, prefix in (("user", ""), ("object", ""), *(("object", prefix) for prefix in _PREFIXES))
+        for kind, prefix in (("user", ""), ("anonymous", ""), ("object", ""), *(("object", each) for each in _PREFIXES))
     ]
+
+
+def anonymous_keys(app: str, ids: Iterable[str]) -> list[str]:
+    """The keys under which events of anonymous users with one of `ids` wait for a login."""
+    return [anonymous_key(app, account, id_) for id_ in ids for account in Environment]
 
 
 def remembered(dynamodb: "DynamoDBClient", table: str, keys: Collection[str]) -> Iterator[Remembered]:

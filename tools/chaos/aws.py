@@ -100,7 +100,9 @@ class Aws:
             dead_letters=self.dead_letters,
             most_receives=most_receives,
         )
-        self.tables = dynamodb.Tables({DELIVERIES: "event", SUBSCRIBERS: "subscriber"}, seconds=seconds)
+        self.tables = dynamodb.Tables(
+            {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}, index=(DELIVERIES, "held", "held_for"), seconds=seconds
+        )
         self.webhooks = 0  # that ingest has put on the queue
         self.secrets: dict[str, str] = {}
         self.parameters: dict[str, list[str]] = {}
@@ -153,7 +155,7 @@ class Aws:
             case "GetParameter":
                 return {"Parameter": self._parameter(given["Name"])}
             case "SendMessage":
-                self.webhooks += 1
+                self.webhooks += "kind" not in given["MessageAttributes"]
                 return {"MessageId": self._send(given["QueueUrl"], given)}
             case "SendMessageBatch":
                 return self._send_batch(given["QueueUrl"], given["Entries"], part)
@@ -183,7 +185,9 @@ class Aws:
 
     def _send(self, url: str, entry: Mapping[str, Any]) -> str:
         try:
-            return self._queues[url].send(entry["MessageBody"], entry["MessageAttributes"])
+            return self._queues[url].send(
+                entry["MessageBody"], entry["MessageAttributes"], delay=entry.get("DelaySeconds", 0)
+            )
         except InvalidMessage as error:
             raise dynamodb.Refused("InvalidMessageContents") from error
 

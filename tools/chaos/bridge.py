@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from purchasely_clevertap.aws.build import Clock, Connections, Resources, build_forwarder, build_receiver
-from purchasely_clevertap.aws.queues import RetryDelays
+from purchasely_clevertap.aws.queues import RetryDelays, SendQueue
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import from_lambda
 from purchasely_clevertap.delivery.result import BatchResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.ingest import Request
+from purchasely_clevertap.sweep import Sweep
 from purchasely_sender import Webhook
 
 from .aws import DELIVERIES, SUBSCRIBERS, Aws, connections
@@ -44,17 +45,30 @@ class Ingest:
         self._simulation = simulation
         self._receiver = build_receiver(_connections(), resources(aws), tolerance=1_900_800, seconds=simulation.seconds)
 
-    def handle(self, app: str, webhook: Webhook) -> int:
+    def handle(self, app: str, webhook: Webhook, *, route: str = "POST /webhooks/{app}") -> int:
         """The HTTP status of the answer."""
         now = self._simulation.now
         request = Request.from_gateway(
             {
+                "routeKey": route,
                 "pathParameters": {"app": app},
                 "headers": {name.lower(): value for name, value in webhook.headers.items()},
                 "body": webhook.body.decode(),
             }
         )
         return self._receiver.receive(request, now=now).status
+
+
+def build_sweep(simulation: Simulation, aws: Aws) -> Sweep:
+    """The daily sweep."""
+    clients = connections()
+    return Sweep(
+        clients.dynamodb,
+        SendQueue(clients.sqs, queue_url=aws.events.url),
+        deliveries=DELIVERIES,
+        subscribers=SUBSCRIBERS,
+        clock=simulation.now_ms,
+    )
 
 
 class ForwarderEnvironment:

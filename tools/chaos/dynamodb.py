@@ -16,6 +16,7 @@ type Values = Mapping[str, Value]
 _TOGETHER = 100  # items of a TransactWriteItems or a BatchGetItem
 _TOKEN_SECONDS = 600  # for so long a transaction with the same token is the same transaction
 _ITEM_BYTES = 400 * 1024
+_INDEX_LAG_SECONDS = 1.5
 
 _TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|(:?[A-Za-z_][A-Za-z0-9_]*))")
 
@@ -48,13 +49,25 @@ class _Condition:
 
 
 class Tables:
-    """The tables by name, each with its items by key. `keys` names each table's key; `seconds` is the clock."""
+    """The tables by name, each with its items by key. `keys` names each table's key; `seconds` is the clock.
 
-    def __init__(self, keys: Mapping[str, str], *, seconds: Callable[[], float]) -> None:
+    `index` is the one global secondary index: its table, its name, and its key, an attribute that not every item has.
+    It follows its table after some time, as DynamoDB's do.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, str],
+        *,
+        index: tuple[str, str, str] = ("", "", ""),
+        seconds: Callable[[], float],
+    ) -> None:
         self.items: dict[str, dict[str, Item]] = {name: {} for name in keys}
         self._keys = dict(keys)
         self._seconds = seconds
         self._tokens: dict[str, float] = {}
+        self._index = index
+        self._indexed: dict[str, list[tuple[float, Item]]] = {}
 
     def answer(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a call, as botocore gives it. Raises `Refused`; `Unknown` for what the bridge never asks."""
@@ -68,8 +81,50 @@ class Tables:
             case "BatchGetItem":
                 ((table, asked),) = given["RequestItems"].items()
                 return {"Responses": {table: self._batch(table, asked["Keys"])}, "UnprocessedKeys": {}}
+            case "GetItem":
+                item = self.items[given["TableName"]].get(given["Key"][self._keys[given["TableName"]]]["S"])
+                return {} if item is None else {"Item": dict(item)}
+            case "PutItem":
+                table = given["TableName"]
+                self.items[table][given["Item"][self._keys[table]]["S"]] = dict(given["Item"])
+                return {}
+            case "Query":
+                return {"Items": self._query(given)}
+            case "Scan":
+                return {"Items": self._scan(given)}
             case _:
                 raise Unknown(operation)
+
+    def _query(self, given: Mapping[str, Any]) -> list[Item]:
+        table, name, key = self._index
+        if given.keys() != {"TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeValues"}:
+            raise Unknown(str(sorted(given)))
+        if (given["TableName"], given["IndexName"]) != (table, name):
+            raise Refused("ValidationException")
+        asked = re.fullmatch(rf"{key} = (:\w+)", given["KeyConditionExpression"])
+        if asked is None or given["ExpressionAttributeValues"].keys() != {asked[1]}:
+            raise Unknown(given["KeyConditionExpression"])
+        wanted = given["ExpressionAttributeValues"][asked[1]]
+        return [dict(item) for item in self._in_index() if item[key] == wanted]
+
+    def _scan(self, given: Mapping[str, Any]) -> list[Item]:
+        known = {"TableName", "IndexName", "Segment", "TotalSegments", "ProjectionExpression", "FilterExpression"}
+        if given.keys() - known - {"ExpressionAttributeValues"}:
+            raise Unknown(str(sorted(given)))
+        if "IndexName" in given and (given["TableName"], given["IndexName"]) != self._index[:2]:
+            raise Refused("ValidationException")
+        items = self._in_index() if "IndexName" in given else list(self.items[given["TableName"]].values())
+        segment, segments = given.get("Segment", 0), given.get("TotalSegments", 1)
+        holds = _condition(given["FilterExpression"]).holds
+        found = [item for item in items[segment::segments] if holds(item, given["ExpressionAttributeValues"])]
+        wanted = given.get("ProjectionExpression")
+        return [dict(item) if wanted is None else {wanted: item[wanted]} for item in found]
+
+    def _in_index(self) -> list[Item]:
+        """The items as the index has them by now."""
+        now, key = self._seconds(), self._index[2]
+        newest = [[item for at, item in versions if at <= now][-1:] for versions in self._indexed.values()]
+        return [item for versions in newest for item in versions if key in item]
 
     def _batch(self, table: str, keys: Sequence[Mapping[str, Value]]) -> list[Item]:
         names = [key[self._keys[table]]["S"] for key in keys]
@@ -104,7 +159,10 @@ class Tables:
     def _put(self, updates: Sequence[Mapping[str, Any]], changed: Sequence[Item]) -> None:
         for update, item in zip(updates, changed, strict=True):
             table = update["TableName"]
-            self.items[table][item[self._keys[table]]["S"]] = item
+            name = item[self._keys[table]]["S"]
+            self.items[table][name] = item
+            if table == self._index[0] and (name in self._indexed or self._index[2] in item):
+                self._indexed.setdefault(name, []).append((self._seconds() + _INDEX_LAG_SECONDS, item))
 
     def _changed(self, update: Mapping[str, Any]) -> Item:
         """The item as the update makes it. Raises `Refused` when its condition does not hold."""

@@ -14,6 +14,7 @@ from uuid import UUID
 _BYTES = 1024 * 1024
 _RETENTION_SECONDS = 14 * 24 * 3600
 _MOST_HIDDEN_SECONDS = 12 * 3600
+_MOST_DELAYED_SECONDS = 900
 _ATTRIBUTES = 10
 _NOT_CARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -73,16 +74,22 @@ class Queue:
         """When the next message can be received; None for an empty queue."""
         return min((message.visible_at for message in self._messages.values()), default=None)
 
-    def send(self, body: str, attributes: Mapping[str, Mapping[str, Any]]) -> str:
-        """The id of the new message. Raises `InvalidMessage`."""
+    def send(self, body: str, attributes: Mapping[str, Mapping[str, Any]], *, delay: int = 0) -> str:
+        """The id of the new message, which is hidden for `delay` seconds at first. Raises `InvalidMessage`."""
         size = len(body.encode()) + sum(
             len(name) + len(value["DataType"]) + len(value["StringValue"].encode())
             for name, value in attributes.items()
         )
         texts = [body, *(value["StringValue"] for value in attributes.values())]
-        if size > _BYTES or len(attributes) > _ATTRIBUTES or not all(texts) or any(map(_NOT_CARRIED.search, texts)):
+        if (
+            size > _BYTES
+            or len(attributes) > _ATTRIBUTES
+            or not all(texts)
+            or any(map(_NOT_CARRIED.search, texts))
+            or not 0 <= delay <= _MOST_DELAYED_SECONDS
+        ):
             raise InvalidMessage
-        message = QueuedMessage(self._id(), body, attributes, self._seconds(), self._seconds())
+        message = QueuedMessage(self._id(), body, attributes, self._seconds(), self._seconds() + delay)
         self._messages[message.id] = message
         return message.id
 

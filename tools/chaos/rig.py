@@ -1,19 +1,29 @@
 """One run: traffic through the whole bridge under a script, until every event is accounted for, and the verdict."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from clevertap_emulator import Emulator
 from purchasely_clevertap.delivery.result import BatchResult
-from purchasely_sender import retry_delay
+from purchasely_clevertap.ingest import IDENTITIES_ROUTE
+from purchasely_sender import retry_delay, signed
 
 from .aws import DELIVERIES, Aws, CallFault, connections
-from .bridge import FORWARDER_TIMEOUT_SECONDS, INGEST_TIMEOUT_SECONDS, STAGE, ForwarderEnvironment, Ingest
+from .bridge import FORWARDER_TIMEOUT_SECONDS, INGEST_TIMEOUT_SECONDS, STAGE, ForwarderEnvironment, Ingest, build_sweep
 from .faults import ACTIVE_SECONDS, FAULTS, Fault, Script
+from .oracle import Expected
 from .queue import Queue
 from .simulation import Simulation
-from .traffic import ACCOUNTS, CREDENTIALS, SETTINGS, SHARED_SECRET, Planned, plan
+from .traffic import (
+    ACCOUNTS,
+    CREDENTIALS,
+    SETTINGS,
+    SHARED_SECRET,
+    SWEPT_AFTER_SECONDS,
+    Planned,
+    plan,
+)
 from .uploading import UploadFault, WatchedClient, event_of
 from .verdict import Entry, Remembered, Verdict, judge, reached
 
@@ -53,11 +63,13 @@ class _Run:
         connections().aws = self._aws
         self._client = WatchedClient(simulation, emulator, self._upload, read_timeout=fault.read_timeout)
         self._sending = 0
+        self._sleeps_long = False
         self._at_work = 0
         self._late = 0
         self._counted: set[str] = set()
         self._unsettled: set[str] = set()
         self._excused: set[tuple[int, int]] = set()
+        self._carriers = _carriers(self._traffic.webhooks)
 
     def verdict(self) -> Verdict:
         self._set_up()
@@ -71,7 +83,29 @@ class _Run:
             if not self._redrive(everything=number == 0):
                 break
             self._simulation.run(self._is_over, most=end - self._simulation.now)
-        return self._judge()
+        verdict = self._judge(self._traffic.expected)
+        if not verdict.findings:
+            self._sweep()
+            swept = self._judge(self._traffic.swept)
+            verdict.lost += swept.lost
+            verdict.doubled += swept.doubled
+            verdict.stale += swept.stale
+        return verdict
+
+    def _sweep(self) -> None:
+        """What the daily sweep does when everything is over by its dates."""
+        self._sleeps_long = True
+        simulation = self._simulation
+        simulation.run(lambda: simulation.now >= START + SWEPT_AFTER_SECONDS, most=2 * SWEPT_AFTER_SECONDS)
+        self._sleeps_long = False
+        self._at_work += 1
+
+        def run() -> None:
+            build_sweep(simulation, self._aws).run(lambda: 900.0)
+            self._at_work -= 1
+
+        simulation.start("sweep", run)
+        simulation.run(self._is_over, most=LONGEST_SECONDS)
 
     def _set_up(self) -> None:
         for app, settings in SETTINGS.items():
@@ -133,8 +167,11 @@ class _Run:
         if self._script.happens(self._simulation.now, self._script.fault.cold / 10):
             self._ingest = Ingest(self._simulation, self._aws)
         ingest = self._ingest
+        webhook, route = planned.webhook, "POST /webhooks/{app}"
+        if planned.association is not None:
+            webhook, route = signed(planned.association, SHARED_SECRET, int(self._simulation.now)), IDENTITIES_ROUTE
         return self._simulation.invoke(
-            lambda: ingest.handle(planned.app, planned.webhook), timeout=INGEST_TIMEOUT_SECONDS
+            lambda: ingest.handle(planned.app, webhook, route=route), timeout=INGEST_TIMEOUT_SECONDS
         )
 
     # Lambda's side
@@ -178,7 +215,7 @@ class _Run:
         now, next_at = self._simulation.now, queue.next_visible_at
         if next_at is not None and next_at <= now:
             return self._simulation.random.uniform(0.1, 3)
-        longest = 2.0 if self._sending else 300.0
+        longest = 2.0 if self._sending else 43_200.0 if self._sleeps_long else 300.0
         return min(longest, max(next_at - now, 0.1) if next_at is not None else longest)
 
     def _heard(self, forwarded: BatchResult) -> None:
@@ -194,9 +231,14 @@ class _Run:
                     self._excused.add((request.number, position))
 
     def _is_settled(self, event_id: str, name: str) -> bool:
-        kind = "charged" if name == "Charged" else "event"
-        items = (self._aws.tables.items[DELIVERIES].get(f"{app}#{event_id}", {}) for app in SETTINGS)
-        return any("outcome" in item or kind in item.get("accepted", {}).get("SS", ()) for item in items)
+        """Whether the event that brought the record knows what became of it."""
+        kind = {"Charged": "charged", "Refunded": "refunded"}.get(name, "event")
+        carriers = {event_id} if kind == "event" else {event_id, *self._carriers.get(event_id, ())}
+        entries = self._aws.tables.items[DELIVERIES]
+        items = [entries[key] for each in carriers for app in SETTINGS if (key := f"{app}#{each}") in entries]
+        return all("outcome" in item for item in items) or any(
+            kind in item.get("accepted", {}).get("SS", ()) for item in items
+        )
 
     # What happens to an upload and to a call of AWS
 
@@ -237,7 +279,7 @@ class _Run:
     def _event(attributes: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
         return attributes["app"]["StringValue"], attributes["event_id"]["StringValue"]
 
-    def _judge(self) -> Verdict:
+    def _judge(self, expected: Expected) -> Verdict:
         emulator, aws = self._emulator, self._aws
         if len(emulator.requests()) != self._client.requests:
             raise AssertionError("the rig has lost count of the requests")
@@ -248,18 +290,32 @@ class _Run:
             self._excused | self._client.timed_out,
         )
         verdict = judge(
-            self._traffic.expected,
+            expected,
             clevertap,
             Remembered(
                 entries={_event_key(key): Entry.of(item) for key, item in aws.tables.items[DELIVERIES].items()},
                 counted=self._counted,
                 webhooks=aws.webhooks,
+                carriers=self._carriers,
             ),
         )
         parked = {self._event(message.attributes) for message in aws.parked.messages}
         verdict.strikes = self._script.strikes
         verdict.lost += [f"event {event[1]} is not in the parked queue" for event in self._traffic.unusable - parked]
         return verdict
+
+
+def _carriers(webhooks: Sequence[Planned]) -> dict[str, frozenset[str]]:
+    """By event, all events of its purchase: whichever comes last may bring the money of the others."""
+    purchases: dict[str, set[str]] = {}
+    for planned in webhooks:
+        try:
+            payload = json.loads(planned.webhook.body)
+        except ValueError:
+            continue
+        if isinstance(payload, dict) and isinstance(transaction := payload.get("store_transaction_id"), str):
+            purchases.setdefault(transaction.strip(), set()).add(str(payload.get("event_id")))
+    return {each: frozenset(events) for events in purchases.values() for each in events}
 
 
 def _event_key(key: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from purchasely_sender import LIFECYCLES, SPECIALS, Payload, Webhook, signed
 
-from .oracle import Expected, Policy, expect
+from .oracle import Association, Expected, Policy, expect
 
 SHARED_SECRET = "a-shared-secret"  # noqa: S105 - known to an AWS in ledger only
 ACCOUNTS: Mapping[str, str] = MappingProxyType(
@@ -19,23 +19,17 @@ SETTINGS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "default": {},
         "second": {
-            "events": {"ACTIVATE": {"send": True}},
-            "identity": {"anonymous": "identity"},
+            "events": {"ACTIVATE": {"send": True}, "DEACTIVATE": {"send": True}},
+            "identity": {"anonymous": "custom_id"},
             "sandbox": "mix",
-            "revenue": {"charged": False},
+            "revenue": {"charged": False, "refunds": {"send": False}},
         },
     }
 )
 POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
-        "default": Policy(production="PRODUCTION", sandbox="SANDBOX"),
-        "second": Policy(
-            production="SECOND",
-            sandbox="SECOND",
-            switched_off=frozenset({"DEACTIVATE"}),
-            anonymous_is_identity=True,
-            charged=False,
-        ),
+        "default": Policy.of(SETTINGS["default"], "PRODUCTION", "SANDBOX"),
+        "second": Policy.of(SETTINGS["second"], "SECOND", None),
     }
 )
 CREDENTIALS: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
@@ -51,56 +45,83 @@ CREDENTIALS: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
 # Never of any use, and answered 200 all the same: they end in the parked queue, and stay there.
 _UNUSABLE = ("not_json", "reserved_name")
 _SECOND_APP_SHARE = 0.25
+# Of the lifecycles, those whose webhooks carry the CleverTap id of the device, and those whose app's backend tells it.
+_WITH_DEVICE_SHARE = 0.3
+_ASSOCIATED_SHARE = 0.2
+# When everything is over, dates and the patience with anonymous users too.
+SWEPT_AFTER_SECONDS = 40 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A webhook to be sent `after` seconds from the beginning, behind the others of its `user`."""
+    """A webhook to be sent `after` seconds from the beginning, behind the others of its `user`.
+
+    `association` is what the app's backend tells; it is signed when it is sent.
+    """
 
     app: str
     user: str
     after: float
     webhook: Webhook
+    association: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The webhooks, and what must come of them. `unusable` are the events that stay parked."""
+    """The webhooks, and what must come of them; `swept` is the same after a sweep `SWEPT_AFTER_SECONDS` later.
+
+    `unusable` are the events that stay parked.
+    """
 
     webhooks: tuple[Planned, ...]
     expected: Expected
+    swept: Expected
     unusable: frozenset[tuple[str, str]]
 
 
 def plan(*, seed: int, events: int, now: float, seconds: float, shuffled: bool = False) -> Traffic:
     """About `events` events, told by whole lifecycles of every kind that end before `now` (epoch seconds).
 
-    They come within `seconds`, each user's in their order; `shuffled` forgets all order.
+    They come within `seconds`, each user's in their order; `shuffled` forgets all order. Some carry the CleverTap id of
+    their device; of others the app's backend tells it.
     """
     random = Random(f"traffic {seed}")  # noqa: S311 - imitated data, not secrets
     moment = datetime.fromtimestamp(int(now) - 60, UTC)
     told: list[tuple[str, Payload]] = []
     webhooks: list[Planned] = []
+    associations: list[Association] = []
     for app, story in _stories(random, seed, moment):
         if len(told) >= events:
             break
         after = random.uniform(0, seconds / 2)
-        for event in story:
+        with_device = random.random() < _WITH_DEVICE_SHARE
+        for payload in story:
+            event = payload | {"clevertap_id": _clevertap_id(payload)} if with_device else payload
             # What happens at one moment is also sent at one moment.
             after += random.choice((0.0, 0.0, random.expovariate(1 / 10)))
             at = random.uniform(0, seconds) if shuffled else after
             told.append((app, event))
             user = str(len(webhooks)) if shuffled else str(event.get("user_id") or event.get("anonymous_user_id"))
             webhooks.append(Planned(app, user, at, signed(event, SHARED_SECRET, int(now))))
-    expected = expect(told, POLICIES)
+        if app == "default" and not with_device and random.random() < _ASSOCIATED_SHARE:
+            association = _association(story[0])
+            at = random.uniform(0, seconds)
+            associations.append(Association(app, at=int(now * 1000), **association))
+            webhook = signed(association, SHARED_SECRET, int(now))
+            webhooks.append(Planned(app, f"backend {len(webhooks)}", at, webhook, association))
+    expected, swept = (
+        expect(told, POLICIES, associations=associations, received=int(now * 1000), now=swept_at)
+        for swept_at in (None, int((now + SWEPT_AFTER_SECONDS) * 1000))
+    )
     unusable = set()
     for name in _UNUSABLE:
         webhook = SPECIALS[name](SHARED_SECRET, int(now), seed)
         webhooks.append(Planned("default", name, random.uniform(0, seconds), webhook))
         unusable.add(("default", _event_id(webhook.body)))
-    expected.outcomes.update(dict.fromkeys(unusable, "parked"))
+    for each in (expected, swept):
+        each.outcomes.update(dict.fromkeys(unusable, "parked"))
     webhooks.sort(key=lambda each: each.after)
-    return Traffic(tuple(webhooks), expected, frozenset(unusable))
+    return Traffic(tuple(webhooks), expected, swept, frozenset(unusable))
 
 
 def _stories(random: Random, seed: int, moment: datetime) -> Iterator[tuple[str, tuple[Payload, ...]]]:
@@ -113,6 +134,17 @@ def _stories(random: Random, seed: int, moment: datetime) -> Iterator[tuple[str,
             app = "second" if random.random() < _SECOND_APP_SHARE else "default"
             currency = random.choice(("usd", "eur"))
             yield app, scenario.ending(1_000_003 * seed + number, moment, currency).events
+
+
+def _association(event: Payload) -> dict[str, str]:
+    """What the app's backend says of the person of an event."""
+    key = "user_id" if event.get("user_id") else "anonymous_user_id"
+    return {"clevertap_id": _clevertap_id(event), key: str(event[key])}
+
+
+def _clevertap_id(event: Payload) -> str:
+    """The id that CleverTap's SDK gave the device of the event."""
+    return f"-{event['device_id'].replace('-', '').lower()}"
 
 
 def _event_id(body: bytes) -> str:

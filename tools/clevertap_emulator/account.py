@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clevertap_emulator.profile import merge
-from clevertap_emulator.properties import Json, Object, fold
+from clevertap_emulator.properties import Json, Object, fold, type_of
 from clevertap_emulator.rules import Kept, Refusal, read, refusal
 
 EVENT_TYPES = 512
@@ -56,6 +56,7 @@ class Account:
         self.records: list[Stored] = []
         self.violations: list[Violation] = []
         self._event_types: set[str] = set()
+        self._types: dict[tuple[str, str], str] = {}
         self._users: dict[tuple[str, str], _User] = {}
 
     def take(
@@ -78,8 +79,9 @@ class Account:
             verdict = scripted.get(position) or _within(event_types, read(record, at))
             refusals.append(verdict if isinstance(verdict, Refusal) else None)
             if store and isinstance(verdict, Kept):
-                self.records.append(Stored(request, position, at, verdict.record, answer_lost))
-                violations = [*verdict.violations, *self._apply(verdict.record)]
+                kept, mistyped = self._typed(verdict.record)
+                self.records.append(Stored(request, position, at, kept, answer_lost))
+                violations = [*verdict.violations, *mistyped, *self._apply(kept)]
                 self.violations += [Violation(self.account_id, request, position, reason) for reason in violations]
         if store:
             self._event_types = event_types
@@ -95,6 +97,22 @@ class Account:
             Profile(_ids(user, "identity"), _ids(user, "objectId"), dict(user.properties))
             for user in dict.fromkeys(self._users.values())
         ]
+
+    def _typed(self, record: Object) -> tuple[Object, list[str]]:
+        """The record without the values of another type than the first of their property, and each with the reason."""
+        where = "evtData" if "evtName" in record else "profileData"
+        properties, owner = record.get(where), fold(str(record.get("evtName", "")))
+        if not isinstance(properties, dict):
+            return record, []
+        kept, violations = dict(properties), list[str]()
+        for key, value in properties.items():
+            if (found := type_of(value)) is None:
+                continue
+            first = self._types.setdefault((owner, fold(key)), found)
+            if found != first:
+                del kept[key]
+                violations.append(f"{where}.{key}: {found} in a property of type {first}")
+        return record | {where: kept}, violations
 
     def _apply(self, record: Object) -> list[str]:
         changes = record.get("profileData")

@@ -15,6 +15,7 @@ _PREDEFINED = frozenset(
     {"age", "dob", "education", "email", "employed", "gender", "married", "name", "phone", "photo", "tz"}
 )
 _DELETE: Json = {"$delete": 1}
+_DELETABLE = frozenset({"name", "gender"})  # "applicable only to name and gender fields"
 
 
 def _matches(pattern: str) -> Callable[[Json], bool]:
@@ -67,7 +68,9 @@ def merge(stored: Object, changes: Object) -> tuple[Object, list[str]]:
         current = merged.get(key)
         if key == "identity":
             continue
-        if _counts(change) and key in merged and not number(current):
+        if change == _DELETE and fold(key) not in _DELETABLE:
+            violations.append(f"profileData.{key}: $delete of other than name and gender")
+        elif _counts(change) and key in merged and not number(current):
             violations.append(f"profileData.{key}: counting on other than a number")
         elif key not in merged and _custom(key) and sum(map(_custom, merged)) >= CUSTOM_KEYS:
             violations.append(f"profileData.{key}: more than {CUSTOM_KEYS} custom keys")

@@ -32,6 +32,24 @@ def number(value: Json) -> TypeGuard[int | float]:
     return type(value) in (int, float)
 
 
+def type_of(value: Json) -> str | None:
+    """The type that the account's schema has for such a value; None for what is no value, an operator for one.
+
+    The schema tells integers and floats apart.
+    """
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "float"
+        case str():
+            return "date" if _DATE.fullmatch(value) else "string"
+        case _:
+            return None
+
+
 def value_fault(value: Json) -> str | None:
     """Why a value is dropped, or None. It must be a string, a boolean, a number or a date `$D_<epoch seconds>`."""
     match value:

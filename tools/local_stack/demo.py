@@ -17,6 +17,7 @@ from rich.table import Table
 
 from bridge_cli.balance import Balance, balances
 from bridge_cli.deliveries import Delivery, all_deliveries
+from clevertap_emulator import Profile
 from purchasely_sender import LIFECYCLES, SPECIALS, Sender, Webhook, signed
 
 from .background import LocalStackError
@@ -26,9 +27,25 @@ APP = "default"
 SETTLE_SECONDS = 180.0
 """How long the last event may take to get its outcome."""
 
-_SPECIALS = ("wrong_signature", "deprecated_signature", "not_json", "reserved_name", "dated_ahead")
+_SPECIALS = ("wrong_signature", "deprecated_signature", "not_json", "reserved_name", "unusable_clevertap_id")
+_UNHEARD = "unheard_end"
+_LONG_AGO = timedelta(days=60)
+_STORIES_OF_PEOPLE = (
+    "anonymous_becomes_known",
+    "one_time_purchase_transfer",
+    "shared_device",
+    "unheard_end",
+    "anonymous",
+)
 _UNATTENDED_WIDTH = 140
-_COLOURS = {"delivered": "green", "skipped": "cyan", "duplicate": "blue", "parked": "yellow", "refused": "red"}
+_COLOURS = {
+    "delivered": "green",
+    "skipped": "cyan",
+    "duplicate": "blue",
+    "parked": "yellow",
+    "held": "magenta",
+    "refused": "red",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +68,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What reached CleverTap: the event records by event id, the profile records, and what broke its rules."""
+    """What reached CleverTap: the event records by event id, the number of profile records, the people, and what broke
+    its rules."""
 
     events: Mapping[str, Sequence[Mapping[str, Any]]]
     profiles: int
+    people: Sequence[Profile]
     violations: Sequence[object]
+
+    def person(self, id: str) -> Profile | None:
+        """Whom CleverTap knows by this id."""
+        return next((each for each in self.people if id in (*each.identities, *each.object_ids)), None)
 
 
 def run() -> int:
@@ -72,6 +95,9 @@ def run() -> int:
             say(f"Sending webhooks to {stack.webhook_url(APP)} …")
             sent = list(_send(stack, status.update))
             say("Waiting until each has its outcome …")
+            _settled(stack, status.update)
+            say("The sweep looks for what is over by its date …")
+            _sweep(stack)
             deliveries = _settled(stack, status.update)
             reached = _reached(stack)
             details = _parked_details(stack)
@@ -86,7 +112,9 @@ def _webhooks(now: datetime) -> Iterator[tuple[str, Webhook, int]]:
     timestamp = int(now.timestamp())
     again: Webhook | None = None
     for seed, scenario in enumerate(LIFECYCLES.values()):
-        for event in scenario.ending(seed, now).events:
+        # Whatever nobody told of its end has to be over by its dates.
+        end = now - _LONG_AGO if scenario.name == _UNHEARD else now
+        for event in scenario.ending(seed, end).events:
             again = signed(event, SHARED_SECRET, timestamp)
             yield scenario.name, again, 200
     if again is not None:
@@ -112,21 +140,41 @@ def _event(body: bytes) -> Mapping[str, Any]:
 
 
 def _settled(stack: LocalStack, progress: Callable[[str], None]) -> list[Delivery]:
-    """The deliveries once none is in flight, or after `SETTLE_SECONDS`."""
+    """The deliveries once none is in flight and the events queue is empty, or after `SETTLE_SECONDS`."""
     end = time.monotonic() + SETTLE_SECONDS
     while True:
+        queued = _queued(stack)
         deliveries = list(all_deliveries(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], app=APP))
         in_flight = sum(each.outcome is None for each in deliveries)
-        if not in_flight or time.monotonic() > end:
+        if not (in_flight or queued) or time.monotonic() > end:
             return deliveries
-        progress(f"Waiting: {in_flight} of {len(deliveries)} events still in flight")
+        progress(f"Waiting: {in_flight} of {len(deliveries)} events still in flight, {queued} messages queued")
         time.sleep(0.5)
+
+
+def _queued(stack: LocalStack) -> int:
+    """The messages of the events queue, but for those that come after a delay."""
+    counts = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["EventsQueueUrl"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return sum(map(int, counts.values()))
+
+
+def _sweep(stack: LocalStack) -> None:
+    """Invokes the sweep as its schedule does."""
+    answer = stack.client("lambda").invoke(FunctionName=stack.outputs["SweepFunctionName"], Payload=b"{}")
+    swept = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer or not swept.get("is_done"):
+        raise LocalStackError(f"the sweep failed: {swept}")
 
 
 def _reached(stack: LocalStack) -> Reached:
     events: dict[str, list[Mapping[str, Any]]] = {}
     profiles = 0
+    people: list[Profile] = []
     for account in (PRODUCTION, SANDBOX):
+        people += [Profile(**each) for each in _emulator(stack, f"profiles?account={account.account_id}")["profiles"]]
         for stored in _emulator(stack, f"records?account={account.account_id}")["records"]:
             record = stored["record"]
             if record["type"] == "event":
@@ -134,7 +182,7 @@ def _reached(stack: LocalStack) -> Reached:
                 events.setdefault(record["evtData"]["event_id"], []).append(shown)
             else:
                 profiles += 1
-    return Reached(events, profiles, _emulator(stack, "violations")["violations"])
+    return Reached(events, profiles, people, _emulator(stack, "violations")["violations"])
 
 
 def _emulator(stack: LocalStack, path: str) -> Any:
@@ -162,12 +210,7 @@ def _parked_details(stack: LocalStack) -> Mapping[str, str]:
 
 
 def _balance(stack: LocalStack, deliveries: Sequence[Delivery]) -> Balance:
-    counts = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.outputs["EventsQueueUrl"],
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )["Attributes"]
-    now_ms = int(time.time() * 1000)
-    found = balances(deliveries, queued=sum(map(int, counts.values())), now_ms=now_ms, settled_after_ms=0)
+    found = balances(deliveries, queued=_queued(stack), now_ms=int(time.time() * 1000), settled_after_ms=0)
     if APP not in found:
         raise LocalStackError("no event was received")
     return found[APP]
@@ -195,6 +238,23 @@ def _show(
         name = str(each.event.get("event_name", ""))
         table.add_row(f"  {name}", _short(each.user), f"[{colour}]{outcome}[/]", got)
     console.print(table)
+    console.print(_people(sent, reached))
+
+
+def _people(sent: Sequence[Sent], reached: Reached) -> Table:
+    """What CleverTap then knows of the people of some stories."""
+    table = Table(title="Whom CleverTap knows", title_style="bold", pad_edge=False)
+    for column in ("story", "ids", "state", "plan", "owned products", "access"):
+        table.add_column(column, overflow="fold")
+    for story in _STORIES_OF_PEOPLE:
+        users = dict.fromkeys(each.user for each in sent if each.story == story and each.user)
+        for user in users:
+            person = reached.person(user)
+            says = person.properties if person is not None else {}
+            ids = ", ".join(map(_short, (*person.identities, *person.object_ids))) if person is not None else ""
+            shown = [str(says.get(key, "")) for key in ("subscriber_state", "plan", "owned_products", "has_access")]
+            table.add_row(story.replace("_", " "), ids or f"{_short(user)}: nobody", *shown)
+    return table
 
 
 def _outcome(
@@ -217,8 +277,10 @@ def _outcome(
     said = f"{delivery.code} " if delivery.code else ""
     if delivery.outcome == "parked":
         return "parked", f"{said}{delivery.reason}: {details.get(event_id, '')}"
+    if delivery.outcome == "held":
+        return "held", "nothing yet: the user has not logged in"
     if delivery.outcome == "skipped":
-        return "skipped", f"nothing: {delivery.reason}"
+        return "skipped", f"no event: {delivery.reason}"
     got = " + ".join(_record(record) for record in reached.events.get(event_id, ()))
     return delivery.outcome or "in flight", f"{got} [dim]accepted[/]"
 
@@ -226,13 +288,19 @@ def _outcome(
 def _record(record: Mapping[str, Any]) -> str:
     data = record["evtData"]
     where = " [magenta](sandbox account)[/]" if record["account"] == SANDBOX.account_id else ""
-    if record["evtName"] == "Charged":
-        return f"[bold]Charged {data['Amount']:.2f} {data['Currency']}[/]{where}"
-    return f"event of {len(data)} properties{where}"
+    if record["evtName"] in ("Charged", "Refunded"):
+        return f"[bold]{record['evtName']} {data['Amount']:.2f} {data['Currency']}[/]{where}"
+    waited = ", held until the login" if data.get("was_anonymous") else ""
+    return f"event of {len(data)} properties{waited}{where}"
 
 
 def _short(user: str) -> str:
     return user if len(user) <= 14 else f"{user[:6]}…{user[-6:]}"
+
+
+def _state_of(story: str, sent: Sequence[Sent], reached: Reached) -> object:
+    person = next((reached.person(each.user) for each in sent if each.story == story), None)
+    return person.properties.get("subscriber_state") if person is not None else None
 
 
 def _verdict(console: Console, sent: Sequence[Sent], balance: Balance, reached: Reached) -> int:
@@ -240,7 +308,7 @@ def _verdict(console: Console, sent: Sequence[Sent], balance: Balance, reached: 
     console.print(
         f"\n[bold]Balance[/]  received {balance.received} = delivered {balance.delivered} + "
         f"skipped {balance.skipped} + duplicate {balance.duplicate} + "
-        f"parked {balance.parked} + in flight {balance.in_flight}"
+        f"parked {balance.parked} + held {balance.held} + in flight {balance.in_flight}"
     )
     for outcome, reasons in balance.by_reason.items():
         console.print(f"         {outcome}: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()))
@@ -271,5 +339,7 @@ def _faults(sent: Sequence[Sent], accepted: int, balance: Balance, reached: Reac
     with_record = {each.event_id for each in sent if each.event_id in reached.events}
     if len(with_record) != balance.delivered:
         yield f"{balance.delivered} events are delivered, CleverTap has {len(with_record)}"
+    if (state := _state_of(_UNHEARD, sent, reached)) != "expired":
+        yield f"the subscription that ended unheard is {state}, after the sweep"
     if reached.violations:
         yield f"CleverTap's rules were broken {len(reached.violations)} times: {reached.violations[0]}"

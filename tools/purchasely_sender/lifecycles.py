@@ -191,6 +191,12 @@ def deferred(story: Story) -> None:
     Subscription(story).start().defer().renew()
 
 
+@_scenario(stores=(APPLE,))
+def commitment(story: Story) -> None:
+    """A year's commitment paid by the month; one month is given back and renewal switched off, access stays."""
+    Subscription(story).commit().pay_installment().refund_installment().pay_installment().disable_renewal()
+
+
 @_scenario()
 def transfer(story: Story) -> None:
     """A subscription is restored in another account."""
@@ -208,6 +214,21 @@ def anonymous_becomes_known(story: Story) -> None:
     """A user subscribes first and logs in later."""
     visitor = story.user(anonymous=True)
     Subscription(story, owner=visitor).start().transfer(story.login(visitor)).renew()
+
+
+@_scenario(stores=(APPLE, GOOGLE))
+def shared_device(story: Story) -> None:
+    """Two people subscribe on one device, whose CleverTap id all their webhooks carry."""
+    first = Subscription(story).start().disable_renewal()
+    Subscription(story, BASIC_MONTHLY, story.neighbour(first.owner)).start()
+    for event in story.events:
+        event["clevertap_id"] = f"-{event['device_id'].replace('-', '').lower()}"
+
+
+@_scenario()
+def unheard_end(story: Story) -> None:
+    """Renewal is switched off, and nothing more is heard: the webhook of the end was lost."""
+    Subscription(story).start().disable_renewal()
 
 
 @_scenario(share=2, stores=(APPLE, GOOGLE), environment="SANDBOX")

@@ -161,6 +161,7 @@ class Subscription(Purchase):
         self._grace_period_expires_at: int | None = None
         self._defer_end_at: int | None = None
         self._auto_resume_at: int | None = None
+        self._commitment_ends_at: int | None = None
 
     @property
     def price(self) -> float:
@@ -279,6 +280,21 @@ class Subscription(Purchase):
         self._auto_resume_at = None
         return self.meanwhile().becomes("DEACTIVATED", "SUBSCRIPTION_CANCELLED_DURING_PAUSE")
 
+    def commit(self) -> Self:
+        """The user subscribes for twelve months and pays each month."""
+        self._commitment_ends_at = (self.story.now + 365 * self.story.day) // 1000 * 1000
+        return self.start()
+
+    def pay_installment(self) -> Self:
+        """A later month of the commitment is paid; no renewal tells it."""
+        self.at_renewal()
+        self._new_period(REGULAR, self._effective_renewal_at)
+        return self.happens("INSTALLMENT_PAID", paid=self.price)
+
+    def refund_installment(self) -> Self:
+        """The store gives one month of the commitment back; the subscription goes on."""
+        return self.meanwhile().happens("INSTALLMENT_REFUNDED", paid=-self.price)
+
     def defer(self) -> Self:
         """The publisher gives 14 days for free."""
         self._defer_end_at = self._next_renewal_at + 14 * self.story.day
@@ -305,6 +321,7 @@ class Subscription(Purchase):
             **dates("grace_period_expires_at", self._grace_period_expires_at),
             **dates("defer_end_at", self._defer_end_at),
             **dates("auto_resume_at", self._auto_resume_at),
+            **dates("commitment_ends_at", self._commitment_ends_at),
         }
 
     def at_renewal(self, early: int = 0) -> Self:

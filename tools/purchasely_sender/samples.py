@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from .lifecycles import LIFECYCLES
-from .names import EVENT_NAMES, UNKNOWN_EVENT
+from .names import ENTITLEMENT, EVENT_NAMES, ONE_TIME_NAMES, UNKNOWN_EVENT
 from .payload import Payload, encode, moved
 from .webhook import Webhook, signed
 
@@ -28,11 +28,17 @@ _REGION, _AWS_ACCOUNT, _API = "eu-west-1", "123456789012", "a1b2c3d4e5"
 
 
 def events() -> dict[str, Payload]:
-    """One event of each known name, and an unknown one, by name."""
+    """One event of each known name, and an unknown one, by name.
+
+    ACTIVATE and DEACTIVATE of a one-time purchase have the names that the bridge gives them.
+    """
     found: dict[str, Payload] = {}
     for event in chain.from_iterable(scenario(1, _MOMENT).events for scenario in LIFECYCLES.values()):
-        found.setdefault(event["event_name"], _recent(event))
-    return {name: found[name] for name in (*EVENT_NAMES, UNKNOWN_EVENT)}
+        name = event["event_name"]
+        if name in ENTITLEMENT and "purchasely_one_time_purchase_id" in event:
+            name = f"ONE_TIME_PURCHASE_{name}D"
+        found.setdefault(name, _recent(event))
+    return {name: found[name] for name in (*EVENT_NAMES, *ONE_TIME_NAMES, UNKNOWN_EVENT)}
 
 
 def files() -> dict[str, Any]:

@@ -156,7 +156,7 @@ def unusable_clevertap_id(case: Case) -> Webhook:
 
 @_special(200)
 def dated_ahead(case: Case) -> Webhook:
-    """An event of a day two years from now, which CleverTap refuses (code 525)."""
+    """An event of a day two years from now: CleverTap refuses such a time (code 525)."""
     ahead = case.timestamp + 730 * _DAY
     date = datetime.fromtimestamp(ahead, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     moved = {"event_created_at": date, "event_created_at_ms": ahead * 1000}

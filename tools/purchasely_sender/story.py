@@ -63,6 +63,10 @@ class Story:
         """The known user that `anonymous` turns out to be, on the same device."""
         return self._joins(replace(anonymous, id=f"customer-{self.random.getrandbits(48):012x}", anonymous=False))
 
+    def neighbour(self, user: User) -> User:
+        """Another known user, on the device of `user`."""
+        return self._joins(replace(user, id=f"customer-{self.random.getrandbits(48):012x}", anonymous=False))
+
     def _joins(self, user: User) -> User:
         self.users.append(user)
         return user

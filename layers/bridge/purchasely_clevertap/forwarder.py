@@ -4,7 +4,7 @@ Each step is one visit to the world outside, fed by a value of `delivery.batch` 
 taken is settled after every request, so that a worker that dies leaves at most one request unconfirmed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,13 +14,17 @@ from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.aws.secrets import Unusable
 from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
 from purchasely_clevertap.delivery import batch
-from purchasely_clevertap.delivery.batch import AppSetup, Decided, Item, Results, UploadRequest
-from purchasely_clevertap.delivery.entry import Entry, ProfileSave
+from purchasely_clevertap.delivery.batch import AppSetup, Bundle, Decided, Item, Results, UploadRequest
+from purchasely_clevertap.delivery.entry import Entry, ProfileSave, Tied
 from purchasely_clevertap.delivery.message import Message
 from purchasely_clevertap.delivery.result import BatchResult, UploadReport, message_results, upload_report
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.outcome import BUSY, Duplicate, GiveUp, Parked, Retried, RetryReason, Skipped
+from purchasely_clevertap.outcome import BUSY, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
 from purchasely_clevertap.uploader import Uploader
+
+# By then no worker can still hold an event for a person whom it took for unknown (a worker lives for 60 s), and the
+# index of held events, which follows its table within seconds, has them all.
+_LOOK_AGAIN_SECONDS: Final = 90
 
 # Kept back for settling what was uploaded.
 _SETTLING_SECONDS: Final = 8.0
@@ -63,7 +67,7 @@ class Forwarder:
         are_copies_noted = False
         entries: dict[str, Entry] = {}
         try:
-            entries = self._ledger.read([item.key for item in items], time_left)
+            items, entries = self._read(items, time_left)
             for each in self._deliver(items, entries, uploads, time_left):
                 decided[each.item.key] = each
             self._ledger.note(batch.unnoted(decided.values()), time_left, now_ms=self._clock())
@@ -75,18 +79,85 @@ class Forwarder:
         results = message_results([decided[item.key] for item in items], are_copies_noted=are_copies_noted)
         return BatchResult(results, tuple(uploads))
 
+    def _read(self, items: Sequence[Item], time_left: TimeLeft) -> tuple[tuple[Item, ...], dict[str, Entry]]:
+        """The entries of the events; an event that has its id from another one gets a key of its own."""
+        entries = self._ledger.read([item.key for item in items if item.is_event], time_left)
+        apart = batch.told_apart(items, entries)
+        if further := [item.key for item in apart if item.is_event and item.key not in entries]:
+            entries |= self._ledger.read(further, time_left)
+        return apart, entries
+
     def _deliver(
         self, items: Sequence[Item], entries: dict[str, Entry], uploads: list[UploadReport], time_left: TimeLeft
     ) -> Iterable[Decided]:
         """Gives each event as soon as its outcome is settled."""
         setups = {app: self._set_up(app) for app in batch.apps(items)}
-        plan = batch.plan(items, entries, setups, now_ms=self._clock(), retry_policy=self._retry_policy)
+        links = self._ledger.links(batch.link_keys(items, setups), time_left)
+        plan = batch.plan(items, entries, links, setups, now_ms=self._clock(), retry_policy=self._retry_policy)
         grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock())
         bundles, busy = batch.grant(plan, grants)
         yield from self._settle([*plan.decided, *busy], (), time_left)
+        self._associate(batch.associations(items, setups), time_left)
+        self._require_released(batch.releases(items))
+        bundles, waiting = self._learn(bundles, time_left)
+        for results in waiting:
+            yield from self._settle(results.decided, results.saves, time_left)
         for request in batch.requests(bundles):
             results = self._upload(request, uploads, time_left)
             yield from self._settle(results.decided, results.saves, time_left)
+
+    def _learn(self, bundles: Sequence[Bundle], time_left: TimeLeft) -> tuple[list[Bundle], list[Results]]:
+        """The bundles with what their events say; those that have to wait for another worker come back undone.
+
+        Logins and CleverTap ids are tied to their users first, and what waited for a login is sent on.
+        """
+        now = self._clock()
+        tied: dict[str, Tied] = {}
+        if ties := batch.ties(bundles):
+            tied = self._ledger.tie(ties, time_left, now_ms=now)
+            if further := batch.further_ties(bundles, tied):
+                tied |= self._ledger.tie(further, time_left, now_ms=now)
+        logins = batch.logins(bundles, tied)
+        failed = self._release(logins) | self._look_again(logins)
+        waiting = [bundle for bundle in bundles if batch.waits_for_tie(bundle, tied, failed)]
+        ready = [bundle for bundle in bundles if bundle not in waiting] if waiting else bundles
+        results = [batch.give_back(bundle, now_ms=now) for bundle in waiting]
+        return batch.learn(ready, tied, now_ms=now), results
+
+    def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> None:
+        """Notes the CleverTap ids of anonymous users, and sends on what waited for them."""
+        for key, object_id in told.items():
+            self._ledger.associate(key, object_id, time_left)
+        self._require_released(list(told))
+        if self._look_again(list(told)):
+            raise LedgerUnavailable("the events queue does not take what is to be looked for")
+
+    def _require_released(self, person_keys: Sequence[str]) -> None:
+        if self._release(person_keys):
+            raise LedgerUnavailable("the events queue does not take what waited")
+
+    def _release(self, person_keys: Sequence[str]) -> frozenset[str]:
+        """Sends on what waited for these persons; the keys of those of whom something could not be sent."""
+        failed: set[str] = set()
+        for key in person_keys:
+            held = list(self._ledger.held(key))
+            app = key.partition("#")[0]
+            errors = self._events.send_held(app, [each.hold for each in held])
+            if any(error is not None for error in errors):
+                failed.add(key)
+        return frozenset(failed)
+
+    def _look_again(self, person_keys: Sequence[str]) -> frozenset[str]:
+        """Has what waits for these persons looked for once more, when the index has what was held just now; the keys of
+        those of whom that could not be sent."""
+        return frozenset(
+            key
+            for key in person_keys
+            if self._events.send_release(
+                key.partition("#")[0], key, now_ms=self._clock(), delay_seconds=_LOOK_AGAIN_SECONDS
+            )
+            is not None
+        )
 
     def _set_up(self, app: str) -> AppSetup | Retried:
         """What the app is set up with now, or why its events must wait."""
@@ -120,7 +191,11 @@ class Forwarder:
         """Parks what is to be parked and writes every outcome; gives the events as they then stand."""
         now = self._clock()
         parked = self._park(decided, now)
-        written = [each for each in parked if each.is_claimed or isinstance(each.outcome, Skipped | Parked)]
+        written = [
+            each
+            for each in parked
+            if each.item.is_event and (each.is_claimed or isinstance(each.outcome, Skipped | Held | Parked))
+        ]
         try:
             settled = self._ledger.settle([each.settlement for each in written], saves, time_left, now_ms=now)
         except LedgerUnavailable:
@@ -168,4 +243,6 @@ def _unsettled(decided: Decided, *, is_noted: bool) -> Decided:
 def _park_request(decided: Decided) -> ParkRequest:
     item = decided.item
     parked = decided.outcome if isinstance(decided.outcome, Parked) else None
-    return ParkRequest(item.message, parked, item.event_id, item.event_name, decided.accepted)
+    # Of events that share an id only their keys are different.
+    event_id = item.key.partition("#")[2] or item.event_id
+    return ParkRequest(item.message, parked, event_id, item.event_name, decided.accepted)

@@ -9,24 +9,32 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.aws.received import ReceivedNotes
 from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable
+from purchasely_clevertap.delivery.association import parse_association
 from purchasely_clevertap.delivery.keys import APP
-from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, attributes, encode_body
+from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, MessageKind, attributes, encode_body
 from purchasely_clevertap.purchasely.signature import SignatureProblem, verify
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+IDENTITIES_ROUTE: Final = "POST /identities/{app}"
+"""The route of associations, as API Gateway names it."""
+
+_ASSOCIATION_SECONDS: Final = 300
+
+
 class RefusalReason(StrEnum):
     """Why a request is refused, beside what may be wrong with its signature."""
 
     UNKNOWN_APP = "unknown_app"
+    NOT_AN_ASSOCIATION = "not_an_association"
     TOO_LARGE = "too_large"
     SECRET_UNAVAILABLE = "secret_unavailable"  # noqa: S105 - a reason
     SECRET_IS_PLACEHOLDER = "secret_is_placeholder"  # noqa: S105 - a reason
@@ -58,11 +66,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A webhook request: the app in its path, its headers, and its body as the very bytes that were sent."""
+    """A request: the app in its path, its headers, and its body as the very bytes that were sent.
+
+    `kind` is IDENTITY for an association by the app's backend, WEBHOOK else.
+    """
 
     app: str
     headers: Mapping[str, str]
     body: bytes
+    kind: MessageKind = MessageKind.WEBHOOK
 
     @classmethod
     def from_gateway(cls, event: Mapping[str, Any]) -> "Request":
@@ -75,7 +87,8 @@ class Request:
                 raw = _bytes(body)
         else:
             raw = _bytes(body)
-        return cls((event.get("pathParameters") or {}).get("app") or "", event.get("headers") or {}, raw)
+        kind = MessageKind.IDENTITY if event.get("routeKey") == IDENTITIES_ROUTE else MessageKind.WEBHOOK
+        return cls((event.get("pathParameters") or {}).get("app") or "", event.get("headers") or {}, raw, kind)
 
     @property
     def named_app(self) -> str | None:
@@ -100,6 +113,9 @@ class WebhookReceiver:
         signed_by = self._verified(request, now)
         if isinstance(signed_by, Refused):
             return signed_by
+        if request.kind is MessageKind.IDENTITY and parse_association(request.body) is None:
+            detail = 'allowed: {"clevertap_id": "…", "user_id": "…"} or {"clevertap_id": "…", "anonymous_user_id": "…"}'
+            return Refused(RefusalReason.NOT_AN_ASSOCIATION, 400, detail)
         text = encode_body(request.body)
         if len(text.encode()) > MAX_BODY_BYTES:
             detail = f"{len(request.body)} bytes; the queue takes {MAX_BODY_BYTES}"
@@ -107,23 +123,29 @@ class WebhookReceiver:
         now_ms = int(now * 1000)
         try:
             sent = self._sqs.send_message(
-                QueueUrl=self._queue_url, MessageBody=text, MessageAttributes=attributes(request.app, now_ms)
+                QueueUrl=self._queue_url,
+                MessageBody=text,
+                MessageAttributes=attributes(request.app, now_ms, request.kind),
             )
         except ClientError as error:
             return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"])
         except BotoCoreError as error:
             return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, type(error).__name__)
         message_id = sent["MessageId"]
-        is_noted = self._notes.note(request.app, request.body, message_id, now_ms=now_ms)
+        is_noted = request.kind is MessageKind.IDENTITY or self._notes.note(
+            request.app, request.body, message_id, now_ms=now_ms
+        )
         return Queued(message_id, is_noted, by_former_secret=signed_by > 0)
 
     def _verified(self, request: Request, now: float) -> int | Refused:
         """Which of the app's shared secrets signed the request: 0 is the current one."""
+        # An old association must not be played again; Purchasely repeats a webhook for weeks.
+        tolerance = _ASSOCIATION_SECONDS if request.kind is MessageKind.IDENTITY else self._tolerance
         for reread in (False, True):
             shared = self._shared_secrets(request.app, reread=reread)
             if isinstance(shared, Refused):
                 return shared
-            signed_by = verify(request.headers, request.body, shared, now=now, tolerance=self._tolerance)
+            signed_by = verify(request.headers, request.body, shared, now=now, tolerance=tolerance)
             # The secret may have been rotated since it was read: only a fresh read can tell a wrong signature.
             if signed_by is not SignatureProblem.WRONG_SIGNATURE:
                 break

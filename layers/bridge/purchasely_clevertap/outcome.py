@@ -1,4 +1,5 @@
-"""What becomes of an event. Every accepted event ends as exactly one of delivered, skipped, duplicate or parked."""
+"""What becomes of an event. Every accepted event ends as exactly one of delivered, skipped,
+duplicate, held or parked."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +13,9 @@ class SkipReason(StrEnum):
     SANDBOX_SWITCHED_OFF = "sandbox_switched_off"
     NO_SANDBOX_ACCOUNT = "no_sandbox_account"
     LATE = "late"
-    NOTHING_NEW = "nothing_new"
+    FILTERED = "filtered"
+    NOTHING_TO_SEND = "nothing_to_send"  # no event: news of a person
+    BECAME_KNOWN = "became_known"  # an anonymous user logged in: no transfer
     DISCARDED = "discarded"  # by a person, from the parked queue
 
 
@@ -33,6 +36,7 @@ class RetryReason(StrEnum):
 
     BUSY = "busy"  # another worker is at the event, or at its profile
     NOT_REACHED = "not_reached"
+    TOO_EARLY = "too_early"  # what it means depends on what comes within seconds
 
     # The app's set-up
     SETTINGS_UNAVAILABLE = "settings_unavailable"
@@ -93,6 +97,13 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The event waits for the login of its anonymous user."""
+
+    name = "held"
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """The event waits in the parked queue. `code` is that of CleverTap's answer, `detail` is for a person."""
 
@@ -123,5 +134,5 @@ class Retried:
 
 BUSY = Retried(RetryReason.BUSY)
 
-Settled = Delivered | Skipped | Duplicate | Parked
+Settled = Delivered | Skipped | Duplicate | Held | Parked
 Outcome = Settled | Retried

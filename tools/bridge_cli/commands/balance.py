@@ -12,7 +12,7 @@ from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.balance import Balance, Tally
 from bridge_cli.deliveries import EventKey, all_deliveries, deliveries
 from bridge_cli.output import json_option, plain, remark, show, table, working
-from bridge_cli.parked_messages import held
+from bridge_cli.parked_messages import taken
 from bridge_cli.queues import Queues, counts
 from bridge_cli.times import now_ms
 
@@ -36,9 +36,9 @@ _WITH_REASON: Final = ("skipped", _PARKED)
 def command(account: Account, app: str | None, after_minutes: int, as_json: bool) -> None:
     """Is every webhook accounted for?
 
-    For each app, or APP: received = delivered + skipped + duplicate + parked + in flight, from what ingest noted
-    and what the forwarder remembers, for the last 30 days. Where it doesn't add up, the ids of the events say why.
-    The exit code is 1 then.
+    For each app, or APP: received = delivered + skipped + duplicate + parked + held + in flight, from what ingest
+    noted and what the forwarder remembers, for the last 30 days. Where it doesn't add up, the ids of the events say
+    why. The exit code is 1 then.
 
     It reads the whole deliveries table: about 0.02 USD for each million events in it.
     """
@@ -87,7 +87,7 @@ def _drawn(account: Account, settled_after_ms: int) -> tuple[Queues, dict[str, B
 
 def _on_parked_queue(account: Account) -> frozenset[EventKey] | None:
     """The events on the parked queue, None if some of its messages are out of sight."""
-    with held(account) as messages:
+    with taken(account) as messages:
         if messages.elsewhere:
             remark(
                 f"{messages.elsewhere} messages of the parked queue are with another command, or with one that was "
@@ -106,12 +106,12 @@ def _show(to: Console, queues: Queues, found: Collection[Balance]) -> None:
     if not found:
         to.print(plain("Nothing was received in the last 30 days."))
         return
-    columns = ("received", "delivered", "skipped", "duplicate", "parked", "in flight")
+    columns = ("received", "delivered", "skipped", "duplicate", "parked", "held", "in flight")
     listed = table("app", *columns, "", right=columns)
     for each in found:
-        values = (each.received, each.delivered, each.skipped, each.duplicate, each.parked, each.in_flight)
+        accounted = (each.delivered, each.skipped, each.duplicate, each.parked, each.held, each.in_flight)
         verdict = plain("adds up", "green") if each.adds_up else plain("is off", "bold red")
-        listed.add_row(plain(each.app), *map(plain, values), verdict)
+        listed.add_row(plain(each.app), *map(plain, (each.received, *accounted)), verdict)
     to.print(listed)
     for each in found:
         for outcome, reasons in each.by_reason.items():

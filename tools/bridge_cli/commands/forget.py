@@ -11,15 +11,16 @@ from rich.console import Console
 
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
-from bridge_cli.deliveries import Delivery, deliveries_of
+from bridge_cli.deliveries import Delivery, deliveries_of, held_deliveries
 from bridge_cli.discarding import discard, ledger_of
 from bridge_cli.id_command import IdCommand
 from bridge_cli.output import console, json_option, plain, remark, table, working, write_json
-from bridge_cli.parked_messages import Choice, ParkedEvent, held
+from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.prompts import agreed
-from bridge_cli.subscribers import Remembered, keys_of, person, remembered
+from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person, remembered
 from bridge_cli.times import now_ms, readable
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
+from purchasely_clevertap.outcome import Held, Skipped, SkipReason
 
 _ABOUT: Final = ("user_id", "anonymous_user_id", "clevertap_id")
 _MENTIONED: Final = (
@@ -40,20 +41,22 @@ REMAINS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of a person: the subscribers, the events that name one of them, the parked events.
+    """What is kept of a person: the subscribers, the events that name one of them, those that wait for their login, the
+    parked events.
 
     `mentions` are parked events of somebody else that name the person as the other side of a transfer.
     """
 
     subscribers: Sequence[Remembered]
     events: Sequence[Delivery]
+    held: Sequence[Delivery]
     parked: Sequence[ParkedEvent]
     mentions: Sequence[ParkedEvent]
 
     @property
     def is_nothing(self) -> bool:
         """Whether there is nothing to remove."""
-        return not self.subscribers and not self.events and not self.parked
+        return not self.subscribers and not self.events and not self.held and not self.parked
 
 
 @click.command("forget", cls=IdCommand, epilog="Example: bridge forget user-4711 --app my-app")
@@ -66,7 +69,8 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
     """Remove what is kept about one person.
 
     Their state in both CleverTap accounts, also under the anonymous ids and CleverTap ids that were tied to it, is
-    deleted; their events forget whom they were about; their parked events are discarded. First it says what that
+    deleted; their events forget whom they were about; those that wait for their login and those that are parked are
+    discarded. First it says what that
     is, and asks. It can't be taken back: what CleverTap has of the profile is no longer known, so the next
     event sends all of it again, and one that comes late may overwrite what is newer.
 
@@ -80,11 +84,12 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
         events = list(
             deliveries_of(dynamodb, account.output("DeliveriesTableName"), subscribers=frozenset(keys)),
         )
-    with held(account) as messages:
+    waiting = list(held_deliveries(dynamodb, account.output("DeliveriesTableName"), anonymous_keys(app, ids)))
+    with taken(account) as messages:
         of_app = Choice(app=app).of(messages.messages)
         parked = [event for event in of_app if is_about(event.newest.body, ids, _ABOUT)]
         mentions = [each for each in of_app if each not in parked and is_about(each.newest.body, ids, _MENTIONED)]
-        kept = Kept(found, events, parked, mentions)
+        kept = Kept(found, events, waiting, parked, mentions)
         if messages.elsewhere:
             remark(f"{messages.elsewhere} parked messages are with another command: ask again in 15 minutes")
         if not _agreed(kept, user_id, app, yes=yes, as_json=as_json):
@@ -95,6 +100,8 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
             discarded = discard(ledger_of(account), messages, parked, (), now_ms=now_ms())
             for event in events:
                 _make_anonymous(account, event)
+            for event in waiting:
+                _give_up(account, event)
             for each in found:
                 dynamodb.delete_item(TableName=subscribers, Key={"subscriber": {"S": each.key}})
         again = [each.key for each in remembered(dynamodb, subscribers, [each.key for each in found])]
@@ -142,6 +149,26 @@ def _make_anonymous(account: Account, event: Delivery) -> None:
             raise
 
 
+def _give_up(account: Account, event: Delivery) -> None:
+    """Discards an event that waits for a login, unless it has been sent on by now."""
+    dynamodb = account.client("dynamodb")
+    try:
+        dynamodb.update_item(
+            TableName=account.output("DeliveriesTableName"),
+            Key={"event": {"S": f"{event.app}#{event.event_id}"}},
+            UpdateExpression="SET outcome = :skipped, reason = :reason REMOVE held_for, body, held_at, hold_until",
+            ConditionExpression="outcome = :held",
+            ExpressionAttributeValues={
+                ":held": {"S": Held.name},
+                ":skipped": {"S": Skipped.name},
+                ":reason": {"S": SkipReason.DISCARDED},
+            },
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+
+
 def _agreed(kept: Kept, user_id: str, app: str, *, yes: bool, as_json: bool) -> bool:
     if as_json:
         return yes
@@ -157,6 +184,8 @@ def _agreed(kept: Kept, user_id: str, app: str, *, yes: bool, as_json: bool) -> 
         listed.add_row(plain("state"), plain(f"{each.account}, {each.kind} {each.id}"))
     if kept.events:
         listed.add_row(plain("events"), plain(f"whom {len(kept.events)} of them are about"))
+    if kept.held:
+        listed.add_row(plain("held events"), plain(f"{len(kept.held)} that wait for a login"))
     for event in kept.parked:
         about = f"{event.newest.event_id}, {event.newest.reason}, since {readable(event.newest.parked_at)}"
         listed.add_row(plain("parked event"), plain(about))
@@ -169,7 +198,7 @@ def _report(to: Console, kept: Kept) -> None:
     to.print(
         plain(
             f"Removed: {len(kept.subscribers)} states, the person from {len(kept.events)} events, "
-            f"{len(kept.parked)} parked events."
+            f"{len(kept.held)} held and {len(kept.parked)} parked events."
         )
     )
     _mentions(to, kept.mentions)
@@ -195,6 +224,7 @@ def _document(kept: Kept, user_id: str, app: str, *, done: bool) -> dict[str, An
         "done": done,
         "subscribers": [each.key for each in kept.subscribers],
         "events": [event.event_id for event in kept.events],
+        "held": [event.event_id for event in kept.held],
         "parked": [event.newest.event_id for event in kept.parked],
         "parked_mentions": [event.newest.event_id for event in kept.mentions],
         "remains": list(REMAINS),

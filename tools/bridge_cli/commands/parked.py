@@ -15,7 +15,7 @@ from bridge_cli.commands.redrive import command as redrive
 from bridge_cli.discarding import discard, ledger_of, parked_without_message
 from bridge_cli.id_command import IdCommand
 from bridge_cli.output import json_option, plain, remark, show, table, working, write_json
-from bridge_cli.parked_messages import Choice, ParkedEvent, ParkedMessage, held
+from bridge_cli.parked_messages import Choice, ParkedEvent, ParkedMessage, taken
 from bridge_cli.parked_selection import (
     agreed_on,
     by_reason,
@@ -60,7 +60,7 @@ def list_(account: Account, choice: Choice, limit: int, as_json: bool) -> None:
 
     Every message of the queue is received for it and given back at once: for some seconds nobody else sees them.
     """
-    with held(account) as messages:
+    with taken(account) as messages:
         events = choice.of(messages.messages)
         held_elsewhere = messages.elsewhere
     document = {
@@ -83,7 +83,7 @@ def show_(account: Account, event_id: str, app: str | None, as_json: bool) -> No
 
     The body holds personal data. It is shown because you ask for it: mind who looks on, and where you keep it.
     """
-    with held(account) as messages:
+    with taken(account) as messages:
         events = Choice(frozenset({event_id}), app).of(messages.messages)
         held_elsewhere = messages.elsewhere
     if not events:
@@ -117,7 +117,7 @@ def discard_(account: Account, choice: Choice, everything: bool, yes: bool, as_j
     if choice.is_everything and not everything:
         raise click.UsageError("say which: EVENT_ID, --app, --reason, --event-name, --since, --until, or --all")
     ledger = ledger_of(account)
-    with held(account) as messages:
+    with taken(account) as messages:
         events = choice.of(messages.messages)
         app = choice.app or DEFAULT_APP
         absent = [(app, event_id) for event_id in not_found(choice, events)]

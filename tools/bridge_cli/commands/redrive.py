@@ -7,7 +7,7 @@ import click
 from bridge_cli.account import Account, on_account
 from bridge_cli.id_command import IdCommand
 from bridge_cli.output import json_option, remark, working, write_json
-from bridge_cli.parked_messages import Choice, held
+from bridge_cli.parked_messages import Choice, taken
 from bridge_cli.parked_selection import (
     agreed_on,
     choosing,
@@ -36,7 +36,7 @@ def command(account: Account, choice: Choice, yes: bool, as_json: bool) -> None:
     An event is on the events queue before it leaves the parked queue, so none is lost, whatever happens meanwhile.
     With --json nothing happens without --yes: the document says what would.
     """
-    with held(account) as messages:
+    with taken(account) as messages:
         events = choice.of(messages.messages)
         missing = not_found(choice, events)
         document: dict[str, Any] = {**selection(events, missing), "done": False}

@@ -112,7 +112,7 @@ def _retire(account: Account, configuration: Configuration, document: Document, 
 def _show(
     configuration: Configuration,
     document: Document,
-    proofs: list[Proof] | None,
+    proofs: list[Proof],
     *,
     as_json: bool,
     written: bool,
@@ -126,7 +126,7 @@ def _show(
                 "app": configuration.app,
                 "accepted": accepted,
                 "written": written,
-                "proofs": None if proofs is None else [asdict(proof) for proof in proofs],
+                "proofs": [asdict(proof) for proof in proofs],
                 **(more or {}),
             }
         )
@@ -134,14 +134,12 @@ def _show(
         done = "Written" if written else "Unchanged"
         to = console()
         to.print(plain("✓", "green"), plain(f"{done}: {configuration.secret_name('purchasely')}, {accepted} accepted"))
-        for proof in proofs or ():
+        for proof in proofs:
             which = "current" if proof.position == 0 else "former"
             mark = plain("✗", "red") if proof.wrong else plain("✓", "green")
             said = proof.wrong or f"A test webhook signed with the {which} secret was answered 200"
             to.print(mark, plain(said), soft_wrap=True)
-        if proofs is None:
-            to.print("No test webhook was sent: the settings skip no event, so CleverTap would get it.")
-    if any(proof.wrong for proof in proofs or ()):
+    if any(proof.wrong for proof in proofs):
         if as_json:
             raise click.exceptions.Exit(ExitCode.WRONG)  # the document says it
         raise CliError("a secret is not accepted at ingest yet: change nothing in Purchasely's console, and try again")

@@ -15,7 +15,7 @@ from bridge_cli.app_parameters import app_argument
 from bridge_cli.app_setup import region_by
 from bridge_cli.clevertap_check import new_client, problem
 from bridge_cli.cli_error import CliError, ErrorCode
-from bridge_cli.configuration import Configuration, StoredSettings
+from bridge_cli.configuration import Configuration, StoredSettings, size_warnings
 from bridge_cli.deployment import deployment
 from bridge_cli.output import console, json_option, plain, remark, show, table, working, write_json
 from bridge_cli.prompts import agreed
@@ -25,9 +25,10 @@ from bridge_cli.settings_diff import Effect, EffectChange, SettingChange, Situat
 from bridge_cli.settings_file import SETTINGS_FILE, read_text, valid
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
-from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse
+from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse, warnings
 
 _FEW: Final = 4
+_MOST_WARNINGS: Final = 20
 
 _file_argument = click.argument("file", type=SETTINGS_FILE)
 
@@ -80,18 +81,27 @@ def show_settings(account: Account, app: str, complete: bool, as_json: bool) -> 
 @_file_argument
 @json_option
 def check_file(file: Path, as_json: bool) -> None:
-    """Are the settings in FILE valid? If not, everything that is wrong. Asks no account."""
+    """Are the settings in FILE valid? If not, everything that is wrong. Asks no account.
+
+    A name of an event or of a property that nobody knows is a warning: Purchasely may send it one day, but it may as
+    well be a slip.
+    """
     problems: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+    text = read_text(file)
     try:
-        parse(read_text(file))
+        doubts = _doubts(parse(text), text)
     except SettingsError as error:
         problems = error.problems
 
     def view(to: Console) -> None:
         for line in problems or [f"{file} is valid."]:
             to.print(plain(line), soft_wrap=True)
+        for line in doubts:
+            to.print(plain(f"Warning: {line}", "yellow"), soft_wrap=True)
 
-    show({"file": str(file), "valid": not problems, "problems": list(problems)}, view, as_json=as_json)
+    document = {"file": str(file), "valid": not problems, "problems": list(problems), "warnings": list(doubts)}
+    show(document, view, as_json=as_json)
     if problems:
         raise click.exceptions.Exit(1)
 
@@ -127,13 +137,16 @@ def put_file(account: Account, file: Path, app: str, yes: bool, as_json: bool) -
     text = read_text(file)
     wanted = valid(text, file)
     configuration = Configuration(account, app)
+    doubts = _doubts(wanted, text)
     comparison = _Comparison.of(configuration, wanted)
     _require_regions(account, configuration, wanted)
     if as_json:
         version = configuration.put_settings(text) if yes else None
-        write_json({**comparison.document, "written": yes, "version": version})
+        write_json({**comparison.document, "warnings": doubts, "written": yes, "version": version})
         return
     comparison.view(console())
+    for line in doubts:
+        remark(f"Warning: {line}")
     if not agreed(
         f"Write these settings of app {app}, stage {account.stage}?",
         yes=yes,
@@ -142,6 +155,13 @@ def put_file(account: Account, file: Path, app: str, yes: bool, as_json: bool) -
         raise CliError("nothing is written", code=ErrorCode.DECLINED)
     version = configuration.put_settings(text)
     click.echo(f"Written: {configuration.settings_parameter}, version {version}. It applies within a minute.")
+
+
+def _doubts(settings: Settings, text: str) -> list[str]:
+    """What may be a slip in valid settings, the first of it."""
+    found = [*size_warnings(text), *warnings(settings)]
+    more = len(found) - _MOST_WARNINGS
+    return [*found[:_MOST_WARNINGS], f"{more} more names that nobody knows"] if more > 0 else found
 
 
 def _require_regions(account: Account, configuration: Configuration, wanted: Settings) -> None:

@@ -125,7 +125,7 @@ def command(
     wanted = proven(wanted_of(given, before), new_client(), deployed, say)
     after = wanted.applied(before)
     written = write(configuration, before, after, say)
-    outcome = prove(account, app, after.held, wanted.shared_secret, clock=Stopwatch())
+    outcome = prove(account, app, wanted.shared_secret, clock=Stopwatch())
     if as_json:
         write_json(_document(app, wanted, written, account.webhook_url(app), outcome))
     else:

@@ -49,8 +49,10 @@ class Status:
     in_flight: int
     waits: Mapping[str, int] = field(default_factory=dict)
     parked: Mapping[str, int] = field(default_factory=dict)
+    held: int = 0
     oldest_in_flight: Oldest | None = None
     oldest_parked: Oldest | None = None
+    oldest_held: Oldest | None = None
 
 
 def statuses(deliveries: Iterable[Delivery], *, since_ms: int) -> dict[str, Status]:
@@ -72,6 +74,7 @@ class _Sums:
     in_flight: int = 0
     waits: Counter[str] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
+    held: int = 0
     oldest: dict[str, Oldest] = field(default_factory=dict)
 
     def add(self, delivery: Delivery) -> None:
@@ -84,8 +87,10 @@ class _Sums:
                 self.waits[delivery.reason] += 1
         elif outcome == "parked":
             self.parked[delivery.reason or "unknown"] += 1
+        elif outcome == "held":
+            self.held += 1
         if received_at is not None:
-            if outcome in ("in_flight", "parked") and (
+            if outcome in ("in_flight", "parked", "held") and (
                 outcome not in self.oldest or received_at < self.oldest[outcome].received_at
             ):
                 self.oldest[outcome] = Oldest(self.app, delivery.event_id, received_at)
@@ -110,8 +115,10 @@ class _Sums:
             in_flight=self.in_flight,
             waits=dict(self.waits.most_common()),
             parked=dict(self.parked.most_common()),
+            held=self.held,
             oldest_in_flight=self.oldest.get("in_flight"),
             oldest_parked=self.oldest.get("parked"),
+            oldest_held=self.oldest.get("held"),
         )
 
 
@@ -188,6 +195,7 @@ def _document(status: Status, now: int) -> dict[str, Any]:
         "skipped": received.skipped,
         "duplicate": received.duplicate,
         "parked": received.parked,
+        "held": received.held,
         "in_flight": received.in_flight,
         "by_reason": {outcome: received.by_reason.get(outcome, {}) for outcome in ("skipped", "parked")},
         "error_rate": status.error_rate,
@@ -198,6 +206,8 @@ def _document(status: Status, now: int) -> dict[str, Any]:
             "oldest_in_flight": _oldest(status.oldest_in_flight, now),
             "parked_by_reason": status.parked,
             "oldest_parked": _oldest(status.oldest_parked, now),
+            "held": status.held,
+            "oldest_held": _oldest(status.oldest_held, now),
         },
     }
 
@@ -234,6 +244,7 @@ def _lines(status: Status, now: int) -> Iterable[tuple[str, str, str]]:
     yield "skipped", _counted(received.skipped, received.by_reason.get("skipped", {})), ""
     yield "duplicate", str(received.duplicate), ""
     yield "parked", _counted(received.parked, received.by_reason.get("parked", {})), "yellow" if received.parked else ""
+    yield "held", str(received.held), ""
     yield "in flight", str(received.in_flight), ""
     if status.error_rate is not None:
         yield "error rate", f"{status.error_rate:.2%}", "yellow" if status.error_rate else ""
@@ -247,6 +258,10 @@ def _lines(status: Status, now: int) -> Iterable[tuple[str, str, str]]:
         if oldest is not None:
             waiting += f"; the oldest came {span(now - oldest.received_at)} ago: {oldest.event_id}"
         yield name, waiting, "yellow" if count else ""
+    held = str(status.held)
+    if status.oldest_held is not None:
+        held += f", until a login; the oldest came {span(now - status.oldest_held.received_at)} ago"
+    yield "held now", held, ""
 
 
 def _counted(count: int, reasons: Mapping[str, int]) -> str:

@@ -12,18 +12,19 @@ from rich.console import Console
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
 from bridge_cli.cli_error import CliError, ErrorCode
-from bridge_cli.deliveries import Delivery, deliveries_of, delivery
+from bridge_cli.deliveries import Delivery, deliveries_of, delivery, held_deliveries
 from bridge_cli.id_command import IdCommand
 from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
-from bridge_cli.parked_messages import Choice, ParkedEvent, held
-from bridge_cli.subscribers import Remembered, keys_of, person
+from bridge_cli.parked_messages import Choice, ParkedEvent, taken
+from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person
 from bridge_cli.times import iso, now_ms, readable
-from purchasely_clevertap.mapping.profile import FactHistory, Value
+from purchasely_clevertap.mapping.profile import FactHistory
+from purchasely_clevertap.purchasely.event import Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
 
 _EVENTS_SHOWN: Final = 20
-_EVENT_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
+_EVENT_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}(?:~[0-9a-f]{8})?").fullmatch
 _DATE: Final = re.compile(r"\$D_(\d{1,11})").fullmatch
 
 
@@ -45,7 +46,8 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     """
     event = _event(account, app, id_) if _EVENT_ID(id_) else None
     found, ids = person(account.client("dynamodb"), account.output("SubscribersTableName"), app=app, id=id_)
-    if event is None and not found:
+    waiting = _waiting(account, app, ids)
+    if event is None and not found and not waiting:
         raise CliError(
             f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
             "id; --app names another app",
@@ -58,9 +60,9 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         lines = _lines(account, event) if logs else None
         document["event"] = _event_document(event, parked, lines)
     events: list[Delivery] = []
-    if found:
+    if found or waiting:
         with working("Reading the deliveries …"):
-            events = _events(account, keys_of(app, ids))
+            events = _events(account, keys_of(app, ids), waiting)
         document["user_hash"] = user_hash(id_, account.user_key)
         document["subscribers"] = [_subscriber_document(each) for each in found]
         document["events"] = [_delivery_document(each) for each in events]
@@ -68,7 +70,7 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     def view(to: Console) -> None:
         if event is not None:
             _show_event(to, event, parked, lines)
-        if found:
+        if found or waiting:
             _show_subscribers(to, found, events)
             to.print(
                 plain(f'In the log this id is {document["user_hash"]}: ask for it with the saved query "one user".')
@@ -81,16 +83,22 @@ def _event(account: Account, app: str, event_id: str) -> Delivery | None:
     return delivery(account.client("dynamodb"), account.output("DeliveriesTableName"), app=app, event_id=event_id)
 
 
-def _events(account: Account, keys: Sequence[str]) -> list[Delivery]:
-    """The subscriber's events, the newest first."""
+def _events(account: Account, keys: Sequence[str], waiting: Sequence[Delivery]) -> list[Delivery]:
+    """The subscriber's events, the newest first; `waiting` are those that wait for their login."""
     table_name = account.output("DeliveriesTableName")
-    found = deliveries_of(account.client("dynamodb"), table_name, subscribers=frozenset(keys))
+    found = [*waiting, *deliveries_of(account.client("dynamodb"), table_name, subscribers=frozenset(keys))]
     return sorted(found, key=lambda each: (each.event_at or each.received_at or 0, each.event_id), reverse=True)
+
+
+def _waiting(account: Account, app: str, ids: Iterable[str]) -> list[Delivery]:
+    """The events that wait for the login of one of these anonymous users."""
+    table_name = account.output("DeliveriesTableName")
+    return list(held_deliveries(account.client("dynamodb"), table_name, anonymous_keys(app, ids)))
 
 
 def _parked(account: Account, event: Delivery) -> ParkedEvent | None:
     """What stands on the parked queue of the event."""
-    with held(account) as messages:
+    with taken(account) as messages:
         found = Choice(frozenset({event.event_id}), event.app).of(messages.messages)
         if not found and messages.elsewhere:
             remark(f"{messages.elsewhere} messages of the parked queue are out of sight now: another command has them")
@@ -132,6 +140,8 @@ def _delivery_document(event: Delivery) -> dict[str, Any]:
         "accepted": sorted(event.accepted),
         "unconfirmed_sends": event.unconfirmed_sends,
         "settled_at": iso(event.settled_at),
+        "held_for": event.held_for,
+        "held_until": iso(event.hold_until),
         "leased_until": iso(event.lease_until or None),
     }
 
@@ -159,9 +169,16 @@ def _subscriber_document(found: Remembered) -> dict[str, Any]:
         "id": found.id,
         "person": _dated(found.state.person),
         "subscriptions": {key: _dated(history) for key, history in found.state.subscriptions.items()},
+        "one_time_purchases": {key: _dated(history) for key, history in found.state.purchases.items()},
+        "lapsed": {key: iso(at) for key, at in found.state.lapsed.items()},
         "profile": found.state.profile(),
         "clevertap_has": dict(found.state.sent),
         "linked": sorted(found.state.linked),
+        "not_linked": sorted(found.state.unlinked),
+        "known_as": sorted(found.state.known_as),
+        "tied_user": found.tied_user,
+        "tied_object": found.tied_object,
+        "unreadable": found.is_unreadable,
         "leased_until": iso(found.lease_until or None),
     }
 
@@ -208,8 +225,10 @@ def _story(event: Delivery, parked: ParkedEvent | None) -> Iterator[tuple[str, s
     if event.account is not None:
         yield "CleverTap account", event.account
     if event.subscriber is not None:
-        yield "subscriber", event.subscriber.split("#", 2)[2].replace("#", " ", 1)
+        yield "subscriber", _person(event.subscriber)
     yield "outcome", _outcome(event)
+    if event.held_for is not None:
+        yield "waits", f"for the login of {_person(event.held_for)}, until {readable(event.hold_until)}"
     if event.code is not None:
         yield "CleverTap's code", str(event.code)
     if parked is not None:
@@ -226,6 +245,10 @@ def _story(event: Delivery, parked: ParkedEvent | None) -> Iterator[tuple[str, s
             "unconfirmed",
             f"{event.unconfirmed_sends} times the answer was lost: CleverTap may have its records more than once",
         )
+
+
+def _person(key: str) -> str:
+    return key.split("#", 2)[2].replace("#", " ", 1)
 
 
 def _outcome(event: Delivery) -> str:
@@ -251,11 +274,28 @@ def _show_subscribers(to: Console, found: Sequence[Remembered], events: Sequence
             facts.add_row(plain(f"subscription {key}", "bold"))
             for name, value, at in _facts(history):
                 facts.add_row(plain(f"  {name}"), plain(_readable(value)), plain(readable(at)))
+            if key in each.state.lapsed:
+                ended = f"{readable(each.state.lapsed[key])} UTC"
+                facts.add_row(plain("  has lapsed"), plain(f"no event since its end, {ended}"))
+        for key, history in each.state.purchases.items():
+            facts.add_row(plain(f"one-time purchase {key}", "bold"))
+            for name, value, at in _facts(history):
+                facts.add_row(plain(f"  {name}"), plain(_readable(value)), plain(readable(at)))
         to.print(facts)
+        if each.is_unreadable:
+            to.print(plain("The stored state cannot be read: the next event tells CleverTap the whole profile."))
+        if each.tied_user is not None:
+            to.print(plain(f"It is user {each.tied_user} now."))
+        if each.tied_object is not None:
+            to.print(plain(f"Its CleverTap id, by the app's backend: {each.tied_object}"))
         to.print()
         _show_profile(to, each.state.sent)
         if each.state.linked:
             to.print(plain(f"CleverTap ids tied to it: {', '.join(sorted(each.state.linked))}"))
+        if each.state.unlinked:
+            to.print(plain(f"CleverTap ids of another user: {', '.join(sorted(each.state.unlinked))}"))
+        if each.state.known_as:
+            to.print(plain(f"Anonymous ids before the login: {', '.join(sorted(each.state.known_as))}"))
         if each.lease_until > now_ms():
             to.print(plain("A worker is sending this profile now."))
         to.print()

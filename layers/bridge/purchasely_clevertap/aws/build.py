@@ -75,6 +75,7 @@ def build_forwarder(
     owner: str,
     retry_policy: "RetryPolicy",
     settings_refused: Callable[[str, int, tuple[str, ...]], None],
+    profile_unreadable: Callable[[], object] = lambda: None,
 ) -> "Forwarder":
     """The forwarder use case. `owner` names this worker and no other; `endpoint` replaces CleverTap's, if not empty."""
     # Ingest has no need of these, and loads none of them.
@@ -101,6 +102,7 @@ def build_forwarder(
             subscribers=resources.subscribers_table,
             owner=owner,
             pause=clock.sleep,
+            unreadable=profile_unreadable,
         ),
         uploader=Uploader(client, credentials, breaker, endpoint=endpoint),
         settings=SettingsStore(connections.ssm, stage=resources.stage, clock=clock.seconds, refused=settings_refused),

@@ -1,9 +1,9 @@
 """The changes that the ledger makes, each one conditional update of one item, as DynamoDB takes them. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ProfileSave, Settlement, StoredProfile
+from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ProfileSave, Settlement, StoredProfile, Tie
 from purchasely_clevertap.delivery.keys import RETENTION_SECONDS
 from purchasely_clevertap.outcome import Parked, Retried, Skipped
 
@@ -45,10 +45,10 @@ class Changes(NamedTuple):
         """Makes the event this worker's until the lease expires."""
         return self._if_as_seen(
             claim,
-            "SET attempts = :attempts, lease_owner = :owner, lease_until = :until, expires_at = :expires "
-            "REMOVE outcome",
+            "SET attempts = :attempts, lease_owner = :owner, lease_until = :until, expires_at = :expires, "
+            "about = :about REMOVE outcome",
             now_ms,
-            {":owner": _s(self.owner), ":until": _n(now_ms + LEASE_MS)},
+            {":owner": _s(self.owner), ":until": _n(now_ms + LEASE_MS), ":about": _s(claim.about or "")},
         )
 
     def settle(self, settlement: Settlement, *, now_ms: int) -> Change:
@@ -60,7 +60,7 @@ class Changes(NamedTuple):
         if not settlement.is_claimed:
             return self._if_as_seen(
                 claim,
-                f"SET attempts = :attempts, settled_at = :now, expires_at = :expires{update} "
+                f"SET attempts = :attempts, settled_at = :now{_expiry(values)}{update} "
                 f"REMOVE lease_owner, lease_until{gone}",
                 now_ms,
                 {":now": _n(now_ms), **values},
@@ -68,9 +68,9 @@ class Changes(NamedTuple):
         expires = _n(now_ms // 1000 + RETENTION_SECONDS)
         return self._if_mine(
             claim.key,
-            f"SET settled_at = :now, expires_at = :expires{update} REMOVE lease_owner, lease_until{gone}",
+            f"SET settled_at = :now{_expiry(values)}{update} REMOVE lease_owner, lease_until{gone}",
             settlement.accepted,
-            {":now": _n(now_ms), ":expires": expires, **values},
+            {":now": _n(now_ms), **({} if ":expires_at" in values else {":expires": expires}), **values},
         )
 
     def free(self, claim: Claim, settlement: Settlement | None = None) -> Change:
@@ -86,6 +86,27 @@ class Changes(NamedTuple):
         accepted = settlement.accepted if settlement is not None else frozenset[str]()
         return self._if_mine(
             claim.key, f"SET lease_until = :free{update} REMOVE lease_owner{gone}", accepted, {":free": _n(0), **values}
+        )
+
+    def tie(self, tie: Tie, *, now_ms: int) -> Change:
+        """Says whose an anonymous id or a CleverTap id is. The first user has it; nobody while it is leased."""
+        return Change(
+            self.subscribers,
+            {"subscriber": _s(tie.key)},
+            "SET tied_user = :user, version = if_not_exists(version, :zero) + :one",
+            "(attribute_not_exists(tied_user) OR tied_user = :user) AND "
+            "(attribute_not_exists(lease_until) OR lease_until <= :now)",
+            {":user": _s(tie.user_id), ":zero": _n(0), ":one": _n(1), ":now": _n(now_ms)},
+        )
+
+    def associate(self, key: str, object_id: str) -> Change:
+        """Says which CleverTap id an anonymous id has."""
+        return Change(
+            self.subscribers,
+            {"subscriber": _s(key)},
+            "SET tied_object = :object, version = if_not_exists(version, :zero) + :one",
+            None,
+            {":object": _s(object_id), ":zero": _n(0), ":one": _n(1)},
         )
 
     def note(self, key: str, messages: Collection[str], *, now_ms: int) -> Change:
@@ -104,7 +125,7 @@ class Changes(NamedTuple):
             {"subscriber": _s(key)},
             "SET version = :next, lease_owner = :owner, lease_until = :until",
             "(attribute_not_exists(version) OR version = :version) AND "
-            "(attribute_not_exists(lease_until) OR lease_until <= :now)",
+            "(attribute_not_exists(lease_until) OR lease_until <= :now) AND attribute_not_exists(tied_user)",
             {
                 ":version": _n(seen.version),
                 ":next": _n(seen.version + 1),
@@ -116,17 +137,20 @@ class Changes(NamedTuple):
 
     def save(self, save: ProfileSave) -> Change:
         """Keeps the state and ends the lease. Holds only while the lease is this worker's."""
+        ends = save.state.ends_ms
         return Change(
             self.subscribers,
             {"subscriber": _s(save.key)},
             # A new version: a worker that has read the state which this one replaces must not get the lease with it.
-            "SET facts = :facts, version = version + :one, lease_until = :free REMOVE lease_owner",
+            "SET facts = :facts, version = version + :one, lease_until = :free"
+            + (", ends_at = :ends REMOVE lease_owner" if ends is not None else " REMOVE lease_owner, ends_at"),
             "lease_owner = :owner",
             {
                 ":facts": _s(save.state.encoded()),
                 ":one": _n(1),
                 ":free": _n(save.lease_until),
                 ":owner": _s(self.owner),
+                **({":ends": _n(ends)} if ends is not None else {}),
             },
         )
 
@@ -143,7 +167,7 @@ class Changes(NamedTuple):
                 ":attempts": _n(claim.seen.attempts + 1),
                 ":seen": _n(claim.seen.attempts),
                 ":clock": _n(now_ms),
-                ":expires": _n(now_ms // 1000 + RETENTION_SECONDS),
+                **({} if ":expires_at" in values else {":expires": _n(now_ms // 1000 + RETENTION_SECONDS)}),
             },
         )
 
@@ -161,6 +185,11 @@ class Changes(NamedTuple):
         return Change(self.deliveries, {"event": _s(key)}, update, condition, values)
 
 
+# What is kept of an event that waits, and gone with any other outcome.
+_HOLD: Final = ("held_for", "body", "held_at", "hold_until")
+_HOLD_MARGIN_SECONDS: Final = 7 * 24 * 3600
+
+
 def _facts(settlement: Settlement) -> dict[str, str | int | None]:
     """What the entry says of an event along with its outcome."""
     outcome = settlement.outcome
@@ -170,14 +199,34 @@ def _facts(settlement: Settlement) -> dict[str, str | int | None]:
         "code": outcome.code if isinstance(outcome, Parked) else None,
     }
     if settlement.keeps_facts:
-        return verdict
-    return verdict | {
-        "event_name": settlement.event_name,
-        "event_at": settlement.event_at,
-        "account": settlement.environment,
-        "subscriber": settlement.profile_key,
-        "unconfirmed_sends": settlement.unconfirmed_sends or None,
-    }
+        return verdict | dict.fromkeys(_HOLD)
+    hold = settlement.hold
+    held: dict[str, str | int | None] = dict.fromkeys(_HOLD)
+    if hold is not None:
+        held = {
+            "held_for": hold.person_key,
+            "body": hold.body,
+            "held_at": hold.received_at,
+            "hold_until": hold.until,
+            "expires_at": hold.until // 1000 + _HOLD_MARGIN_SECONDS,
+        }
+    return (
+        verdict
+        | held
+        | {
+            "about": settlement.claim.about,
+            "event_name": settlement.event_name,
+            "event_at": settlement.event_at,
+            "account": settlement.environment,
+            "subscriber": settlement.profile_key,
+            "unconfirmed_sends": settlement.unconfirmed_sends or None,
+        }
+    )
+
+
+def _expiry(values: Mapping[str, Any]) -> str:
+    """How long the entry lives, unless the facts say so themselves."""
+    return "" if ":expires_at" in values else ", expires_at = :expires"
 
 
 def _facts_update(facts: Mapping[str, str | int | None]) -> tuple[str, str, dict[str, Any]]:

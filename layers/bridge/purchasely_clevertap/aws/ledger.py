@@ -15,11 +15,24 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.aws.changes import Change, Changes
-from purchasely_clevertap.delivery.entry import ClaimGroup, Entry, Grant, ProfileSave, Settlement, StoredProfile
+from purchasely_clevertap.delivery.entry import (
+    ClaimGroup,
+    Entry,
+    Grant,
+    HeldEvent,
+    Hold,
+    ProfileSave,
+    Settlement,
+    StoredProfile,
+    Tie,
+    Tied,
+)
+from purchasely_clevertap.mapping.identity import Link
 from purchasely_clevertap.mapping.profile import ProfileState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
 _READ_TOGETHER: Final = 100  # DynamoDB, BatchGetItem: 100 items
 _WRITTEN_TOGETHER: Final = 100  # DynamoDB, TransactWriteItems: 100 items
@@ -29,6 +42,9 @@ _PAUSE_SECONDS: Final = 0.05
 _REFUSED: Final = frozenset({"ConditionalCheckFailed", "ValidationError", "ValidationException"})
 _TOO_MUCH: Final = "ValidationException"  # for a whole transaction: one of its items, or 4 MB in all
 _THROTTLED: Final = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})
+
+HELD_INDEX: Final = "held"
+"""The index of the deliveries table that has the events which wait, by their person."""
 
 type TimeLeft = Callable[[], float]
 
@@ -40,7 +56,8 @@ class LedgerUnavailable(Exception):
 class Ledger:
     """The two tables, for the worker `owner`.
 
-    `pause` waits that many seconds; `time_left` says how many seconds a call may still take. All times are epoch
+    `pause` waits that many seconds; `unreadable` hears of a person whose row cannot be read. `time_left` says how many
+    seconds a call may still take. All times are epoch
     milliseconds. Every verb raises `LedgerUnavailable`.
     """
 
@@ -52,17 +69,62 @@ class Ledger:
         subscribers: str,
         owner: str,
         pause: Callable[[float], object],
+        unreadable: Callable[[], object] = lambda: None,
     ) -> None:
         self._dynamodb = dynamodb
         self._deliveries = deliveries
         self._subscribers = subscribers
         self._changes = Changes(deliveries, subscribers, owner)
         self._pause = pause
+        self._unreadable = unreadable
 
     def read(self, keys: Collection[str], time_left: TimeLeft) -> dict[str, Entry]:
         """The entry of each event; an event never heard of has an empty one."""
         found = self._read(self._deliveries, "event", keys, time_left)
         return {key: _entry(found[key]) if key in found else Entry() for key in keys}
+
+    def links(self, keys: Collection[str], time_left: TimeLeft) -> dict[str, Link]:
+        """What each anonymous id or CleverTap id became; those that nothing is known of are left out."""
+        found = self._read(self._subscribers, "subscriber", keys, time_left) if keys else {}
+        return {key: _link(item) for key, item in found.items()}
+
+    def tie(self, ties: Sequence[Tie], time_left: TimeLeft, *, now_ms: int) -> dict[str, Tied]:
+        """Ties anonymous ids and CleverTap ids to users, the first one named; says whose each is now, by its key."""
+        self._write([self._changes.tie(tie, now_ms=now_ms) for tie in ties], time_left)
+        keys = [tie.key for tie in ties]
+        found = self._read(self._subscribers, "subscriber", keys, time_left) if keys else {}
+        tied = {key: found.get(key, {}) for key in keys}
+        return {
+            key: Tied(_link(item).user_id, self._profile(item).state, _link(item).object_id)
+            for key, item in tied.items()
+        }
+
+    def associate(self, key: str, object_id: str, time_left: TimeLeft) -> None:
+        """Notes which CleverTap id the anonymous id of `key` has."""
+        self._write([self._changes.associate(key, object_id)], time_left)
+
+    def held(self, person_key: str) -> Iterator[HeldEvent]:
+        """The events that wait for the login of this person. One that began to wait just now may be missing."""
+        start: Mapping[str, Any] | None = None
+        while True:
+            try:
+                asked: QueryInputTypeDef = {
+                    "TableName": self._deliveries,
+                    "IndexName": HELD_INDEX,
+                    "KeyConditionExpression": "held_for = :person",
+                    "ExpressionAttributeValues": {":person": {"S": person_key}},
+                }
+                if start:
+                    asked["ExclusiveStartKey"] = start
+                page = self._dynamodb.query(**asked)
+            except ClientError as error:
+                raise LedgerUnavailable(error.response["Error"]["Code"]) from error
+            except BotoCoreError as error:
+                raise LedgerUnavailable(type(error).__name__) from error
+            yield from (held_event(item) for item in page["Items"])
+            start = page.get("LastEvaluatedKey")
+            if not start:
+                return
 
     def claim(self, groups: Sequence[ClaimGroup], time_left: TimeLeft, *, now_ms: int) -> list[Grant]:
         """Claims the events and leases their profiles; an event is granted only together with its profile.
@@ -83,7 +145,7 @@ class Ledger:
             mine, key = [claim for claim in group.claims if claim.key in claimed], group.profile_key
             if key is None:
                 grants.append(Grant(frozenset(claim.key for claim in mine)))
-            elif mine and key in leased:
+            elif key in leased and (mine or not group.claims):
                 grants.append(Grant(frozenset(claim.key for claim in mine), profiles[key]))
             else:
                 grants.append(Grant())
@@ -114,7 +176,18 @@ class Ledger:
 
     def _profiles(self, keys: Collection[str], time_left: TimeLeft) -> dict[str, StoredProfile]:
         found = self._read(self._subscribers, "subscriber", keys, time_left)
-        return {key: _profile(found[key]) if key in found else StoredProfile() for key in keys}
+        return {key: self._profile(found[key]) if key in found else StoredProfile() for key in keys}
+
+    def _profile(self, item: Mapping[str, Any]) -> StoredProfile:
+        stored = item.get("facts", {}).get("S")
+        lease_until = int(item.get("lease_until", {}).get("N", 0))
+        try:
+            state = ProfileState.decoded(stored) if stored else ProfileState()
+        except ValueError:
+            # Nothing is known then, and the whole profile is told.
+            self._unreadable()
+            state, lease_until = ProfileState(), max(lease_until, 1)
+        return StoredProfile(state, int(item.get("version", {}).get("N", 0)), lease_until)
 
     def _write(self, changes: Sequence[Change], time_left: TimeLeft) -> list[bool]:
         """Makes the changes, at most one for each item; says of each whether its condition held.
@@ -198,13 +271,15 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         attempts=int(item.get("attempts", {}).get("N", 0)),
         accepted=frozenset(item.get("accepted", {}).get("SS", ())),
         unconfirmed_sends=int(item.get("unconfirmed_sends", {}).get("N", 0)),
+        about=item.get("about", {}).get("S"),
     )
 
 
-def _profile(item: Mapping[str, Any]) -> StoredProfile:
-    state = item.get("facts", {}).get("S")
-    return StoredProfile(
-        state=ProfileState.decoded(state) if state else ProfileState(),
-        version=int(item["version"]["N"]),
-        lease_until=int(item.get("lease_until", {}).get("N", 0)),
-    )
+def _link(item: Mapping[str, Any]) -> Link:
+    return Link(item.get("tied_user", {}).get("S"), item.get("tied_object", {}).get("S"))
+
+
+def held_event(item: Mapping[str, Any]) -> HeldEvent:
+    """The event that waits, as its item in the deliveries table has it."""
+    hold = Hold(item["held_for"]["S"], item["body"]["S"], int(item["held_at"]["N"]), int(item["hold_until"]["N"]))
+    return HeldEvent(item["event"]["S"], hold)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from purchasely_clevertap.delivery.message import Message, encode_body, parked_attributes
+from purchasely_clevertap.delivery.entry import Hold
+from purchasely_clevertap.delivery.message import Message, MessageKind, attributes, encode_body, parked_attributes
 from purchasely_clevertap.delivery.result import MessageResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import BUSY, Parked, Retried
@@ -45,8 +46,47 @@ class SendQueue:
 
     def send(self, requests: Sequence[ParkRequest], *, now_ms: int) -> list[str | None]:
         """For each of `requests` None when the queue has taken it, else the error's code."""
-        errors: list[str | None] = [None] * len(requests)
-        for together in _batches([_entry(index, request, now_ms) for index, request in enumerate(requests)]):
+        return self._send([_entry(index, request, now_ms) for index, request in enumerate(requests)])
+
+    def send_held(self, app: str, held: Sequence[Hold]) -> list[str | None]:
+        """Sends events on that waited for a login: the same for each of `held`."""
+        return self._send(
+            [
+                {
+                    "Id": str(index),
+                    "MessageBody": hold.body,
+                    "MessageAttributes": attributes(app, hold.received_at, MessageKind.HELD),
+                }
+                for index, hold in enumerate(held)
+            ]
+        )
+
+    def send_lapses(self, app: str, person_keys: Sequence[str], *, now_ms: int) -> list[str | None]:
+        """Has the dates of these persons looked at: the same for each of them."""
+        return self._send_keys(app, person_keys, MessageKind.LAPSE, now_ms)
+
+    def send_release(self, app: str, person_key: str, *, now_ms: int, delay_seconds: int) -> str | None:
+        """Has what waits for this person looked for once more, after so many seconds."""
+        return self._send_keys(app, [person_key], MessageKind.RELEASE, now_ms, delay_seconds)[0]
+
+    def _send_keys(
+        self, app: str, person_keys: Sequence[str], kind: MessageKind, now_ms: int, delay_seconds: int = 0
+    ) -> list[str | None]:
+        return self._send(
+            [
+                {
+                    "Id": str(index),
+                    "MessageBody": encode_body(key.encode()),
+                    "MessageAttributes": attributes(app, now_ms, kind),
+                    "DelaySeconds": delay_seconds,
+                }
+                for index, key in enumerate(person_keys)
+            ]
+        )
+
+    def _send(self, entries: "Sequence[SendMessageBatchRequestEntryTypeDef]") -> list[str | None]:
+        errors: list[str | None] = [None] * len(entries)
+        for together in _batches(entries):
             try:
                 answer = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=together)
                 # Taken is only what the answer says is taken.

@@ -12,21 +12,26 @@ class Kind(StrEnum):
     PROFILE = "profile"
     EVENT = "event"
     CHARGED = "charged"
+    REFUNDED = "refunded"
 
 
 class Identity(NamedTuple):
-    """The person a record is about: the app's `user_id`, a CleverTap `object_id`, or both, which are then linked."""
+    """The person a record is about: the app's `user_id`, or a CleverTap `object_id` while no user is known.
+
+    With both, `object_id` is to be tied to the user. `anonymous_id` is Purchasely's for the person before a login.
+    """
 
     user_id: str | None = None
     object_id: str | None = None
+    anonymous_id: str | None = None
 
     @property
     def root(self) -> dict[str, str]:
         """The key that every record of this person carries."""
-        if self.object_id is not None:
-            return {"objectId": self.object_id}
         if self.user_id is not None:
             return {"identity": self.user_id}
+        if self.object_id is not None:
+            return {"objectId": self.object_id}
         raise ValueError("an identity has a user_id or an object_id")
 
 

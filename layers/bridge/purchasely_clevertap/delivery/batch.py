@@ -1,29 +1,44 @@
 """A batch as values: what is in it, what to claim, what to upload, and what became of each event.
 
 Pure. The forwarder feeds each step with what the last point of I/O gave: `group` the messages, `plan` the ledger's
-entries and the apps' set-up, `grant` the claims, `requests`, `results` CleverTap's answers. Outcomes are assigned in
-`plan` (`_decided`) and `results` (`_outcome`) alone.
+entries and the apps' set-up, `grant` the claims, `learn` whose ids are, `requests`, `results` CleverTap's answers.
+Outcomes are assigned in `plan` (`_decided`) and `results` (`_outcome`) alone.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, NamedTuple
 
 from purchasely_clevertap.clevertap.account import Environment, Region
 from purchasely_clevertap.clevertap.limits import MAX_RECORDS
-from purchasely_clevertap.clevertap.records import Kind
+from purchasely_clevertap.clevertap.records import Identity, Kind
 from purchasely_clevertap.clevertap.response import Accepted, NotTaken, RecordResult, Rejected, SetupFault, Unknown
-from purchasely_clevertap.delivery.entry import Claim, ClaimGroup, Entry, Grant, ProfileSave, Settlement
-from purchasely_clevertap.delivery.keys import entry_key, profile_key
-from purchasely_clevertap.delivery.message import Message
+from purchasely_clevertap.delivery.association import parse_association
+from purchasely_clevertap.delivery.entry import (
+    Claim,
+    ClaimGroup,
+    Entry,
+    Grant,
+    Hold,
+    ProfileSave,
+    Settlement,
+    Tie,
+    Tied,
+)
+from purchasely_clevertap.delivery.keys import anonymous_key, apart_key, entry_key, object_key, person_of, profile_key
+from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.mapping.identity import Link, Wait, joins_logins, known_as, sdk_id, waits_for_login
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper, ProfileUpdate
 from purchasely_clevertap.mapping.profile import ProfileState, chronology
+from purchasely_clevertap.mapping.settings import Anonymous
 from purchasely_clevertap.outcome import (
     BUSY,
     Delivered,
     Duplicate,
     GiveUp,
+    Held,
     Outcome,
     Parked,
     ParkReason,
@@ -37,6 +52,10 @@ from purchasely_clevertap.purchasely.event_id import event_id as id_of
 
 # CleverTap may still be working on an upload that got no answer. With the client's time-out this makes a minute.
 _QUIET_MS: Final = 45_000
+_DAY_MS: Final = 86_400_000
+_LAST_MS: Final = 2**62
+# An item of DynamoDB has at most 400 KB.
+_MOST_HELD_BYTES: Final = 200_000
 
 # What a retry reason says about the account rather than about one record.
 _ACCOUNT_FAILURES: Final = frozenset(
@@ -55,7 +74,8 @@ class Item:
     """An event of the batch: the message that stands for it, and `copies`, further messages that brought it.
 
     `event` is None in a message of the dead-letter queue: what killed a worker is not parsed again. `accepted` are the
-    kinds of records that redriven messages say CleverTap has.
+    kinds of records that redriven messages say CleverTap has. `environment` is the project that news of a person
+    are for.
     """
 
     message: Message
@@ -64,6 +84,7 @@ class Item:
     event: Event | Unreadable | None
     copies: tuple[Message, ...] = ()
     accepted: frozenset[str] = frozenset()
+    environment: Environment | None = None
 
     @property
     def event_name(self) -> str | None:
@@ -71,14 +92,28 @@ class Item:
         return self.event.event_name if self.event else None
 
     @property
+    def about(self) -> str | None:
+        """What tells it apart from another event of the same id; None if nobody can tell."""
+        return self.event.about if isinstance(self.event, Event) else None
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is an event, of which the ledger has an entry."""
+        return self.message.kind not in ABOUT_PERSONS
+
+    @property
     def message_id(self) -> str | None:
-        """The id under which ingest queued the webhook; None for a redriven message, which is no new webhook."""
-        return None if self.message.redrive else self.message.id
+        """The id under which ingest queued the webhook; None for a message that is no new webhook."""
+        return None if self.message.redrive or self.message.kind is not MessageKind.WEBHOOK else self.message.id
 
     @property
     def webhooks(self) -> frozenset[str]:
         """The ids of the messages that ingest queued."""
-        return frozenset(each.id for each in (self.message, *self.copies) if each.redrive is None)
+        return frozenset(
+            each.id
+            for each in (self.message, *self.copies)
+            if each.redrive is None and each.kind is MessageKind.WEBHOOK
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +125,11 @@ class AppSetup:
     account_ids: Mapping[Environment, str]
     open_circuits: Mapping[str, GiveUp] = field(default_factory=dict)
 
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether there is a project for test purchases."""
+        return Environment.SANDBOX in self.account_ids
+
 
 type Setups = Mapping[str, AppSetup | Retried]
 """By app; Retried says why an app's events must wait."""
@@ -97,19 +137,23 @@ type Setups = Mapping[str, AppSetup | Retried]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An event that this worker wants to deliver, with its records and the project that they go to."""
+    """An event that this worker wants to deliver, with its records and the project that they go to.
+
+    `is_too_early`: what it means depends on what comes within seconds.
+    """
 
     item: Item
-    event: Event
+    event: Event | None
     entry: Entry
     mapper: Mapper
     mapped: Mapped
     account_id: str
+    is_too_early: bool = False
 
     @property
     def claim(self) -> Claim:
         """The claim of the event."""
-        return Claim(self.item.key, self.entry, self.item.message_id)
+        return Claim(self.item.key, self.entry, self.item.message_id, self.item.about)
 
     @property
     def accepted(self) -> frozenset[str]:
@@ -119,18 +163,14 @@ class Task:
     @property
     def records(self) -> list[tuple[Kind, bytes]]:
         """The event's own records that CleverTap has yet to get."""
-        both = ((Kind.EVENT, self.mapped.event), (Kind.CHARGED, self.mapped.charged))
-        return [(kind, record) for kind, record in both if record is not None and kind not in self.accepted]
+        return [(kind, record) for kind, record in self.mapped.records if kind not in self.accepted]
 
     @property
     def profile_key(self) -> str | None:
         """The key of the person whose profile the event may change."""
         if not self.mapped.profile:
             return None
-        identity = self.mapped.identity
-        return profile_key(
-            self.item.message.app, self.mapped.environment, user_id=identity.user_id, object_id=identity.object_id
-        )
+        return profile_key(self.item.message.app, self.mapped.environment, self.mapped.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +178,8 @@ class Decided:
     """What became of an event. `task` is None if it was decided without its records.
 
     `unconfirmed` counts its records whose answer was lost in this batch. `delivered_at` is epoch milliseconds.
-    `is_settled` is false once the ledger could not take the outcome.
+    `is_settled` is false once the ledger could not take the outcome. `hold` is what is kept of an event that waits.
+    `has_conflict`: its CleverTap id belongs to another user. `has_lapsed`: a subscription ended by its dates.
     """
 
     item: Item
@@ -150,6 +191,9 @@ class Decided:
     unconfirmed: int = 0
     delivered_at: int | None = None
     is_settled: bool = True
+    hold: Hold | None = None
+    has_conflict: bool = False
+    has_lapsed: bool = False
 
     @property
     def is_known_name(self) -> bool:
@@ -169,7 +213,7 @@ class Decided:
         """What the ledger is told."""
         event = self.item.event if isinstance(self.item.event, Event) else None
         return Settlement(
-            claim=Claim(self.item.key, self.entry, self.item.message_id),
+            claim=Claim(self.item.key, self.entry, self.item.message_id, self.item.about),
             outcome=self.outcome,
             is_claimed=self.is_claimed,
             accepted=self.accepted,
@@ -178,6 +222,7 @@ class Decided:
             environment=self.task.mapped.environment if self.task else None,
             profile_key=self.task.profile_key if self.task else None,
             unconfirmed_sends=self.entry.unconfirmed_sends + self.unconfirmed + self.was_taken_over,
+            hold=self.hold,
         )
 
 
@@ -190,28 +235,42 @@ class Plan(NamedTuple):
     @property
     def claims(self) -> list[ClaimGroup]:
         """What to claim, group by group."""
-        return [ClaimGroup(tuple(task.claim for task in group), group[0].profile_key) for group in self.groups]
+        return [
+            ClaimGroup(tuple(task.claim for task in group if task.item.is_event), group[0].profile_key)
+            for group in self.groups
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """What goes to CleverTap together: a person's profile record, if it has news, and their events in order of time.
 
-    `state` is the person's once the events are known; `is_uncertain`: CleverTap may hold another profile.
+    `before` is the person's state as it was read, `state` once the events are known; `is_uncertain`: CleverTap may hold
+    another profile. `conflicts` are CleverTap ids that belong to another user.
     """
 
     tasks: tuple[Task, ...]
     profile_key: str | None = None
+    before: ProfileState = ProfileState()
     state: ProfileState = ProfileState()
     update: ProfileUpdate | None = None
     is_uncertain: bool = False
+    conflicts: frozenset[str] = frozenset()
+
+    @property
+    def person(self) -> Identity:
+        """Whom it is about."""
+        return self.tasks[-1].mapped.identity
 
     @property
     def records(self) -> list[tuple[Task | None, Kind, bytes]]:
         """Each record with its task; the profile's has none, and goes first: a campaign that an event triggers finds
         the profile up to date."""
-        profile = [(None, Kind.PROFILE, self.update.record)] if self.update is not None else []
-        return [*profile, *((task, kind, record) for task in self.tasks for kind, record in task.records)]
+        profile = self.update.records if self.update is not None else ()
+        return [
+            *((None, Kind.PROFILE, record) for record in profile),
+            *((task, kind, record) for task in self.tasks for kind, record in task.records),
+        ]
 
 
 class UploadRequest(NamedTuple):
@@ -242,56 +301,140 @@ class Results(NamedTuple):
 
 def group(messages: Iterable[Message]) -> tuple[Item, ...]:
     """The events of the messages, in their order; messages with the same event stand under one item."""
-    items: dict[str, Item] = {}
+    items: dict[tuple[str, str | None], Item] = {}
+    taken: dict[str, str | None] = {}
     for message in messages:
-        event = None if message.dead_letter else read(message.body)
-        event_id = event.event_id if event is not None else id_of(message.body)
-        key = entry_key(message.app, event_id)
-        accepted = message.redrive.accepted if message.redrive else frozenset[str]()
-        if (item := items.get(key)) is None:
-            items[key] = Item(message, key, event_id, event, accepted=accepted)
-        elif message.redrive is not None and item.message.redrive is None:
-            # A parked event is in its redriven message alone: that one must not pass for a mere copy of a webhook.
-            items[key] = replace(
-                item, message=message, copies=(*item.copies, item.message), accepted=item.accepted | accepted
-            )
-        else:
-            items[key] = replace(item, copies=(*item.copies, message), accepted=item.accepted | accepted)
+        for item in _items(message):
+            about = item.about
+            if about is not None and taken.setdefault(item.key, about) != about:
+                item = replace(item, key=apart_key(item.key, about))
+            place = (item.key, about)
+            items[place] = _together(items[place], item) if place in items else item
     return tuple(items.values())
+
+
+def _items(message: Message) -> list[Item]:
+    """What a message is: an event, or news of a person; an association is for each of the app's two projects."""
+    if message.kind in ABOUT_PERSONS:
+        event_id = f"{message.kind}/{message.id}"
+        if message.kind is MessageKind.IDENTITY and not message.dead_letter:
+            return [Item(message, f"{event_id}/{each}", event_id, None, environment=each) for each in Environment]
+        return [Item(message, event_id, event_id, None)]
+    event = None if message.dead_letter else read(message.body, message.received_at)
+    event_id = event.event_id if event is not None else id_of(message.body)
+    accepted = message.redrive.accepted if message.redrive else frozenset[str]()
+    return [Item(message, entry_key(message.app, event_id), event_id, event, accepted=accepted)]
+
+
+def _together(one: Item, other: Item) -> Item:
+    """One event that two messages brought."""
+    accepted = one.accepted | other.accepted
+    if other.message.redrive is not None and one.message.redrive is None:
+        # A parked event is in its redriven message alone: that one must not pass for a mere copy of a webhook.
+        return replace(one, message=other.message, copies=(*one.copies, one.message), accepted=accepted)
+    if other.message.kind is MessageKind.HELD and one.message.kind is not MessageKind.HELD:
+        return replace(one, message=other.message, copies=(*one.copies, one.message), accepted=accepted)
+    return replace(one, copies=(*one.copies, other.message), accepted=accepted)
+
+
+def told_apart(items: Iterable[Item], entries: Mapping[str, Entry]) -> tuple[Item, ...]:
+    """The items, with a key of their own for those whose entry is another event's of the same id."""
+    return tuple(
+        replace(item, key=apart_key(item.key, item.about))
+        if item.about is not None and item.key in entries and entries[item.key].about not in (None, "", item.about)
+        else item
+        for item in items
+    )
 
 
 def apps(items: Iterable[Item]) -> frozenset[str]:
     """The apps whose set-up the plan needs."""
-    return frozenset(item.message.app for item in items if item.message.app and isinstance(item.event, Event))
+    return frozenset(
+        item.message.app
+        for item in items
+        if item.message.app and (isinstance(item.event, Event) or (not item.is_event and not item.message.dead_letter))
+    )
+
+
+def link_keys(items: Iterable[Item], setups: Setups) -> frozenset[str]:
+    """The keys of the anonymous ids and CleverTap ids of which the ledger may know whose they are."""
+    found: set[str] = set()
+    for item in items:
+        setup = setups.get(item.message.app)
+        if isinstance(setup, AppSetup):
+            found.update(_link_keys(item, setup))
+    return frozenset(found)
+
+
+def _link_keys(item: Item, setup: AppSetup) -> list[str]:
+    """Those of one item: the anonymous id's first."""
+    app = item.message.app
+    if item.message.kind is MessageKind.IDENTITY:
+        association = parse_association(item.message.body)
+        if association is None or association.anonymous_id is None or item.environment is None:
+            return []
+        return [anonymous_key(app, item.environment, association.anonymous_id)]
+    if not isinstance(item.event, Event):
+        return []
+    environment = setup.mapper.environment(item.event, has_sandbox_account=setup.has_sandbox)
+    named = setup.mapper.names(item.event)
+    if isinstance(environment, Skipped) or isinstance(named, Parked) or named.user_id is not None:
+        return []
+    if named.clevertap_id is not None:
+        return [object_key(app, environment, named.clevertap_id)]
+    if named.anonymous_id is not None and joins_logins(setup.mapper.settings.identity):
+        return [anonymous_key(app, environment, named.anonymous_id)]
+    return []
+
+
+def _link(item: Item, setup: AppSetup, links: Mapping[str, Link]) -> Link:
+    """Whose the anonymous id or the CleverTap id of an event is."""
+    found = [links.get(key, Link()) for key in _link_keys(item, setup)]
+    user_id = next((each.user_id for each in found if each.user_id is not None), None)
+    object_id = next((each.object_id for each in found if each.object_id is not None), None)
+    return Link(user_id, object_id)
 
 
 def plan(
-    items: Iterable[Item], entries: Mapping[str, Entry], setups: Setups, *, now_ms: int, retry_policy: RetryPolicy
+    items: Iterable[Item],
+    entries: Mapping[str, Entry],
+    links: Mapping[str, Link],
+    setups: Setups,
+    *,
+    now_ms: int,
+    retry_policy: RetryPolicy,
 ) -> Plan:
-    """What to do with each event."""
+    """What to do with each event. `links` says whose the anonymous ids and CleverTap ids are that are known."""
     decided: list[Decided] = []
     groups: dict[str, list[Task]] = {}
     for item in items:
-        entry = entries[item.key]
-        found = _decided(item, entry, setups, now_ms)
+        entry = entries.get(item.key, Entry())
+        found = _decided(item, entry, links, setups, now_ms)
         if isinstance(found, Task):
             # Events without a profile stand alone.
             groups.setdefault(found.profile_key or f"event {item.key}", []).append(found)
         else:
-            outcome = _or_parked(found, item, now_ms, retry_policy)
-            decided.append(Decided(item, entry, outcome, accepted=entry.accepted | item.accepted))
+            outcome, hold = found if isinstance(found, tuple) else (found, None)
+            outcome = _or_parked(outcome, item, now_ms, retry_policy)
+            decided.append(Decided(item, entry, outcome, accepted=entry.accepted | item.accepted, hold=hold))
     return Plan(tuple(decided), tuple(map(tuple, groups.values())))
 
 
-def _decided(item: Item, entry: Entry, setups: Setups, now_ms: int) -> Task | Outcome:
+def _decided(
+    item: Item, entry: Entry, links: Mapping[str, Link], setups: Setups, now_ms: int
+) -> Task | Outcome | tuple[Held, Hold]:
     """The task that the event is, or its outcome if it needs no upload."""
     message, event = item.message, item.event
-    is_redriven = message.redrive is not None and entry.outcome == Parked.name
-    if entry.outcome is not None and not is_redriven:
+    comes_back = (message.redrive is not None and entry.outcome == Parked.name) or (
+        message.kind is MessageKind.HELD and entry.outcome == Held.name
+    )
+    if entry.outcome is not None and not comes_back:
         return Duplicate()
     if entry.lease_until > now_ms:
         return BUSY
-    if event is None:
+    if message.kind is MessageKind.HELD and _has_waited(item, setups):
+        return Skipped(SkipReason.ANONYMOUS_USER)
+    if message.dead_letter:
         return Parked(ParkReason.DEAD_LETTER, f"received {message.receives} times and never handled to the end")
     if isinstance(event, Unreadable):
         return Parked(ParkReason.UNREADABLE, event.detail)
@@ -300,14 +443,92 @@ def _decided(item: Item, entry: Entry, setups: Setups, now_ms: int) -> Task | Ou
     setup = setups[message.app]
     if isinstance(setup, Retried):
         return setup
-    has_sandbox = Environment.SANDBOX in setup.account_ids
-    mapped = setup.mapper.map(event, now_ms=now_ms, has_sandbox_account=has_sandbox)
+    link = _link(item, setup, links)
+    mapped: Mapped | Wait | Skipped | Parked
+    if event is None:
+        mapped = _news(item, setup, link)
+    else:
+        mapped = setup.mapper.map(event, now_ms=now_ms, has_sandbox_account=setup.has_sandbox, link=link)
+    if isinstance(mapped, Wait) and event is not None:
+        return _waiting(item, event, mapped, setup, now_ms)
     if not isinstance(mapped, Mapped):
-        return mapped
+        return mapped if isinstance(mapped, Skipped | Parked) else Duplicate()
     account_id = setup.account_ids[mapped.environment]
     if (give_up := setup.open_circuits.get(account_id)) is not None:
         return Retried(RetryReason.CIRCUIT_OPEN, give_up)
     return Task(item, event, entry, setup.mapper, mapped, account_id)
+
+
+def _has_waited(item: Item, setups: Setups) -> bool:
+    """Whether an event that waited for a login was sent on too late."""
+    setup = setups.get(item.message.app)
+    return isinstance(setup, AppSetup) and item.message.sent_at >= _until(item, setup)
+
+
+def _until(item: Item, setup: AppSetup) -> int:
+    return item.message.received_at + setup.mapper.settings.identity.hold_days * _DAY_MS
+
+
+def _waiting(item: Item, event: Event, wait: Wait, setup: AppSetup, now_ms: int) -> Outcome | tuple[Held, Hold]:
+    """The event waits for its user's login, unless it has waited for long enough."""
+    until = _until(item, setup)
+    if now_ms >= until:
+        return Skipped(SkipReason.ANONYMOUS_USER)
+    if item.message.kind is MessageKind.HELD:
+        return Duplicate()  # nobody has logged in yet: its entry stays as it is
+    if len(item.message.body) > _MOST_HELD_BYTES:
+        return Parked(
+            ParkReason.NO_USER, f"its user is anonymous, and {len(item.message.body)} bytes are too many to hold"
+        )
+    environment = setup.mapper.environment(event, has_sandbox_account=setup.has_sandbox)
+    if isinstance(environment, Skipped):
+        return environment
+    key = anonymous_key(item.message.app, environment, wait.anonymous_id)
+    return Held(), Hold(key, encode_body(item.message.body), item.message.received_at, until)
+
+
+def _news(item: Item, setup: AppSetup, link: Link) -> Mapped | Skipped | Parked:
+    """What a message that is no event says of a person."""
+    if item.message.kind is MessageKind.RELEASE:
+        return Skipped(SkipReason.NOTHING_TO_SEND)
+    if item.message.kind is MessageKind.LAPSE:
+        found = person_of(item.message.body.decode(errors="replace"))
+        if found is None:
+            return Parked(ParkReason.UNREADABLE, "the message names no person")
+        return Mapped(found[0], found[1], (), profile=True, skipped=SkipReason.NOTHING_TO_SEND)
+    association, environment = parse_association(item.message.body), item.environment
+    if association is None or environment is None:
+        return Parked(ParkReason.UNREADABLE, "the body is no association")
+    if environment not in setup.account_ids:
+        return Skipped(SkipReason.NO_SANDBOX_ACCOUNT)
+    user_id = association.user_id or link.user_id
+    if user_id is None:
+        return Skipped(SkipReason.NOTHING_TO_SEND)  # noted in the ledger, for the events to come
+    person = Identity(user_id, association.clevertap_id, association.anonymous_id)
+    return Mapped(environment, person, (), profile=True, skipped=SkipReason.NOTHING_TO_SEND)
+
+
+def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
+    """The CleverTap ids that the app's backend told of anonymous users, by the keys of these."""
+    found: dict[str, str] = {}
+    for item in items:
+        setup = setups.get(item.message.app)
+        if item.message.kind is not MessageKind.IDENTITY or not isinstance(setup, AppSetup) or item.environment is None:
+            continue
+        association = parse_association(item.message.body)
+        if association is not None and association.anonymous_id is not None and item.environment in setup.account_ids:
+            key = anonymous_key(item.message.app, item.environment, association.anonymous_id)
+            found[key] = association.clevertap_id
+    return found
+
+
+def releases(items: Iterable[Item]) -> list[str]:
+    """The persons for whom is to be looked once more what waits for them."""
+    return [
+        item.message.body.decode(errors="replace")
+        for item in items
+        if item.message.kind is MessageKind.RELEASE and not item.message.dead_letter
+    ]
 
 
 def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decided]]:
@@ -315,11 +536,15 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
     bundles: list[Bundle] = []
     busy: list[Decided] = []
     for tasks, granted in zip(plan.groups, grants, strict=True):
-        busy += [_busy(task) for task in tasks if task.item.key not in granted.entries]
-        mine = tuple(sorted((task for task in tasks if task.item.key in granted.entries), key=_chronology))
+        busy += [_busy(task) for task in tasks if not _is_granted(task, granted)]
+        mine = tuple(sorted((task for task in tasks if _is_granted(task, granted)), key=_chronology))
         if mine:
             bundles.append(_bundle(mine, granted))
     return bundles, busy
+
+
+def _is_granted(task: Task, granted: Grant) -> bool:
+    return task.item.key in granted.entries if task.item.is_event else granted.profile is not None
 
 
 def _busy(task: Task) -> Decided:
@@ -327,19 +552,184 @@ def _busy(task: Task) -> Decided:
 
 
 def _chronology(task: Task) -> tuple[int, int, str]:
-    return chronology(task.event)
+    # What is no event comes last: it tells of no time of its own.
+    return chronology(task.event) if task.event is not None else (_LAST_MS, 0, task.item.key)
 
 
 def _bundle(tasks: tuple[Task, ...], granted: Grant) -> Bundle:
     stored, newest = granted.profile, tasks[-1]
     if stored is None:
         return Bundle(tasks)
-    state = stored.state.for_project(newest.account_id).apply(task.event for task in tasks)
-    # Only some events may bring a CleverTap id: take the newest that is to be tied to the user, whichever brought it.
-    people = [task.mapped.identity for task in tasks]
-    untied = [person for person in people if person.object_id not in (None, *state.linked)]
-    update = newest.mapper.profile_update((untied or people)[-1], state, whole=stored.is_uncertain)
-    return Bundle(tasks, newest.profile_key, state, update, stored.is_uncertain)
+    before = stored.state.for_project(newest.account_id)
+    return Bundle(tasks, newest.profile_key, before, is_uncertain=stored.is_uncertain)
+
+
+def ties(bundles: Iterable[Bundle]) -> list[Tie]:
+    """The anonymous ids and CleverTap ids that users' events name, and of which it is not known yet whose they are."""
+    found: dict[str, Tie] = {}
+    for bundle in bundles:
+        for key in (*_logins(bundle), *map(partial(_object_key, bundle), _devices(bundle))):
+            found.setdefault(key, Tie(key, bundle.person.user_id or ""))
+    return list(found.values())
+
+
+def further_ties(bundles: Iterable[Bundle], tied: Mapping[str, Tied]) -> list[Tie]:
+    """The CleverTap ids of the anonymous users that became these users."""
+    found: dict[str, Tie] = {}
+    for bundle in bundles:
+        for object_id in _devices_of_logins(bundle, tied):
+            key = _object_key(bundle, object_id)
+            if key not in tied:
+                found.setdefault(key, Tie(key, bundle.person.user_id or ""))
+    return list(found.values())
+
+
+def logins(bundles: Iterable[Bundle], tied: Mapping[str, Tied]) -> list[str]:
+    """The keys of the anonymous ids that have just become a user's: what waits for them can go."""
+    return [key for bundle in bundles for key in _logins(bundle) if _is_won(bundle, tied.get(key))]
+
+
+def waits_for_tie(bundle: Bundle, tied: Mapping[str, Tied], failed: Collection[str]) -> bool:
+    """Whether another worker is at what one of its events names, or what waits for that could not be sent."""
+    devices = (*_devices(bundle), *_devices_of_logins(bundle, tied))
+    keys = [*_logins(bundle), *map(partial(_object_key, bundle), devices)]
+    return any(key in failed or (key in tied and tied[key].user_id is None) for key in keys)
+
+
+def _is_user(bundle: Bundle) -> bool:
+    """Whether it is about somebody who has logged in."""
+    person = bundle.person
+    return bundle.profile_key is not None and person.user_id is not None and person.user_id != person.anonymous_id
+
+
+def _logins(bundle: Bundle) -> dict[str, str]:
+    """The anonymous ids that the events of a user name for the first time, by their keys."""
+    found: dict[str, str] = {}
+    if not _is_user(bundle) or not joins_logins(bundle.tasks[-1].mapper.settings.identity):
+        return found
+    for task in bundle.tasks:
+        named = (known_as(task.event) if task.event is not None else None, task.mapped.identity.anonymous_id)
+        for anonymous_id in named:
+            if anonymous_id is not None and anonymous_id not in bundle.before.known_as:
+                app = task.item.message.app
+                found[anonymous_key(app, task.mapped.environment, anonymous_id)] = anonymous_id
+    return found
+
+
+def _devices(bundle: Bundle) -> list[str]:
+    """The CleverTap ids that the events of a user name for the first time, and those that the SDK made of an anonymous
+    id."""
+    mapper = bundle.tasks[-1].mapper
+    # Only a profile record ties the two together, so without profiles the user id alone must do.
+    if not _is_user(bundle) or not mapper.settings.profile.send:
+        return []
+    found = [task.mapped.identity.object_id for task in bundle.tasks]
+    if mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID:
+        for task in bundle.tasks:
+            named = known_as(task.event) if task.event is not None else None
+            if (
+                named is not None
+                and task.event is not None
+                and not waits_for_login(task.event, mapper.settings.identity)
+            ):
+                found.append(sdk_id(task.event, named))
+    known = bundle.before.linked | bundle.before.unlinked
+    return list(dict.fromkeys(each for each in found if each is not None and each not in known))
+
+
+def _devices_of_logins(bundle: Bundle, tied: Mapping[str, Tied]) -> list[str]:
+    """The CleverTap ids that the anonymous users have who became this user."""
+    if not _is_user(bundle) or not bundle.tasks[-1].mapper.settings.profile.send:
+        return []
+    known = bundle.before.linked | bundle.before.unlinked
+    won = [tied[key] for key in _logins(bundle) if _is_won(bundle, tied.get(key))]
+    found = [each for one in won for each in (one.object_id, *sorted(one.state.linked))]
+    return list(dict.fromkeys(each for each in found if each is not None and each not in known))
+
+
+def _is_won(bundle: Bundle, tied: Tied | None) -> bool:
+    return tied is not None and tied.user_id is not None and tied.user_id == bundle.person.user_id
+
+
+def _object_key(bundle: Bundle, object_id: str) -> str:
+    task = bundle.tasks[-1]
+    return object_key(task.item.message.app, task.mapped.environment, object_id)
+
+
+def learn(bundles: Iterable[Bundle], tied: Mapping[str, Tied], *, now_ms: int) -> list[Bundle]:
+    """The bundles with what their events say of their persons, and the profile records that follow from it."""
+    return [_learned(bundle, tied, now_ms) if bundle.profile_key is not None else bundle for bundle in bundles]
+
+
+def _learned(bundle: Bundle, tied: Mapping[str, Tied], now_ms: int) -> Bundle:
+    state, uncertain, person = bundle.before, bundle.is_uncertain, bundle.person
+    links: list[str] = []
+    conflicts: set[str] = set()
+    for key, anonymous_id in _logins(bundle).items():
+        if _is_won(bundle, tied.get(key)):
+            state = state.joined(tied[key].state)
+            state = state._replace(known_as=state.known_as | {anonymous_id})
+            uncertain = uncertain or bool(tied[key].state.sent)
+    for object_id in dict.fromkeys((*_devices(bundle), *_devices_of_logins(bundle, tied))):
+        found = tied.get(_object_key(bundle, object_id))
+        if _is_won(bundle, found) and found is not None:
+            state = state.joined(found.state)
+            links.append(object_id)
+            # CleverTap joins two profiles in a way of its own: tell it all.
+            uncertain = uncertain or bool(found.state.sent)
+        elif found is not None and found.user_id is not None:
+            conflicts.add(object_id)
+    state = state._replace(linked=bundle.before.linked, unlinked=bundle.before.unlinked | conflicts)
+    person = _at_clevertap(person, state)
+    if not _is_user(bundle) and person.object_id is not None:
+        state = state._replace(linked=state.linked | {person.object_id})
+    mapper = bundle.tasks[-1].mapper
+    sent = {task.item.event_id for task in bundle.tasks if task.mapped.skipped is None}
+    events = [task.event for task in bundle.tasks if task.event is not None]
+    state = state.apply(events, is_sent=lambda event: event.event_id in sent, price_of=mapper.price)
+    if any(task.item.message.kind is MessageKind.LAPSE for task in bundle.tasks):
+        hours = mapper.settings.profile.lapse_after_hours
+        state = state.lapse(now_ms, cancelled_hours=hours.cancelled, renewing_hours=hours.renewing)
+    tasks = tuple(_with_money(task, state, now_ms) for task in bundle.tasks)
+    update = mapper.profile_update(person, state, links=tuple(links), whole=uncertain)
+    return replace(
+        bundle,
+        tasks=tasks,
+        state=state,
+        update=update,
+        is_uncertain=uncertain,
+        conflicts=frozenset(conflicts),
+    )
+
+
+def _with_money(task: Task, state: ProfileState, now_ms: int) -> Task:
+    """The task with the money of a one-time purchase, which depends on what is known of the person."""
+    event, mapper = task.event, task.mapper
+    if event is None:
+        return task
+    if mapper.is_too_early(event, state, age_ms=now_ms - task.item.message.received_at):
+        return replace(task, mapped=task.mapped._replace(records=()), is_too_early=True)
+    money = mapper.purchase_records(event, task.mapped.identity, state)
+    return replace(task, mapped=task.mapped._replace(records=(*task.mapped.records, *money))) if money else task
+
+
+def _at_clevertap(person: Identity, state: ProfileState) -> Identity:
+    """A person of whom no more than an anonymous id is known: by the CleverTap id that an SDK made of it, if it did."""
+    if person.user_id is None or person.user_id != person.anonymous_id:
+        return person
+    made = [each for each in sorted(state.linked) if each.endswith(person.user_id)]
+    return Identity(object_id=made[0], anonymous_id=person.anonymous_id) if made else person
+
+
+def give_back(bundle: Bundle, *, now_ms: int) -> Results:
+    """A bundle that this worker cannot go on with now: its events come again, its person stays as they were."""
+    decided = tuple(
+        Decided(task.item, task.entry, BUSY, task, is_claimed=task.item.is_event, accepted=task.accepted)
+        for task in bundle.tasks
+    )
+    if bundle.profile_key is None:
+        return Results(decided, ())
+    return Results(decided, (ProfileSave(bundle.profile_key, bundle.before, now_ms if bundle.is_uncertain else 0),))
 
 
 def requests(bundles: Iterable[Bundle]) -> Iterator[UploadRequest]:
@@ -375,7 +765,8 @@ def results(
         for task, kind, _ in bundle.records:
             result = next(remaining)
             if task is None:
-                profile = result
+                # Of several profile records all must be taken.
+                profile = result if profile is None or isinstance(profile, Accepted) else profile
             else:
                 by_task[task.item.key][kind] = result
         for task in bundle.tasks:
@@ -383,17 +774,23 @@ def results(
             # The profile's result counts for the last event, and for those that have nothing else to send.
             counted = [*own.values(), *([profile] if profile and (task is bundle.tasks[-1] or not own) else [])]
             accepted = task.accepted | {kind for kind, result in own.items() if isinstance(result, Accepted)}
-            outcome = _or_parked(_outcome(counted, accepted), task.item, now_ms, retry_policy)
+            outcome = _outcome(counted, task.mapped.skipped)
+            if task.is_too_early:
+                outcome = Retried(RetryReason.TOO_EARLY)
+            outcome = _or_parked(outcome, task.item, now_ms, retry_policy)
             decided.append(
                 Decided(
                     task.item,
                     task.entry,
                     outcome,
                     task,
-                    is_claimed=True,
+                    is_claimed=task.item.is_event,
                     accepted=accepted,
                     unconfirmed=sum(isinstance(result, Unknown) for result in counted),
                     delivered_at=now_ms if isinstance(outcome, Delivered) else None,
+                    has_conflict=task.mapped.identity.object_id in bundle.conflicts,
+                    has_lapsed=task.item.message.kind is MessageKind.LAPSE
+                    and bundle.state.lapsed.keys() > bundle.before.lapsed.keys(),
                 )
             )
         if bundle.profile_key is not None:
@@ -401,12 +798,13 @@ def results(
     return Results(tuple(decided), tuple(saves))
 
 
-def _outcome(results: Iterable[RecordResult], accepted: Collection[str]) -> Outcome:
-    """What becomes of an event whose records got these results. What may still succeed is tried before parking."""
+def _outcome(results: Iterable[RecordResult], skipped: SkipReason | None) -> Outcome:
+    """What becomes of an event whose records got these results. What may still succeed is tried before parking.
+
+    `skipped` says why its own event record was not among them.
+    """
     rejected: Rejected | None = None
-    is_empty = True
     for result in results:
-        is_empty = False
         match result:
             case NotTaken(reason) | Unknown(reason):
                 return Retried(reason)
@@ -418,7 +816,7 @@ def _outcome(results: Iterable[RecordResult], accepted: Collection[str]) -> Outc
                 pass
     if rejected is not None:
         return Parked(ParkReason.REFUSED_BY_CLEVERTAP, rejected.message, rejected.code)
-    return Skipped(SkipReason.NOTHING_NEW) if is_empty and not accepted else Delivered()
+    return Delivered() if skipped is None else Skipped(skipped)
 
 
 def _or_parked(outcome: Outcome, item: Item, now_ms: int, retry_policy: RetryPolicy) -> Outcome:
@@ -432,7 +830,7 @@ def _or_parked(outcome: Outcome, item: Item, now_ms: int, retry_policy: RetryPol
 def _save(key: str, bundle: Bundle, profile: RecordResult | None, now_ms: int) -> ProfileSave:
     """The state to keep, and whether CleverTap may hold another profile than it tells of."""
     if bundle.update is not None and isinstance(profile, Accepted):
-        return ProfileSave(key, bundle.state.accepted(bundle.update.properties, bundle.update.link))
+        return ProfileSave(key, bundle.state.accepted(bundle.update.properties, bundle.update.links))
     if isinstance(profile, Unknown):
         # A newer profile, if sent now, could be overtaken by this one.
         return ProfileSave(key, bundle.state, now_ms + _QUIET_MS)
@@ -454,6 +852,8 @@ def unnoted(decided: Iterable[Decided]) -> dict[str, frozenset[str]]:
     """The messages that brought known events once more and of which the ledger has no note, by the events' keys."""
     found: dict[str, frozenset[str]] = {}
     for each in decided:
+        if not each.item.is_event:
+            continue
         noted = set(each.entry.messages)
         if not isinstance(each.outcome, Duplicate):  # its message was noted along with the claim or the outcome
             noted.add(each.item.message.id)

@@ -17,6 +17,7 @@ class Entry(NamedTuple):
     `messages` are the SQS messages that brought it, `accepted` the kinds of its records that CleverTap has.
     `attempts` counts claims and outcomes, so an entry with the same count has not changed hands.
     `unconfirmed_sends` counts how often CleverTap may have taken records without the ledger having heard of it.
+    `about` tells events of the same id apart: environment and name.
     """
 
     messages: frozenset[str] = frozenset()
@@ -25,6 +26,7 @@ class Entry(NamedTuple):
     attempts: int = 0
     accepted: frozenset[str] = frozenset()
     unconfirmed_sends: int = 0
+    about: str | None = None
 
     @property
     def is_abandoned(self) -> bool:
@@ -50,11 +52,12 @@ class StoredProfile(NamedTuple):
 
 class Claim(NamedTuple):
     """An event that a worker wants for itself. `seen` is its entry as the worker read it: if it has changed since, the
-    claim is refused. `message_id` is noted along."""
+    claim is refused. `message_id` is noted along; `about` says which event it is."""
 
     key: str
     seen: Entry
     message_id: str | None
+    about: str | None = None
 
 
 class ClaimGroup(NamedTuple):
@@ -69,6 +72,39 @@ class Grant(NamedTuple):
 
     entries: frozenset[str] = frozenset()
     profile: StoredProfile | None = None
+
+
+class Hold(NamedTuple):
+    """What is kept of an event that waits for a login: the key of its anonymous person, its body as an SQS message, and
+    when it was received and until when it waits (epoch milliseconds)."""
+
+    person_key: str
+    body: str
+    received_at: int
+    until: int
+
+
+class HeldEvent(NamedTuple):
+    """An event that waits: its key, and what is kept of it."""
+
+    key: str
+    hold: Hold
+
+
+class Tie(NamedTuple):
+    """What a user's event says: the anonymous id or the CleverTap id of `key` is this user's."""
+
+    key: str
+    user_id: str
+
+
+class Tied(NamedTuple):
+    """What became of a `Tie`: whose it is now (None while another worker is at it), what was known of it, and the
+    CleverTap id of an anonymous id."""
+
+    user_id: str | None = None
+    state: ProfileState = ProfileState()
+    object_id: str | None = None
 
 
 class Settlement(NamedTuple):
@@ -89,6 +125,7 @@ class Settlement(NamedTuple):
     profile_key: str | None = None
     unconfirmed_sends: int = 0
     keeps_facts: bool = False
+    hold: Hold | None = None
 
 
 class ProfileSave(NamedTuple):

@@ -8,6 +8,7 @@ RFC 2397 data URL.
 import base64
 import re
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +20,20 @@ MAX_BODY_BYTES: Final = 1024 * 1024 - 16 * 1024
 _DATA_URL: Final = "data:;base64,"
 _WHOLE: Final = re.compile("[0-9]{1,15}").fullmatch  # a message may also be put on the queue by hand
 _MAX_DETAIL: Final = 2000
+
+
+class MessageKind(StrEnum):
+    """What a message on the events queue is."""
+
+    WEBHOOK = "webhook"
+    HELD = "held"  # an event that waited for a login, or has waited for long enough
+    IDENTITY = "identity"  # the app's backend says which CleverTap id a person has
+    RELEASE = "release"  # what waits for a person who is known by now is to be looked for once more
+    LAPSE = "lapse"  # a person's dates are to be looked at
+
+
+ABOUT_PERSONS: Final = frozenset({MessageKind.IDENTITY, MessageKind.RELEASE, MessageKind.LAPSE})
+"""What is no event, but news of a person."""
 
 
 class Redrive(NamedTuple):
@@ -45,6 +60,7 @@ class Message(NamedTuple):
     receipt_handle: str = ""
     dead_letter: bool = False
     redrive: Redrive | None = None
+    kind: MessageKind = MessageKind.WEBHOOK
 
 
 def encode_body(body: bytes) -> str:
@@ -68,9 +84,12 @@ def decode_body(text: str) -> bytes:
     return text.encode()
 
 
-def attributes(app: str, received_at: int) -> "dict[str, MessageAttributeValueTypeDef]":
-    """The message attributes of a received webhook."""
-    return {"app": _text(app), "received_at": _number(received_at)}
+def attributes(
+    app: str, received_at: int, kind: MessageKind = MessageKind.WEBHOOK
+) -> "dict[str, MessageAttributeValueTypeDef]":
+    """The message attributes of what is queued; `received_at` is epoch milliseconds."""
+    given = {"app": _text(app), "received_at": _number(received_at)}
+    return given if kind is MessageKind.WEBHOOK else given | {"kind": _text(kind)}
 
 
 def parked_attributes(
@@ -122,7 +141,17 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
         redrive=Redrive(given.get("message_id"), frozenset(filter(None, given.get("accepted", "").split(","))))
         if "parked_at" in given
         else None,
+        kind=_kind(given),
     )
+
+
+def _kind(given: Mapping[str, str]) -> MessageKind:
+    # A parked message has no attribute to spare, so its id begins with its kind; no event's id has such a stroke.
+    kind, stroke, _ = given.get("event_id", "").partition("/")
+    try:
+        return MessageKind(kind if stroke else given.get("kind", MessageKind.WEBHOOK))
+    except ValueError:
+        return MessageKind.WEBHOOK
 
 
 def _is_carried(text: str) -> bool:

@@ -21,6 +21,7 @@ class MessageResult:
     `user` is the id of whom the event is about; it is hashed before it is logged. `records` is how many records the
     event had to send. `unconfirmed_sends` counts those whose answer was lost: CleverTap may get them twice.
     `unsettled`: the ledger could not take the outcome; what CleverTap has taken then stands on the queue.
+    `identity_conflict`: the event's CleverTap id belongs to another user. `ahead`: the sender's clock was.
     """
 
     message: Message
@@ -31,11 +32,14 @@ class MessageResult:
     environment: Environment | None = None
     known_name: bool = True
     records: int = 0
-    clipped: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     age_ms: int | None = None
     unconfirmed_sends: int = 0
     taken_over: bool = False
     unsettled: bool = False
+    identity_conflict: bool = False
+    ahead: bool = False
+    lapsed: bool = False
 
 
 class UploadReport(NamedTuple):
@@ -77,7 +81,7 @@ def message_results(decided: Iterable[Decided], *, are_copies_noted: bool) -> tu
 def _results(decided: Decided, *, are_copies_noted: bool) -> Iterator[MessageResult]:
     item, task, outcome = decided.item, decided.task, decided.outcome
     event = item.event if isinstance(item.event, Event) else None
-    user = event.payload.get("user_id") or event.payload.get("anonymous_user_id") if event else None
+    user = (event.text("user_id") or event.text("anonymous_user_id")) if event else None
     yield MessageResult(
         item.message,
         outcome,
@@ -87,11 +91,14 @@ def _results(decided: Decided, *, are_copies_noted: bool) -> Iterator[MessageRes
         environment=task.mapped.environment if task else None,
         known_name=decided.is_known_name,
         records=len(task.records) + task.mapped.profile if task else 0,
-        clipped=task.mapped.clipped if task else (),
+        left_out=task.mapped.left_out if task else (),
         age_ms=decided.delivered_at - event.created_ms if event and decided.delivered_at is not None else None,
         unconfirmed_sends=decided.unconfirmed,
         taken_over=decided.was_taken_over,
         unsettled=not decided.is_settled,
+        identity_conflict=decided.has_conflict,
+        ahead=event is not None and event.is_ahead,
+        lapsed=decided.has_lapsed,
     )
     for copy in item.copies:
         # The same SQS message received twice gets one result. Acknowledge a second webhook only together with its

@@ -3,32 +3,34 @@
 A `Mapper` prepares once for each version of the settings what is the same for every event.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from types import NoneType
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import (
-    ANDROID_ID_PREFIX,
     CHARGED,
-    CUSTOM_ID,
-    IOS_ID_PREFIX,
     MAX_EVENT_PROPERTIES,
-    MAX_VALUE_BYTES,
-    OBJECT_ID,
     PROHIBITED_CHARACTERS,
     SAFE_CHARACTERS,
     clip_key,
     clip_text,
     property_key_problem,
 )
-from purchasely_clevertap.clevertap.records import Identity, event_record, profile_record
-from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES, ProfileState, Value
+from purchasely_clevertap.clevertap.records import Identity, Kind, event_record, profile_record
+from purchasely_clevertap.mapping import identity as identities
+from purchasely_clevertap.mapping.identity import Link, Names, Wait
+from purchasely_clevertap.mapping.profile import (
+    NONE,
+    PROFILE_PROPERTIES,
+    ProfileState,
+    charge_key,
+)
 from purchasely_clevertap.mapping.settings import (
+    ALWAYS_OMITTED,
     LATE_PROPERTY,
     OWN_NAMES,
-    Anonymous,
+    WAS_ANONYMOUS_PROPERTY,
     LateAction,
     RevenueCurrency,
     Sandbox,
@@ -37,66 +39,66 @@ from purchasely_clevertap.mapping.settings import (
 )
 from purchasely_clevertap.outcome import Parked, ParkReason, Skipped, SkipReason
 from purchasely_clevertap.purchasely.event import (
-    DATES,
-    EARLIEST_MS,
     KEYS,
-    LATEST_MS,
+    PURCHASE_ACTIVATED,
+    PURCHASE_DEACTIVATED,
     TRANSACTION,
     Event,
     Money,
-    Shape,
-    epoch_ms,
+    Value,
     money_key,
-    number,
 )
 
 
 class Mapped(NamedTuple):
-    """What CleverTap gets of one event: the encoded records, and whether the subscriber's profile may follow.
+    """What CleverTap gets of one event: the encoded records, and whether the person's profile learns from it.
 
-    `clipped` names the properties that were cut or left out because CleverTap would have refused them.
+    `records` are the event's own, in the order of their upload. `skipped` says why its event record is not among
+    them. `left_out` names the properties that were cut or left out.
     """
 
     environment: Environment
     identity: Identity
-    event: bytes | None
-    charged: bytes | None
+    records: tuple[tuple[Kind, bytes], ...]
     profile: bool
-    clipped: tuple[str, ...] = ()
+    skipped: SkipReason | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class ProfileUpdate(NamedTuple):
-    """A profile record, the whole profile CleverTap then has of ours, and the CleverTap id it ties to the user."""
+    """Profile records, the whole profile that CleverTap then has of ours, and the CleverTap ids that are then tied."""
 
-    record: bytes
+    records: tuple[bytes, ...]
     properties: Mapping[str, Value]
-    link: str | None
+    links: tuple[str, ...] = ()
 
 
-_INTEGER_BITS: Final = 63  # beyond, JSON writers and readers disagree
+_NO_LINK: Final = Link()
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
-_REMEMBERED: Final = 1000  # names, and shapes of events
-_KINDS: Final = frozenset({str, int, float, bool})
-_DELETE: Final = {"$delete": 1}
+_REMEMBERED: Final = 1000  # names of events and of properties
+_OWN_PROPERTIES: Final = 2  # places kept for is_late and was_anonymous
 _ITEM_KEYS: Final = ("product", "plan", "store_product_id", "purchase_type", "offer_type")
-_CHARGED_KEYS: Final = ("event_id", "source_event_name", "product", "plan", "store", "store_country", "environment")
-
-
-class _Plan(NamedTuple):
-    """How the properties of every event of one shape follow from its values.
-
-    Most go as they are. Some keys are `dropped`, some `renamed` (the name, then the key, here and below). `moments` are
-    dates, the key of the twin in milliseconds comes last; `odd` are texts that may be dates or numbers; `integers` and
-    other `texts` may be too large. `clipped` are the keys that CleverTap would refuse whatever their value.
-    """
-
-    dropped: list[str]
-    renamed: list[tuple[str, str]]
-    moments: list[tuple[str, str, str]]
-    odd: list[tuple[str, str]]
-    integers: list[tuple[str, str]]
-    texts: list[tuple[str, str]]
-    clipped: list[str]
+_CHARGED_KEYS: Final = (
+    "event_id",
+    "source_event_name",
+    "product",
+    "plan",
+    "store",
+    "store_country",
+    "environment",
+    "presentation",
+    "placement",
+    "audience",
+    "ab_test",
+    "ab_test_variant",
+    "offer_type",
+    "channel",
+    "provider",
+)
+_ATTRIBUTION: Final = "attribution_"
+# The events of a transfer come within seconds of each other.
+_TRANSFER_MS: Final = 20_000
+_DIGITS: Final = 6  # of a share of an amount: no currency has more
 
 
 class Mapper:
@@ -104,117 +106,22 @@ class Mapper:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        omit = frozenset(settings.event_properties.omit)
-        self._names = {**OWN_NAMES, **settings.event_properties.rename}
-        self._omit = omit
-        self._plan = lru_cache(_REMEMBERED)(self._planned)
-        self._item_keys = tuple(key for key in _ITEM_KEYS if key not in omit)
-        self._charged_keys = tuple(key for key in _CHARGED_KEYS if key not in omit)
-        profile = settings.profile
-        names = {key: profile.rename.get(key, key) for key in PROFILE_PROPERTIES if key not in profile.omit}
-        self._profile_names = tuple(names.values())
-        self._profile_renamed = [(name, key) for key, name in names.items() if name != key]
+        self._own_names = {**OWN_NAMES, **settings.event_properties.rename}
+        self._omit = frozenset(settings.event_properties.omit)
+        self._only = None if settings.event_properties.only is None else frozenset(settings.event_properties.only)
         self._late_ms = settings.late_events.after_minutes * 60_000
-        self._evt_names: dict[str, str | None] = {}
+        profile = settings.profile
+        self._profile_names = {
+            key: profile.rename.get(key, profile.prefix + key) for key in PROFILE_PROPERTIES if key not in profile.omit
+        }
+        self._profile_keys = frozenset(self._profile_names.values())
+        self._plain_profile = not profile.prefix and not profile.rename and not profile.omit
+        self._event_names: dict[str, str | None] = {}
+        self._property_names: dict[str, tuple[str, bool]] = {}
 
-    def map(self, event: Event, *, now_ms: int, has_sandbox_account: bool) -> Mapped | Skipped | Parked:
-        """The records of `event` when they are uploaded at `now_ms`, or why there are none."""
-        settings = self.settings
-        if not settings.sends(event.event_name):
-            return Skipped(SkipReason.EVENT_SWITCHED_OFF)
-        environment = self._environment(event, has_sandbox_account=has_sandbox_account)
-        if isinstance(environment, Skipped):
-            return environment
-        identity = self.identity(event)
-        if not isinstance(identity, Identity):
-            return identity
-        created_ms = event.created_ms
-        late = settings.late_events.action if now_ms - created_ms > self._late_ms else LateAction.SEND
-        if late is LateAction.SKIP:
-            return Skipped(SkipReason.LATE)
-        name = self._event_name(event.event_name)
-        if name is None:
-            return Parked(
-                ParkReason.UNUSABLE_EVENT_NAME,
-                f"event name {event.event_name[:100]!r} {name_problem(settings.event_name(event.event_name))}; give it "
-                f"another with the setting events.NAME.name, or switch it off, then redrive",
-            )
-        if late is LateAction.PROFILE_ONLY:
-            return Mapped(environment, identity, None, None, settings.profile.send)
-        clipped: list[str] = []
-        properties = self._properties(event, clipped)
-        if late is LateAction.FLAG:
-            properties[LATE_PROPERTY] = True
-        seconds = created_ms // 1000
-        return Mapped(
-            environment,
-            identity,
-            event_record(identity, name, seconds, properties),
-            self._charged(event, identity, seconds) if event.event_name == TRANSACTION else None,
-            settings.profile.send,
-            tuple(clipped),
-        )
-
-    def profile_update(self, identity: Identity, state: ProfileState, *, whole: bool = False) -> ProfileUpdate | None:
-        """What CleverTap must learn for its profile to be the subscriber's; None when it knows it all.
-
-        A property of ours that no longer holds (the plan of a subscription that was transferred) is deleted. With
-        `whole` nothing is taken for known: every property is told, and every other one of ours deleted.
-        """
-        sent, properties = state.sent, state.profile()
-        for key in self.settings.profile.omit:
-            properties.pop(key, None)
-        if self._profile_renamed:
-            properties |= {name: properties.pop(key) for name, key in self._profile_renamed if key in properties}
-        changes: dict[str, Any] = properties
-        if whole:
-            changes = properties | {name: _DELETE for name in self._profile_names if name not in properties}
-        elif sent:
-            changes = {
-                name: value
-                for name, value in properties.items()
-                # JSON and Python agree that 1 == 1.0, but Python also that 1 == True.
-                if (known := sent.get(name)) != value or (type(known) is bool) is not (type(value) is bool)
-            }
-            if gone := sent.keys() - properties.keys():
-                changes |= {name: _DELETE for name in self._profile_names if name in gone}
-        link = None
-        if None not in (identity.object_id, identity.user_id) and identity.object_id not in state.linked:
-            link = identity.object_id
-            changes = changes | {"identity": identity.user_id}
-        if not changes:
-            return None
-        return ProfileUpdate(profile_record(identity, changes), properties, link)
-
-    def identity(self, event: Event) -> Identity | Skipped | Parked:
-        """The person `event` is about."""
-        payload = event.payload
-        user_id, anonymous = _given(payload.get("user_id")), _given(payload.get("anonymous_user_id"))
-        object_id = payload.get("clevertap_id")
-        if object_id is not None and OBJECT_ID.fullmatch(object_id) is None:
-            object_id = None
-        if user_id is not None:
-            # Only a profile record ties the two together, so without profiles the user id alone must do.
-            return _too_long("user_id", user_id) or Identity(user_id, object_id if self.settings.profile.send else None)
-        if object_id is not None:
-            return Identity(object_id=object_id)
-        if anonymous is None:
-            return Parked(ParkReason.NO_USER, "neither user_id nor anonymous_user_id nor clevertap_id names a person")
-        match self.settings.identity.anonymous:
-            case Anonymous.SKIP:
-                return Skipped(SkipReason.ANONYMOUS_USER)
-            case Anonymous.IDENTITY:
-                return _too_long("anonymous_user_id", anonymous) or Identity(anonymous)
-            case Anonymous.CUSTOM_ID:
-                if CUSTOM_ID.fullmatch(anonymous) is None:
-                    return Parked(
-                        ParkReason.UNUSABLE_IDENTITY,
-                        "anonymous_user_id cannot be a custom CleverTap id: 1 to 64 of A-Z a-z 0-9 ( ) ! : @ $ _ -",
-                    )
-                return Identity(object_id=_sdk_prefix(event, anonymous) + anonymous)
-
-    def _environment(self, event: Event, *, has_sandbox_account: bool) -> Environment | Skipped:
-        if event.payload["environment"] == "PRODUCTION":
+    def environment(self, event: Event, *, has_sandbox_account: bool) -> Environment | Skipped:
+        """The project that the event goes to."""
+        if event.environment == "PRODUCTION":
             return Environment.PRODUCTION
         match self.settings.sandbox:
             case Sandbox.MIX:
@@ -224,154 +131,286 @@ class Mapper:
             case Sandbox.SEPARATE:
                 return Environment.SANDBOX if has_sandbox_account else Skipped(SkipReason.NO_SANDBOX_ACCOUNT)
 
+    def names(self, event: Event) -> Names | Parked:
+        """What the event calls its person."""
+        return identities.names(event, self.settings.identity)
+
+    def is_sent(self, event: Event) -> bool:
+        """Whether the settings send the event's record, if it is not late."""
+        return self._switched_off(event) is None
+
+    def map(
+        self, event: Event, *, now_ms: int, has_sandbox_account: bool, link: Link = _NO_LINK
+    ) -> Mapped | Wait | Skipped | Parked:
+        """The records of `event` when they are uploaded at `now_ms`, or why nothing of it is known to CleverTap.
+
+        The money of a one-time purchase depends on what is known of the person: `purchase_records` has it.
+        """
+        environment = self.environment(event, has_sandbox_account=has_sandbox_account)
+        if isinstance(environment, Skipped):
+            return environment
+        if identities.became_known(event):
+            return Skipped(SkipReason.BECAME_KNOWN)
+        named = self.names(event)
+        if isinstance(named, Parked):
+            return named
+        person = identities.identity(event, named, link, self.settings.identity)
+        if not isinstance(person, Identity):
+            return person
+        settings = self.settings
+        skipped = self._switched_off(event)
+        late = settings.late_events.action if now_ms - event.created_ms > self._late_ms else LateAction.SEND
+        if skipped is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
+            skipped = SkipReason.LATE
+        own: dict[str, Value] = {}
+        if late is LateAction.FLAG:
+            own[LATE_PROPERTY] = True
+        if self._was_anonymous(event, named):
+            own[WAS_ANONYMOUS_PROPERTY] = True
+        learns = settings.profile.send or event.is_one_time
+        records: list[tuple[Kind, bytes]] = []
+        left_out: list[str] = []
+        seconds = event.created_ms // 1000
+        if skipped is None:
+            name = self._event_name(event.event_name)
+            if name is None:
+                return Parked(
+                    ParkReason.UNUSABLE_EVENT_NAME,
+                    f"event name {event.event_name[:100]!r} {name_problem(settings.event_name(event.event_name))}; "
+                    "give it another with the setting events.NAME.name, or switch it off, then redrive",
+                )
+            properties = self._properties(event, left_out)
+            records.append((Kind.EVENT, event_record(person, name, seconds, properties | own)))
+        if event.event_name == TRANSACTION and (money := self._money(event, "amount")) is not None:
+            records += self._payment(event, person, money, own)
+        if skipped is not None and not learns and not records:
+            return Skipped(skipped)
+        return Mapped(environment, person, tuple(records), learns, skipped, tuple(left_out))
+
+    def price(self, event: Event) -> Money | None:
+        """What a one-time purchase costs."""
+        return self._money(event, "plan_price")
+
+    def purchase_records(self, event: Event, person: Identity, state: ProfileState) -> tuple[tuple[Kind, bytes], ...]:
+        """The money of a one-time purchase: charged once for a transaction of the store, refunded if it was charged."""
+        if event.event_name not in (PURCHASE_ACTIVATED, PURCHASE_DEACTIVATED):
+            return ()
+        charge = state.charges.get(charge_key(event) or "")
+        if charge is None or charge.amount is None or charge.currency is None:
+            return ()
+        named = self.names(event)
+        own: dict[str, Value] = {}
+        if isinstance(named, Names) and self._was_anonymous(event, named):
+            own[WAS_ANONYMOUS_PROPERTY] = True
+        records: list[tuple[Kind, bytes]] = []
+        if charge.charged_by == event.event_id:
+            records += self._payment(event, person, Money(charge.amount, charge.currency), own)
+        if charge.refund == event.event_id and charge.is_refunded and self.settings.revenue.charged:
+            # The refund may have been heard of before the purchase: its record is that of its own event.
+            revoked = event
+            if charge.revoked_by not in (None, event.event_id) and charge.revoked_ms is not None:
+                values = {**event.values, "event_id": str(charge.revoked_by)}
+                revoked = event._replace(values=values, created_ms=charge.revoked_ms)
+            records += self._payment(revoked, person, Money(-charge.amount, charge.currency), own)
+        return tuple(records)
+
+    def is_too_early(self, event: Event, state: ProfileState, *, age_ms: int) -> bool:
+        """Whether an event of a one-time purchase may be a refund or half of a transfer: what comes within seconds
+        tells. `age_ms` is the time since it was received."""
+        if event.event_name != PURCHASE_DEACTIVATED or age_ms >= _TRANSFER_MS:
+            return False
+        charge = state.charges.get(charge_key(event) or "")
+        return charge is not None and charge.refund == event.event_id and charge.is_refunded
+
+    def profile_update(
+        self, person: Identity, state: ProfileState, *, links: tuple[str, ...] = (), whole: bool = False
+    ) -> ProfileUpdate | None:
+        """What CleverTap must learn for its profile to be the person's; None when it knows it all.
+
+        A property of ours that no longer holds is said to be none: `NONE`, false or 0; a date stays as it was. With
+        `whole` nothing is taken for known. `links` are CleverTap ids to be tied to the user.
+        """
+        if not self.settings.profile.send:
+            return None
+        sent, properties = state.sent, self._named(state.profile())
+        gone = {
+            name: none
+            for name, value in sent.items()
+            if name not in properties
+            and (name in self._profile_keys or _ATTRIBUTION in name)
+            and (none := _none(value)) is not None
+        }
+        told: dict[str, Value] = {**gone, **properties}
+        changes: dict[str, Any] = told
+        if not whole:
+            changes = {
+                name: value
+                for name, value in told.items()
+                # JSON and Python agree that 1 == 1.0, but Python also that 1 == True.
+                if (known := sent.get(name)) != value or (type(known) is bool) is not (type(value) is bool)
+            }
+        records = [profile_record(Identity(object_id=link), {"identity": person.user_id}) for link in links]
+        if changes:
+            records.append(profile_record(person, changes))
+        if not records:
+            return None
+        kept = {name: value for name, value in sent.items() if name not in told}
+        return ProfileUpdate(tuple(records), {**kept, **told}, links)
+
+    def _was_anonymous(self, event: Event, named: Names) -> bool:
+        """Whether the event waited until it was known whose it is."""
+        if named.user_id is not None or named.clevertap_id is not None:
+            return False
+        return identities.waits_for_login(event, self.settings.identity)
+
+    def _switched_off(self, event: Event) -> SkipReason | None:
+        if not self.settings.sends(event.event_name):
+            return SkipReason.EVENT_SWITCHED_OFF
+        entry = self.settings.events.get(event.event_name)
+        if entry is not None and entry.where is not None:
+            for key, allowed in entry.where.items():
+                if _as_text(event.values.get(key)) not in allowed:
+                    return SkipReason.FILTERED
+        return None
+
     def _event_name(self, name: str) -> str | None:
         """The name CleverTap gets, None if it would refuse it."""
-        if name not in self._evt_names:
+        if name not in self._event_names:
             given = self.settings.event_name(name)
-            if len(self._evt_names) >= _REMEMBERED:
-                self._evt_names.clear()
-            self._evt_names[name] = None if name_problem(given) else given
-        return self._evt_names[name]
+            if len(self._event_names) >= _REMEMBERED:
+                self._event_names.clear()
+            self._event_names[name] = None if name_problem(given) else given
+        return self._event_names[name]
 
-    def _properties(self, event: Event, clipped: list[str]) -> dict[str, Any]:
-        values, plan = event.values, self._plan(event.shape)
-        # Most values keep their keys: to copy them all and to drop some is cheaper than to pick them one by one.
-        properties = dict(values)
-        for key in plan.dropped:
-            del properties[key]
-        for name, key in plan.renamed:
-            properties[name] = values[key]
-        for name, key, twin in plan.moments:
-            if EARLIEST_MS <= (milliseconds := values[twin]) < LATEST_MS:
-                properties[name] = f"$D_{milliseconds // 1000}"
-            elif type(text := values.get(key)) is str:
-                properties[name] = _date_or_amount(key, text, clipped)
-        for name, key in plan.odd:
-            properties[name] = _date_or_amount(key, values[key], clipped)
-        for name, key in plan.integers:
-            if (value := values[key]).bit_length() > _INTEGER_BITS:
-                properties[name] = float(value)
-        if event.longest > SAFE_CHARACTERS:
-            for name, key in plan.texts:
-                properties[name] = _clipped(key, values[key], clipped)
-        clipped += plan.clipped
+    def _properties(self, event: Event, left_out: list[str]) -> dict[str, Any]:
+        left_out += event.left_out
+        entry = self.settings.events.get(event.event_name)
+        only = self._only if entry is None or entry.only is None else frozenset(entry.only)
+        omit, names = self._omit, self._property_names
+        properties: dict[str, Any] = {}
+        for key, value in _documented_first(event):
+            if key in omit or (key not in only if only is not None else key in ALWAYS_OMITTED):
+                continue
+            found = names.get(key)
+            if found is None:
+                found = self._property_name(key)
+            name, is_changed = found
+            if name in properties or len(properties) >= MAX_EVENT_PROPERTIES - _OWN_PROPERTIES:
+                left_out.append(key)
+                continue
+            if is_changed:
+                left_out.append(key)
+            if type(value) is str and len(value) > SAFE_CHARACTERS:
+                cut = clip_text(value)
+                if cut != value:
+                    left_out.append(key)
+                value = cut
+            properties[name] = value
         return properties
 
-    def _planned(self, shape: Shape) -> _Plan:
-        plan = _Plan([], [], [], [], [], [], [])
-        types = {key: kind for key, kind in shape.types.items() if kind is not NoneType}
-        names: set[str] = set()
-        kept: set[str] = set()
-        for key in sorted(dict.fromkeys(_of_date(key, types) for key in types), key=_is_new):
-            kind, twin = types.get(key), f"{key}_ms"
-            is_moment = key in DATES and types.get(twin) is int
-            if key in self._omit or (kind is None and not is_moment):
-                continue
-            name = self._property_name(key)
-            has_value = kind in _KINDS or is_moment
-            if not has_value or name in names or len(names) >= MAX_EVENT_PROPERTIES - 1:  # one is left for `is_late`
-                plan.clipped.append(key)
-                continue
-            names.add(name)
-            if name != self._names.get(key, key):
-                plan.clipped.append(key)
-            if name == key and kind in _KINDS:
-                kept.add(key)
-            if is_moment:
-                plan.moments.append((name, key, twin))
-            elif kind is str and (key.endswith("_at") or money_key(key)):
-                plan.odd.append((name, key))
-            else:
-                if name != key:
-                    plan.renamed.append((name, key))
-                if kind is str:
-                    plan.texts.append((name, key))
-                elif kind is int:
-                    plan.integers.append((name, key))
-        plan.dropped.extend(shape.types.keys() - kept)
-        return plan
-
-    def _property_name(self, key: str) -> str:
-        name = self._names.get(key, key)
+    def _property_name(self, key: str) -> tuple[str, bool]:
+        """The name that CleverTap gets, and whether it had to be changed for that."""
+        given = name = self._own_names.get(key, key)
         if property_key_problem(name):
-            name = clip_key(name.translate(_PROHIBITED)).strip()
-        return name or "_"
+            name = clip_key(name.translate(_PROHIBITED)).strip() or "_"
+        if len(self._property_names) >= _REMEMBERED:
+            self._property_names.clear()
+        self._property_names[key] = name, name != given
+        return self._property_names[key]
 
-    def _charged(self, event: Event, identity: Identity, seconds: int) -> bytes | None:
-        if not self.settings.revenue.charged:
-            return None
-        money = self._paid(event)
-        if money is None or money.amount <= 0:
-            return None
+    def _payment(
+        self, event: Event, person: Identity, money: Money, own: dict[str, Value]
+    ) -> Iterator[tuple[Kind, bytes]]:
+        """The Charged of a positive amount, the refund of a negative one."""
+        revenue = self.settings.revenue
+        if money.amount > 0:
+            kind, name, is_sent = Kind.CHARGED, CHARGED, revenue.charged
+        else:
+            kind, name, is_sent = Kind.REFUNDED, revenue.refunds.name, revenue.refunds.send
+        if money.amount == 0 or not is_sent:
+            return
+        amount = abs(money.amount)
         properties: dict[str, Any] = {
-            "Amount": money.amount,
+            "Amount": amount,
             "Currency": money.currency,
-            "Charged ID": clip_text(event.payload.get("store_transaction_id") or event.event_id),
+            "Charged ID": clip_text(event.text("store_transaction_id") or event.event_id),
         }
-        if item := _texts(event, self._item_keys):
+        if revenue.proceeds is not None:
+            share = revenue.proceeds.get(event.text("store") or "", revenue.proceeds.get("*"))
+            if share is not None:
+                properties["Proceeds"] = round(amount * share, _DIGITS)
+        if kind is Kind.CHARGED and (item := self._texts(event, _ITEM_KEYS)):
             properties["Items"] = [item]
-        properties |= _texts(event, self._charged_keys)
-        return event_record(identity, CHARGED, seconds, properties)
+        properties |= self._texts(event, _CHARGED_KEYS)
+        room = MAX_EVENT_PROPERTIES - _OWN_PROPERTIES - len(properties)
+        properties |= self._texts(event, islice(filter(_is_attribution, event.values), room))
+        yield kind, event_record(person, name, event.created_ms // 1000, properties | own)
 
-    def _paid(self, event: Event) -> Money | None:
-        """The amount in the currency of the settings; in the other one, under its own code, if that is all there is."""
-        in_customer_currency, in_integration_currency = event.customer_amount(), event.money("amount")
+    def _texts(self, event: Event, keys: Iterable[str]) -> dict[str, str]:
+        values = event.values
+        return {
+            key: clip_text(text)
+            for key in keys
+            if key not in self._omit and type(text := values.get(key)) is str and text
+        }
+
+    def _money(self, event: Event, kind: str) -> Money | None:
+        """The amount in the currency of the settings.
+
+        In the console's currency sums mean something, so the customer's amount takes its place only if that is in the
+        same currency, and no other one does; the console's takes the place of the customer's under its own code.
+        """
+        console, customer = event.money(kind), event.customer_money(kind)
         if self.settings.revenue.currency is RevenueCurrency.CUSTOMER:
-            return in_customer_currency or in_integration_currency
-        return in_integration_currency or in_customer_currency
+            return customer or console
+        in_console = console is not None and console.currency == event.currency
+        if not in_console and customer is not None and event.currency in (None, customer.currency):
+            return customer
+        return console if in_console or event.currency is None else None
+
+    def _named(self, properties: dict[str, Value]) -> dict[str, Value]:
+        """The profile properties under the names of the settings."""
+        if self._plain_profile:
+            return properties
+        named: dict[str, Value] = {}
+        profile = self.settings.profile
+        for key, value in properties.items():
+            if key in profile.omit:
+                continue
+            named[self._profile_names.get(key) or profile.rename.get(key, profile.prefix + key)] = value
+        return named
 
 
-def _is_new(key: str) -> bool:
-    """Whether the key is not documented: those that are have the first claim to their names, and to a place."""
-    return key not in KEYS and money_key(key) is None
+def _documented_first(event: Event) -> Iterator[tuple[str, Value]]:
+    """The properties; those that are documented have the first claim to their names, and to a place."""
+    new: list[tuple[str, Value]] = []
+    for key, value in event.values.items():
+        if key in KEYS or money_key(key) is not None:
+            yield key, value
+        else:
+            new.append((key, value))
+    for key, moment in event.moments.items():
+        if key in KEYS:
+            yield key, f"$D_{moment // 1000}"
+        else:
+            new.append((key, f"$D_{moment // 1000}"))
+    yield from new
 
 
-def _of_date(key: str, types: Mapping[str, type]) -> str:
-    """The key itself, or that of the date whose milliseconds it holds."""
-    date = key.removesuffix("_ms")
-    return date if date in DATES or date in types else key
+def _is_attribution(key: str) -> bool:
+    """Whether it is a campaign's key that CleverTap takes."""
+    return key.startswith(_ATTRIBUTION) and property_key_problem(key) is None
 
 
-def _given(user_id: str | None) -> str | None:
-    return user_id if user_id is not None and user_id.strip() else None
+def _as_text(value: Value | None) -> str | None:
+    """A value as settings write it."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _too_long(key: str, identity: str) -> Parked | None:
-    size = len(identity) if identity.isascii() else len(identity.encode())
-    if size <= MAX_VALUE_BYTES:
-        return None
-    detail = f"{key} has {size} bytes; at most {MAX_VALUE_BYTES} are allowed"
-    return Parked(ParkReason.UNUSABLE_IDENTITY, detail)
-
-
-def _texts(event: Event, keys: Iterable[str]) -> dict[str, str]:
-    values = event.values
-    return {key: clip_text(text) for key in keys if type(text := values.get(key)) is str and text}
-
-
-def _clipped(key: str, value: str, clipped: list[str]) -> str:
-    cut = clip_text(value)
-    if cut != value:
-        clipped.append(key)
-    return cut
-
-
-def _date_or_amount(key: str, text: str, clipped: list[str]) -> str | float:
-    """What `text` says, as CleverTap has it; what it does not say stays text."""
-    found = number(text) if money_key(key) else _date(text)
-    return _clipped(key, text, clipped) if found is None else found
-
-
-def _date(text: str) -> str | None:
-    milliseconds = epoch_ms(text)
-    return None if milliseconds is None else f"$D_{milliseconds // 1000}"
-
-
-def _sdk_prefix(event: Event, anonymous_user_id: str) -> str:
-    """The prefix of the SDK that made the id: by the store; else by its case, as iOS writes a UUID in upper case."""
-    store = event.payload.get("store")
-    if store == "APPLE_APP_STORE":
-        return IOS_ID_PREFIX
-    if store in ("GOOGLE_PLAY_STORE", "AMAZON_APPSTORE", "HUAWEI_APPGALLERY"):
-        return ANDROID_ID_PREFIX
-    return IOS_ID_PREFIX if anonymous_user_id.isupper() else ANDROID_ID_PREFIX
+def _none(value: Value) -> Value | None:
+    """What takes the place of a value that no longer holds; None for a date, which stays."""
+    if isinstance(value, str):
+        return None if value.startswith("$D_") else NONE
+    return False if isinstance(value, bool) else type(value)(0)

@@ -41,8 +41,20 @@ property of that name for the device of the SDK's session."""
 LATE_PROPERTY: Final = "is_late"
 """The event property that `late_events.action` = `flag` adds."""
 
+WAS_ANONYMOUS_PROPERTY: Final = "was_anonymous"
+"""The event property of an event whose user was not known when it happened."""
+
+ALWAYS_OMITTED: Final = ("purchase_token",)
+"""Left out unless `only` names it: like a credential, and of no use for campaigns."""
+
 MAX_LATE_MINUTES: Final = 365 * 24 * 60
 """The greatest `late_events.after_minutes`, a year: Purchasely retries for 20 days only."""
+
+MAX_HOLD_DAYS: Final = 90
+"""The greatest `identity.hold_days`."""
+
+MAX_LAPSE_HOURS: Final = 365 * 24
+"""The greatest of `profile.lapse_after_hours`."""
 
 _RESERVED_PROFILE_KEYS = {normalized(key): key for key in RESERVED_PROFILE_KEYS}
 
@@ -66,6 +78,7 @@ class SettingsError(ValueError):
 class Anonymous(StrEnum):
     """What becomes of an event of a user who has not logged in."""
 
+    HOLD = "hold"
     SKIP = "skip"
     IDENTITY = "identity"
     CUSTOM_ID = "custom_id"
@@ -143,7 +156,7 @@ def _rename_problems(
     Names that differ in case or spaces only are taken for the same: whether CleverTap does is not documented.
     """
     left = {normalized(name): key for key, name in names.items() if key not in rename and key not in omit}
-    taken = left | {normalized(LATE_PROPERTY): LATE_PROPERTY} if in_currency else left
+    taken = left | {normalized(own): own for own in (LATE_PROPERTY, WAS_ANONYMOUS_PROPERTY)} if in_currency else left
     for key, name in rename.items():
         form = normalized(name)
         if problem := property_key_problem(name):
@@ -175,10 +188,16 @@ class _Part(BaseModel):
 
 
 class EventSetting(_Part):
-    """Whether an event is sent, and its name at CleverTap; without one it keeps Purchasely's."""
+    """Whether an event is sent, under which name (Purchasely's without one), and with which properties.
+
+    `where` has the allowed values of webhook keys; an event with another value is not sent. `only` is the list of
+    properties that are sent, for this event instead of `event_properties.only`.
+    """
 
     send: bool = True
     name: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    where: Mapping[str, tuple[str, ...]] | None = Field(default=None, exclude_if=lambda where: where is None)
+    only: tuple[str, ...] | None = Field(default=None, exclude_if=lambda only: only is None)
 
     @field_validator("name")
     @classmethod
@@ -191,10 +210,12 @@ class EventSetting(_Part):
 
 
 class EventProperties(_Part):
-    """The properties of events: which go by another name, and which are left out. Keys are Purchasely's."""
+    """The properties of events: which go by another name, which are left out beside `ALWAYS_OMITTED`, and, with `only`,
+    which alone are sent. Keys are Purchasely's."""
 
     rename: Mapping[str, str] = {}
-    omit: tuple[str, ...] = ("purchase_token",)
+    omit: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _has_usable_names(self) -> Self:
@@ -203,16 +224,40 @@ class EventProperties(_Part):
         return self
 
 
+_Hours = Annotated[int, Field(ge=1, le=MAX_LAPSE_HOURS)]
+
+
+class LapseAfterHours(_Part):
+    """How long after its date a subscription of which nothing more is heard has ended; null is never.
+
+    `cancelled`: renewal is off. `renewing`: renewal is on, so the store may still be trying to charge.
+    """
+
+    cancelled: _Hours | None = 48
+    renewing: _Hours | None = 336
+
+
 class ProfileProperties(_Part):
-    """Whether the profile is updated, and its properties: which go by another name, and which are left out."""
+    """Whether the profile is updated, and its properties: which go by another name, which are left out, and what all of
+    their names begin with."""
 
     send: bool = True
+    prefix: str = ""
     rename: Mapping[str, str] = {}
     omit: tuple[str, ...] = ()
+    lapse_after_hours: LapseAfterHours = LapseAfterHours()
+
+    @field_validator("prefix")
+    @classmethod
+    def _can_begin_a_name(cls, prefix: str) -> str:
+        if prefix and (problem := property_key_problem(f"{prefix}{max(PROFILE_PROPERTIES, key=len)}")):
+            _refuse([((), f"{_shown(prefix)} can begin no name: with it one {problem}")])
+        return prefix
 
     @model_validator(mode="after")
     def _has_usable_names(self) -> Self:
-        _refuse(_rename_problems(self.rename, self.omit, {key: key for key in PROFILE_PROPERTIES}, in_currency=False))
+        names = {key: self.prefix + key for key in PROFILE_PROPERTIES}
+        _refuse(_rename_problems(self.rename, self.omit, names, in_currency=False))
         return self
 
     @field_validator("rename")
@@ -227,16 +272,45 @@ class ProfileProperties(_Part):
 
 
 class IdentitySettings(_Part):
-    """The person an event belongs to."""
+    """The person an event belongs to.
 
-    anonymous: Anonymous = Anonymous.SKIP
+    `hold_days`: how long events of an anonymous user wait for their login. `clevertap_id_keys`: the webhook keys that
+    may have a CleverTap id. `refuse`: user ids that are none, beside those that never are.
+    """
+
+    anonymous: Anonymous = Anonymous.HOLD
+    hold_days: int = Field(default=30, ge=1, le=MAX_HOLD_DAYS)
+    clevertap_id_keys: tuple[str, ...] = ("clevertap_id",)
+    refuse: tuple[str, ...] = ()
+
+
+class Refunds(_Part):
+    """Whether money given back becomes an event of its own, and its name."""
+
+    send: bool = True
+    name: str = "Refunded"
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_a_name(cls, name: str) -> str:
+        if problem := name_problem(name):
+            _refuse([((), f"{_shown(name)} {problem}")])
+        return name
+
+
+_Share = Annotated[float, Field(ge=0, le=1, strict=False)]
 
 
 class Revenue(_Part):
-    """Whether a positive amount also becomes a `Charged` record, and in which currency."""
+    """Whether a payment becomes a `Charged` record, in which currency, and what becomes of refunds.
+
+    `proceeds`: the share of an amount that the store leaves, by store or `*`.
+    """
 
     charged: bool = True
-    currency: RevenueCurrency = RevenueCurrency.CUSTOMER
+    currency: RevenueCurrency = RevenueCurrency.INTEGRATION
+    refunds: Refunds = Refunds()
+    proceeds: Mapping[str, _Share] | None = None
 
 
 class LateEvents(_Part):
@@ -260,9 +334,10 @@ def _with_defaults(events: Mapping[str, EventSetting]) -> dict[str, EventSetting
 def _key_problems(events: Mapping[str, EventSetting], merged: Mapping[str, EventSetting]) -> Iterator[_Problem]:
     """Entries that could never have the effect they are written for."""
     for name, entry in events.items():
-        if name == EVERY_EVENT and entry.name is not None:
-            text = f'found {_shown(entry.name)}; "{EVERY_EVENT}" stands for every event and takes "send" only'
-            yield (name, "name"), text
+        if name == EVERY_EVENT:
+            for key in sorted(entry.model_fields_set - {"send"}):
+                found = _shown(getattr(entry, key))
+                yield (name, key), f'found {found}; "{EVERY_EVENT}" stands for every event and takes "send" only'
         elif name != EVERY_EVENT and name not in CATALOGUE:
             if known := _KNOWN_BY_LETTERS.get(_letters(name)):
                 yield (name,), f"unknown event; Purchasely writes it {known}"
@@ -293,6 +368,8 @@ def _collisions(events: Mapping[str, EventSetting]) -> Iterator[_Problem]:
     for names in _sent(events).values():
         if len(names) > 1:
             renamed = [name for name in names if name in events and events[name].name is not None]
+            if len(renamed) == len(names):  # each says that it shares the name
+                continue
             last = (renamed or names)[-1]
             others = ", ".join(_dotted((name,)) for name in names if name != last)
             text = f"{_shown(events[last].name or last)} is the name of {others} too: CleverTap ignores case and spaces"
@@ -323,10 +400,20 @@ class Settings(_Part):
         return merged
 
     @model_validator(mode="after")
+    def _tells_refunds_apart(self) -> Self:
+        refunds = self.revenue.refunds
+        if refunds.send and (same := _sent(self.events).get(normalized(refunds.name))):
+            text = f"{_shown(refunds.name)} is the name of {_dotted((same[0],))} too: CleverTap ignores case and spaces"
+            _refuse([(("revenue", "refunds", "name"), text)])
+        return self
+
+    @model_validator(mode="after")
     def _fits_an_account(self) -> Self:
-        if (names := len(_sent(self.events)) + self.revenue.charged) > MAX_EVENT_TYPES:
+        of_money = [CHARGED] * self.revenue.charged + [self.revenue.refunds.name] * self.revenue.refunds.send
+        names = len(_sent(self.events)) + len(of_money)
+        if names > MAX_EVENT_TYPES:
             text = f"found {names} different names of events that are sent; allowed: at most {MAX_EVENT_TYPES}"
-            _refuse([(("events",), f"{text}, {CHARGED} among them" if self.revenue.charged else text)])
+            _refuse([(("events",), f"{text}, {' and '.join(of_money)} among them" if of_money else text)])
         return self
 
     def region_of(self, environment: Environment) -> Region:
@@ -343,6 +430,42 @@ class Settings(_Part):
         """The name at CleverTap of the Purchasely event `name`; that of an unknown event may be one it rejects."""
         entry = self.events.get(name)
         return name if entry is None or entry.name is None else entry.name
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Names that nobody knows, each with the nearest one that is known: valid, but perhaps a slip."""
+    found = [
+        _unknown(f"events.{name}", name, CATALOGUE)
+        for name in settings.events
+        if name != EVERY_EVENT and name not in CATALOGUE
+    ]
+    lists: dict[str, Iterable[str]] = {
+        "event_properties.rename": settings.event_properties.rename,
+        "event_properties.omit": settings.event_properties.omit,
+        "event_properties.only": settings.event_properties.only or (),
+    }
+    for name, entry in settings.events.items():
+        lists[f"events.{name}.only"] = entry.only or ()
+        lists[f"events.{name}.where"] = entry.where or ()
+    found += [_unknown(path, key, KEYS) for path, keys in lists.items() for key in keys if not _is_known_key(key)]
+    profile = {"profile.rename": settings.profile.rename, "profile.omit": settings.profile.omit}
+    found += [
+        _unknown(path, key, PROFILE_PROPERTIES)
+        for path, keys in profile.items()
+        for key in keys
+        if key not in PROFILE_PROPERTIES and not key.startswith("attribution_")
+    ]
+    return found
+
+
+def _is_known_key(key: str) -> bool:
+    return key in KEYS or money_key(key) is not None or key.startswith(("attribution_", "commitment_"))
+
+
+def _unknown(path: str, name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
+    hint = f", did you mean {nearest[0]}?" if nearest else ""
+    return f"{path}: {_shown(name)} is no name that is known{hint}"
 
 
 DEFAULT: Final = Settings()
@@ -404,9 +527,24 @@ _ALLOWED = {
     "tuple_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
-} | dict.fromkeys(
-    ("int_type", "greater_than_equal", "less_than_equal"), f"a whole number of minutes from 1 to {MAX_LATE_MINUTES}"
+}
+_NUMBERS = {
+    "after_minutes": f"a whole number of minutes from 1 to {MAX_LATE_MINUTES}",
+    "hold_days": f"a whole number of days from 1 to {MAX_HOLD_DAYS}",
+    "cancelled": f"a whole number of hours from 1 to {MAX_LAPSE_HOURS}, or null for never",
+    "renewing": f"a whole number of hours from 1 to {MAX_LAPSE_HOURS}, or null for never",
+    "proceeds": "a share from 0 to 1",
+}
+_NUMBER_PROBLEMS = frozenset(
+    {"int_type", "int_from_float", "float_type", "float_parsing", "greater_than_equal", "less_than_equal"}
 )
+
+
+def _allowed(path: _Path, kind: str) -> str | None:
+    """What a value at that path may be, if the kind of the problem tells."""
+    if kind in _NUMBER_PROBLEMS:
+        return next((_NUMBERS[key] for key in reversed(path) if key in _NUMBERS), None)
+    return _ALLOWED.get(kind)
 
 
 def _problems(details: ErrorDetails) -> Iterator[_Problem]:
@@ -419,8 +557,8 @@ def _problems(details: ErrorDetails) -> Iterator[_Problem]:
         nearest = difflib.get_close_matches(str(path[-1]), known, 1)
         hint = f", did you mean {_shown(nearest[0])}?" if nearest else ";"
         yield path, f"unknown key{hint} allowed: {', '.join(known)}"
-    elif kind == "enum" or kind in _ALLOWED:
-        allowed = _ALLOWED.get(kind) or context["expected"].replace("'", '"')
+    elif kind == "enum" or _allowed(path, kind):
+        allowed = _allowed(path, kind) or context["expected"].replace("'", '"')
         if path == ("sandbox_region",):
             allowed += ", or null for the same as region"
         elif details["input"] is None:
@@ -435,5 +573,7 @@ def _part(path: _Path) -> type[BaseModel]:
         return Settings
     if path[0] == "events":
         return EventSetting
-    part: type[BaseModel] = type(Settings.model_fields[str(path[0])].default)
+    part: type[BaseModel] = Settings
+    for key in path:
+        part = type(part.model_fields[str(key)].default)
     return part

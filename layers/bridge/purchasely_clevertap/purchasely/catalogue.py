@@ -64,6 +64,10 @@ _MEANINGS: Mapping[Group, Mapping[str, str]] = {
         "SUBSCRIPTION_WILL_NOT_PAUSE": "The subscriber called the pause off before it began (Google Play only).",
         "RETENTION_MESSAGE_REQUESTED": "The subscriber opened the cancel sheet but has not cancelled (App Store only).",
         "SUBSCRIPTION_EXPIRED": "The subscription has ended (the older name of SUBSCRIPTION_TERMINATED).",
+        "INSTALLMENT_PAID": "The subscriber paid one month of a commitment; the subscription goes on.",
+        "INSTALLMENT_REFUNDED": "One month of a commitment was refunded; the subscription goes on.",
+        "ONE_TIME_PURCHASE_ACTIVATED": "The user bought something once (Purchasely sends ACTIVATE for it).",
+        "ONE_TIME_PURCHASE_DEACTIVATED": "A one-time purchase was refunded or taken away (sent as DEACTIVATE).",
     },
     Group.OFFER: {
         "TRIAL_STARTED": "A free trial began.",

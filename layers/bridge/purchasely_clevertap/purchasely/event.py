@@ -1,127 +1,233 @@
 """A Purchasely event: the v3 webhook payload, and how a body becomes one.
 
-The keys are those of docs.purchasely.com, server-events-attributes. A key that does not apply is absent or null;
-new keys and event names may appear at any time and are kept.
+The keys are those of docs.purchasely.com, server-events-attributes. A key that does not apply is absent, null or empty;
+new keys and event names may appear at any time and are kept. What is written oddly is read as it is meant; one value
+that cannot be read is left out, and never costs the event.
 """
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from operator import itemgetter
-from types import NoneType
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, get_type_hints
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import orjson
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from purchasely_clevertap.purchasely import event_id as event_ids
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
-from purchasely_clevertap.purchasely.version_2 import upgraded
 
-_STORES: Final = {"AMAZON_APP_STORE": "AMAZON_APPSTORE", "HUAWEI_APP_GALLERY": "HUAWEI_APPGALLERY"}
-_STATUSES: Final = dict.fromkeys(("AUTO_RENEWING_CANCELLED", "CANCELED", "CANCELLED"), "AUTO_RENEWING_CANCELED")
-_ENVIRONMENTS: Final = ("PRODUCTION", "SANDBOX")
+type Value = str | bool | int | float
 
-# From the first whole second, as CleverTap takes no 0, to the year 2200: what is beyond is not in milliseconds.
-EARLIEST_MS: Final = 1000
-LATEST_MS: Final = 7_258_118_400_000
-# No event has a longer name, and what is remembered and logged of one stays small.
-_NAME_CHARACTERS: Final = 512
+_DAY_MS: Final = 86_400_000
+EARLIEST_MS: Final = 1_199_145_600_000
+"""2008, the year of the first app store: no moment of a purchase is before it (a value in seconds is)."""
+_AHEAD_MS: Final = 50 * 365 * _DAY_MS
+"""A date further ahead than 50 years means "never"."""
+_LATEST_MS: Final = 4_102_444_800_000  # 2100, when nobody says when the body was received
+AHEAD_TOLERANCE_MS: Final = 5 * 60_000
+"""How far the sender's clock may be ahead of ours."""
 
-TRANSACTION: Final = "TRANSACTION_PROCESSED"
-_IN_CURRENCY = re.compile(r"(amount|plan_price|cumulated_revenues)_in_([a-z]{3})").fullmatch
-_AMOUNT = re.compile(r"amount_in_([a-z]{3}|customer_currency)").fullmatch
-_NUMERIC: Final = frozenset({float, int, str})
-_DIGITS_OF_SECONDS: Final = 10
-_EPOCH_TIME = re.compile(r"[0-9]{10}|[0-9]{13}").fullmatch
-_CURRENCY = re.compile(r"[A-Za-z]{3}").fullmatch
-_NEEDED: Final = frozenset({"api_version", "event_id", "event_name", "environment"})
+_NAME_CHARACTERS: Final = 512  # no event has a longer name, and what is kept and logged of one stays small
 _SHOWN: Final = 100  # characters of a wrong value that a message repeats
 
-Amount = Annotated[float, Field(strict=True)]
-Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what every reader of JSON can take
+TRANSACTION: Final = "TRANSACTION_PROCESSED"
+ACTIVATE: Final = "ACTIVATE"
+DEACTIVATE: Final = "DEACTIVATE"
+PURCHASE_ACTIVATED: Final = "ONE_TIME_PURCHASE_ACTIVATED"
+PURCHASE_DEACTIVATED: Final = "ONE_TIME_PURCHASE_DEACTIVATED"
+
+VERSION_2: Final = "version 2: choose version 3 in Purchasely's webhook settings"
+
+ACTIVE_STATUSES: Final = frozenset({"AUTO_RENEWING", "AUTO_RENEWING_CANCELED", "IN_GRACE_PERIOD"})
+STATUSES: Final = ACTIVE_STATUSES | {"ON_HOLD", "PAUSED", "DEACTIVATED", "REVOKED", "UNPAID"}
+ONE_TIME_TYPES: Final = frozenset({"CONSUMABLE", "NON_CONSUMABLE", "NON_RENEWING_SUBSCRIPTION"})
+
+# What an event without a status, with an unknown one or with a stale one implies.
+_IMPLIED_ENDING: Final[Mapping[str, str]] = {
+    "SUBSCRIPTION_TERMINATED": "DEACTIVATED",
+    "SUBSCRIPTION_EXPIRED": "DEACTIVATED",
+    "SUBSCRIPTION_REFUNDED_REVOKED": "REVOKED",
+    "SUBSCRIPTION_PAUSED": "PAUSED",
+    "SUBSCRIPTION_CANCELLED_DURING_PAUSE": "DEACTIVATED",
+    "GRACE_PERIOD_TERMINATED": "DEACTIVATED",
+    "SUBSCRIPTION_CANCELLED_DURING_GRACE_PERIOD": "DEACTIVATED",
+    "ENTERED_BILLING_RETRY": "ON_HOLD",
+    "FAMILY_SHARED_REVOKED": "DEACTIVATED",
+    "TRIAL_NOT_CONVERTED": "DEACTIVATED",
+    "INTRO_OFFER_NOT_CONVERTED": "DEACTIVATED",
+    "PROMO_CODE_NOT_CONVERTED": "DEACTIVATED",
+    "PROMOTIONAL_OFFER_NOT_CONVERTED": "DEACTIVATED",
+}
+_IMPLIED: Final[Mapping[str, str]] = {
+    **_IMPLIED_ENDING,
+    DEACTIVATE: "DEACTIVATED",
+    "RENEWAL_DISABLED": "AUTO_RENEWING_CANCELED",
+    "GRACE_PERIOD_STARTED": "IN_GRACE_PERIOD",
+    **dict.fromkeys(
+        (
+            ACTIVATE,
+            "SUBSCRIPTION_STARTED",
+            "SUBSCRIPTION_RENEWED",
+            "SUBSCRIPTION_REACTIVATED",
+            "SUBSCRIPTION_RECOVERED_FROM_GRACE_PERIOD",
+            "SUBSCRIPTION_RECOVERED_FROM_BILLING_RETRY",
+            "SUBSCRIPTION_CROSSGRADED",
+            "SUBSCRIPTION_DOWNGRADED",
+            "SUBSCRIPTION_UPGRADED",
+            "SUBSCRIPTION_UNPAUSED",
+            "RENEWAL_ENABLED",
+            *(
+                f"{offer}_{end}"
+                for offer in ("TRIAL", "INTRO_OFFER", "PROMO_CODE", "PROMOTIONAL_OFFER")
+                for end in ("STARTED", "CONVERTED")
+            ),
+        ),
+        "AUTO_RENEWING",
+    ),
+}
+
+USER_IDS: Final = frozenset(
+    {
+        "user_id",
+        "anonymous_user_id",
+        "transferred_from_user_id",
+        "transferred_from_anonymous_user_id",
+        "transferred_to_user_id",
+        "transferred_to_anonymous_user_id",
+    }
+)
+"""Keys whose values are kept to the letter: white space may be part of an id."""
+
+DATES: Final = (
+    "event_created_at",
+    "purchased_at",
+    "original_purchased_at",
+    "next_renewal_at",
+    "effective_next_renewal_at",
+    "grace_period_expires_at",
+    "defer_end_at",
+    "auto_resume_at",
+    "commitment_started_at",
+    "commitment_ends_at",
+)
+"""Dates, ISO 8601 text; each may have a twin in epoch milliseconds, the same key with `_ms`."""
+
+TEXTS: Final = (
+    "event_name",
+    "event_id",
+    "environment",
+    "clevertap_id",
+    "device_id",
+    "device_type",
+    "store",
+    "store_app_bundle_id",
+    "store_product_id",
+    "store_country",
+    "store_transaction_id",
+    "store_original_transaction_id",
+    "purchase_token",
+    "purchase_type",
+    "product",
+    "plan",
+    "previous_plan",
+    "content_id",
+    "purchasely_subscription_id",
+    "from_purchasely_subscription_id",
+    "purchasely_one_time_purchase_id",
+    "subscription_status",
+    "offer_type",
+    "previous_offer_type",
+    "offer_identifier",
+    "offer_code_ref_name",
+    "promotional_offer_id",
+    "customer_currency",
+    "source_event_name",
+    "presentation",
+    "placement",
+    "audience",
+    "ab_test",
+    "ab_test_variant",
+    "channel",
+    "provider",
+)
+
+KEYS: Final = frozenset(
+    {
+        "api_version",
+        "is_family_shared",
+        "attribution",
+        "plan_price_in_customer_currency",
+        "amount_in_customer_currency",
+        *USER_IDS,
+        *TEXTS,
+        *DATES,
+        *(f"{key}_ms" for key in DATES),
+    }
+)
+"""The documented keys, beside those that end in a currency."""
+
+_IN_CURRENCY = re.compile(r"(amount|plan_price|cumulated_revenues)_in_([a-z]{3})").fullmatch
+_CURRENCY = re.compile(r"[A-Za-z]{3}").fullmatch
+_EPOCH_TIME = re.compile(r"[0-9]{10}|[0-9]{13}").fullmatch
+_OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
+_LEAP_SECOND = re.compile(r"[^:]*:\d{2}:60").match
+_LONG_NUMBER = re.compile(rb"(?<![\w.\-+\"])-?[0-9]{19,}(?![0-9.eE])").search
+_HALF = re.compile("[\ud800-\udfff]")
+_NOT_LETTERS = re.compile(r"[^A-Z0-9]+")
 
 
-@with_config(ConfigDict(extra="allow", coerce_numbers_to_str=True))
-class Payload(TypedDict, total=False):
-    """The documented keys. Dates are ISO 8601; their `_ms` twins are epoch milliseconds."""
+class _Kind(Enum):
+    """How the value of a key is read."""
 
-    api_version: Integer
-    event_name: str
-    event_id: str
-    event_created_at: str
-    event_created_at_ms: Integer
-    environment: str
-
-    user_id: str
-    anonymous_user_id: str
-    clevertap_id: str
-    device_id: str
-    device_type: str
-
-    store: str
-    store_app_bundle_id: str
-    store_product_id: str
-    store_country: str
-    store_transaction_id: str
-    store_original_transaction_id: str
-    purchase_token: str
-    purchase_type: str
-    product: str
-    plan: str
-    previous_plan: str
-    content_id: str
-    purchasely_subscription_id: str
-    from_purchasely_subscription_id: str
-    purchasely_one_time_purchase_id: str
-
-    purchased_at: str
-    purchased_at_ms: Integer
-    original_purchased_at: str
-    original_purchased_at_ms: Integer
-    next_renewal_at: str
-    next_renewal_at_ms: Integer
-    effective_next_renewal_at: str
-    effective_next_renewal_at_ms: Integer
-    grace_period_expires_at: str
-    grace_period_expires_at_ms: Integer
-    defer_end_at: str
-    defer_end_at_ms: Integer
-    auto_resume_at: str
-    auto_resume_at_ms: Integer
-
-    subscription_status: str
-    offer_type: str
-    previous_offer_type: str
-    offer_identifier: str
-    offer_code_ref_name: str
-    promotional_offer_id: str
-    is_family_shared: bool
-
-    customer_currency: str
-    plan_price_in_customer_currency: Amount
-    amount_in_customer_currency: Amount
-    source_event_name: str
-
-    presentation: str
-    placement: str
-    audience: str
-    ab_test: str
-    ab_test_variant: str
-
-    transferred_from_user_id: str
-    transferred_from_anonymous_user_id: str
-    transferred_to_user_id: str
-    transferred_to_anonymous_user_id: str
+    TEXT = auto()
+    ID = auto()
+    DATE = auto()
+    DATE_MS = auto()
+    MONEY = auto()
+    FLAG = auto()
+    ENUM = auto()
+    ANY = auto()
 
 
-KEYS: Final[Mapping[str, type]] = get_type_hints(Payload)
-"""The documented keys, each with the type of its value."""
+def _spellings(*names: str, **more: str) -> dict[str, str]:
+    """How a documented value may be written: its letters alone, in upper case."""
+    return {_letters(name): name for name in names} | more
 
-DATES: Final = tuple(key for key in KEYS if f"{key}_ms" in KEYS)
+
+def _letters(text: str) -> str:
+    return _NOT_LETTERS.sub("", text.upper())
+
+
+_ENUMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "environment": _spellings("PRODUCTION", "SANDBOX", PROD="PRODUCTION"),
+    "store": _spellings(
+        "APPLE_APP_STORE", "GOOGLE_PLAY_STORE", "AMAZON_APPSTORE", "HUAWEI_APPGALLERY", "STRIPE", "WINDOWS_STORE"
+    ),
+    "purchase_type": _spellings(*ONE_TIME_TYPES, "RENEWING_SUBSCRIPTION"),
+    "subscription_status": _spellings(
+        *STATUSES,
+        AUTORENEWINGCANCELLED="AUTO_RENEWING_CANCELED",
+        CANCELED="AUTO_RENEWING_CANCELED",
+        CANCELLED="AUTO_RENEWING_CANCELED",
+    ),
+    "offer_type": _spellings("NONE", "FREE_TRIAL", "INTRO_OFFER", "PROMO_CODE", "PROMOTIONAL_OFFER"),
+}
+_KNOWN: Final = {key: frozenset(spellings.values()) for key, spellings in _ENUMS.items()}
+_FLAGS: Final[Mapping[object, bool]] = {"true": True, "false": False, "1": True, "0": False, 1: True, 0: False}
+
+_KINDS: Final[dict[str, _Kind]] = {
+    **dict.fromkeys(TEXTS, _Kind.TEXT),
+    **dict.fromkeys(USER_IDS, _Kind.ID),
+    **dict.fromkeys(DATES, _Kind.DATE),
+    **{f"{key}_ms": _Kind.DATE_MS for key in DATES},
+    **dict.fromkeys(_ENUMS, _Kind.ENUM),
+    "is_family_shared": _Kind.FLAG,
+    "plan_price_in_customer_currency": _Kind.MONEY,
+    "amount_in_customer_currency": _Kind.MONEY,
+}
 
 
 class Money(NamedTuple):
@@ -131,62 +237,22 @@ class Money(NamedTuple):
     currency: str
 
 
-type Kind = Literal["amount", "plan_price", "cumulated_revenues"]
-
-
-class Shape:
-    """What all payloads have in common that have the same keys with values of the same types.
-
-    An app has some dozens of shapes, and what follows from one is worked out once. To read and map an event takes two
-    thirds of the time that it took with a look at every key and value (1.02 and 1.5 times the trip through `json`).
-
-    `types` are the types of the values; `texts` picks those that are text, of an event that has a name. `is_plain` says
-    that the documented keys have values of their documented types, and that those are there which every event needs.
-    `amounts` are the keys of what was paid; `money` has the keys of each kind of amount in the default currency of
-    Purchasely's console, with that currency.
-    """
-
-    __slots__ = ("amounts", "is_plain", "money", "texts", "types")
-
-    def __init__(self, types: Mapping[str, type]) -> None:
-        self.types = types
-        given = {key: kind for key, kind in types.items() if kind is not NoneType}
-        self.is_plain = given.keys() >= _NEEDED and all(
-            _is_of(kind, KEYS.get(key, kind)) for key, kind in given.items()
-        )
-        texts = [key for key, kind in given.items() if kind is str]
-        # The name twice: of a single key, itemgetter would make no tuple.
-        self.texts: Callable[[Mapping[str, Any]], tuple[str, ...]] = itemgetter("event_name", *texts)
-        self.amounts = tuple(key for key in given if _AMOUNT(key))
-        self.money: dict[str, list[tuple[str, str]]] = {}
-        for key in given:
-            if found := money_key(key):
-                self.money.setdefault(found[0], []).append((key, found[1]))
-
-
-def _is_of(kind: type, expected: type) -> bool:
-    return kind is expected or (kind is int and expected is float)
-
-
-@lru_cache(1000)
-def _shape(keys: tuple[str, ...], types: tuple[type, ...]) -> Shape:
-    return Shape(dict(zip(keys, types, strict=True)))
-
-
 class Event(NamedTuple):
-    """One server event. `created_ms` is when Purchasely first sent it, in epoch milliseconds; unchanged on retries.
+    """One server event.
 
-    `payload` has the documented keys with values as documented, `values` all there is: documented keys whose values
-    could not be read as documented have them as they came. `longest` is the number of characters of the longest text.
+    `created_ms`: when Purchasely first sent it, in epoch milliseconds; unchanged on retries. `values` are all values
+    but dates, flat and as documented; `moments` the dates, in epoch milliseconds; `left_out` the keys whose values
+    could not be read. `is_ahead`: the sender's clock was, so `created_ms` is when the webhook was received.
     """
 
     event_id: str
     event_name: str
+    environment: str
     created_ms: int
-    payload: Payload
-    values: Mapping[str, Any]
-    shape: Shape
-    longest: int
+    values: Mapping[str, Value]
+    moments: Mapping[str, int]
+    left_out: tuple[str, ...] = ()
+    is_ahead: bool = False
 
     def __repr__(self) -> str:
         return f"Event({self.event_id!r}, {self.event_name!r})"  # nothing personal
@@ -196,24 +262,59 @@ class Event(NamedTuple):
         """Whether the catalogue has the event's name."""
         return self.event_name in CATALOGUE
 
-    def moment(self, key: str) -> int | None:
-        """The date `key` in epoch milliseconds, from its `_ms` twin if there is one."""
-        return _moment(self.values, key)
+    @property
+    def about(self) -> str:
+        """What tells two events of one id apart: their environment and name."""
+        return f"{self.environment}/{self.event_name}"
 
-    def money(self, kind: Kind) -> Money | None:
-        """`{kind}_in_xxx`, in the default currency of Purchasely's console, whatever that is."""
-        for key, currency in self.shape.money.get(kind, ()):
-            if (amount := number(self.values[key])) is not None:
-                return Money(amount, currency)
+    def text(self, key: str) -> str | None:
+        """The value of a documented text; None if it is absent."""
+        value = self.values.get(key)
+        return value if type(value) is str else None
+
+    @property
+    def is_one_time(self) -> bool:
+        """Whether it tells of a one-time purchase, non-renewing subscriptions among them."""
+        return self.text("purchase_type") in ONE_TIME_TYPES or "purchasely_one_time_purchase_id" in self.values
+
+    @property
+    def status(self) -> str | None:
+        """The subscription's status: what an ending event implies, else the one told, else what the event implies."""
+        told = self.text("subscription_status")
+        if told is not None and told not in STATUSES:
+            told = None
+        ending = _IMPLIED_ENDING.get(self.event_name)
+        if ending is not None and (told is None or told in ACTIVE_STATUSES):
+            return ending
+        return told or _IMPLIED.get(self.event_name)
+
+    @property
+    def currency(self) -> str | None:
+        """The default currency of Purchasely's console, ISO 4217 in upper case: the one that the plan's price is in."""
+        for kind in ("plan_price_in_", "cumulated_revenues_in_", "amount_in_"):
+            found = [key[-3:] for key in self.values if key.startswith(kind) and _IN_CURRENCY(key)]
+            if found:
+                return found[0].upper()
         return None
 
-    def customer_amount(self) -> Money | None:
-        """What the customer paid, in the customer's currency; negative for a refund. None without an ISO 4217 code."""
-        amount = self.payload.get("amount_in_customer_currency")
-        currency = self.payload.get("customer_currency")
+    def money(self, kind: str) -> Money | None:
+        """`amount`, `plan_price` or `cumulated_revenues`, in the console's currency."""
+        currency = self.currency
+        if currency is None:
+            return None
+        if (amount := self.values.get(f"{kind}_in_{currency.lower()}")) is not None:
+            return Money(float(amount), currency)
+        for key, value in self.values.items():  # in another currency, if that is all there is
+            if (found := _IN_CURRENCY(key)) and found[1] == kind:
+                return Money(float(value), found[2].upper())
+        return None
+
+    def customer_money(self, kind: str) -> Money | None:
+        """The same in the customer's currency. None without an ISO 4217 code."""
+        amount, currency = self.values.get(f"{kind}_in_customer_currency"), self.text("customer_currency")
         if amount is None or currency is None or not _CURRENCY(currency):
             return None
-        return Money(amount, currency.upper())
+        return Money(float(amount), currency.upper())
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +324,7 @@ class Unreadable:
     event_id: str
     detail: str
     event_name: str | None = None
+    about: str | None = None
 
 
 def money_key(key: str) -> tuple[str, str] | None:
@@ -233,7 +335,7 @@ def money_key(key: str) -> tuple[str, str] | None:
 
 def number(value: object) -> float | None:
     """A finite number that JSON has as a number or, as Purchasely's documentation also says, as text."""
-    if type(value) not in _NUMERIC:
+    if type(value) not in (float, int, str):
         return None
     try:
         found = float(value)  # type: ignore[arg-type]
@@ -243,124 +345,256 @@ def number(value: object) -> float | None:
 
 
 def epoch_ms(text: str) -> int | None:
-    """A date of 1970 to 2199 in epoch milliseconds: ISO 8601, or the digits of epoch seconds or milliseconds.
+    """A date in epoch milliseconds: ISO 8601 in any of its spellings, or the digits of epoch seconds or milliseconds.
 
     A date without a time zone is in UTC, as Purchasely's are.
     """
+    if _EPOCH_TIME(text):
+        return int(text) * (1 if len(text) == 13 else 1000)
     try:
-        if _EPOCH_TIME(text):
-            milliseconds = int(text) * (1000 if len(text) == _DIGITS_OF_SECONDS else 1)
-        else:
-            date = datetime.fromisoformat(text)
-            milliseconds = round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+        return _milliseconds(text)
+    except (ValueError, OverflowError):
+        pass
+    text = text.strip().upper().removesuffix("UTC").removesuffix("GMT").strip()
+    text = _OFFSET.sub(r"\1:\2", text)
+    leap_ms = 0
+    if _LEAP_SECOND(text):  # it is the first second of the next minute
+        text, leap_ms = text.replace(":60", ":59", 1), 1000
+    try:
+        return _milliseconds(text) + leap_ms
     except (ValueError, OverflowError):
         return None
-    return milliseconds if EARLIEST_MS <= milliseconds < LATEST_MS else None
 
 
-def read(body: bytes) -> Event | Unreadable:
-    """The event in `body`.
+def _milliseconds(text: str) -> int:
+    date = datetime.fromisoformat(text)
+    return round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def read(body: bytes, received_ms: int | None = None) -> Event | Unreadable:
+    """The event in `body`, received at `received_ms` (epoch milliseconds).
 
     What decides where an event goes, when it was and what it is worth must be right, else it is `Unreadable` and
     says why.
     """
+    payload = _parsed(body)
+    if isinstance(payload, str):
+        return Unreadable(event_ids.event_id(body), payload)
+    event_id = event_ids.of(payload.get("event_id"), body)
+    if _is_version_2(payload):
+        name = payload.get("name") or payload.get("event_name")
+        return Unreadable(event_id, VERSION_2, name[:_NAME_CHARACTERS] if type(name) is str else None)
+    reading = _Reading(received_ms)
+    reading.read(payload)
+    return _event(event_id, payload, reading, received_ms)
+
+
+def _parsed(body: bytes) -> dict[str, Any] | str:
+    """The JSON object of the body, or what is wrong with it."""
     try:
-        payload = orjson.loads(body)
-    except ValueError as error:
-        return Unreadable(event_ids.event_id(body), f"the body is not JSON: {error}")
+        payload = None if _LONG_NUMBER(body) else orjson.loads(body)  # it makes floats of integers beyond 64 bits
+        error: ValueError | None = None
+    except ValueError as found:
+        payload, error = None, found
+    if payload is None:
+        try:
+            payload = event_ids.lenient_json(body)
+        except (ValueError, RecursionError):
+            return f"the body is not JSON: {error}"
     if type(payload) is not dict:
-        return Unreadable(event_ids.event_id(body), f"the body is a JSON {type(payload).__name__}, not an object")
-    shape = _shape_of(payload)
-    if shape.is_plain and payload["api_version"] == 3 and payload["environment"] in _ENVIRONMENTS:
-        payload["event_id"] = event_id = event_ids.of(payload["event_id"], body)
-        values = payload
-    else:
-        event_id = event_ids.of(payload.get("event_id"), body)
-        payload, aside = _mended(payload)
-        payload["event_id"] = event_id
-        values = aside | payload
-        shape = _shape_of(values)
-    if payload.get("store") in _STORES:
-        payload["store"] = values["store"] = _STORES[payload["store"]]
-    if payload.get("subscription_status") in _STATUSES:
-        payload["subscription_status"] = values["subscription_status"] = _STATUSES[payload["subscription_status"]]
-    return _event(event_id, payload, values, shape)
+        return f"the body is a JSON {type(payload).__name__}, not an object"
+    return payload
 
 
-def _shape_of(values: Mapping[str, Any]) -> Shape:
-    return _shape(tuple(values), tuple(map(type, values.values())))
+def _is_version_2(payload: Mapping[str, Any]) -> bool:
+    return payload.get("api_version") in (2, "2") or ("event_name" not in payload and "name" in payload)
 
 
-def _event(event_id: str, payload: Payload, values: Mapping[str, Any], shape: Shape) -> Event | Unreadable:
-    name: Any = values.get("event_name")
-    created_ms = _moment(values, "event_created_at")
-    if (
-        type(name) is str
-        and 0 < len(name) <= _NAME_CHARACTERS
-        and values.get("environment") in _ENVIRONMENTS
-        and created_ms is not None
-        and (name != TRANSACTION or None not in [number(values[key]) for key in shape.amounts])
-    ):
-        return Event(event_id, name, created_ms, payload, values, shape, max(map(len, shape.texts(values))))
-    detail = "; ".join(
-        f"{key} is {repr(values[key])[:_SHOWN] if key in values else 'missing'}; allowed: {allowed}"
-        for key, allowed in _problems(values, shape)
-    )
-    return Unreadable(event_id, detail, name[:_NAME_CHARACTERS] if type(name) is str else None)
+class _Reading:
+    """Takes a payload apart into values, dates and what cannot be read."""
+
+    __slots__ = ("_latest_ms", "_texts", "_twins", "left_out", "moments", "values")
+
+    def __init__(self, received_ms: int | None) -> None:
+        self._latest_ms = _LATEST_MS if received_ms is None else received_ms + _AHEAD_MS
+        self.values: dict[str, Value] = {}
+        self.moments: dict[str, int] = {}
+        self.left_out: list[str] = []
+        self._texts: dict[str, str] = {}  # dates as text, by their key
+        self._twins: dict[str, object] = {}  # dates in milliseconds, by the key without `_ms`
+
+    def read(self, payload: Mapping[str, Any]) -> None:
+        values, kinds = self.values, _KINDS
+        for key, value in payload.items():
+            kind = kinds.get(key)
+            if kind is None:
+                if not key.isascii():
+                    key = _whole(key)
+                kind = _kind(key)
+            if value.__class__ is str:
+                if kind is _Kind.ID:
+                    if value:
+                        values[key] = value if value.isascii() else _whole(value)
+                    continue
+                text = value.strip()
+                if not text:
+                    continue
+                if not text.isascii():
+                    text = _whole(text)
+                if kind is _Kind.TEXT or kind is _Kind.ANY:
+                    values[key] = text
+                elif kind is _Kind.ENUM:
+                    values[key] = text if text in _KNOWN[key] else _ENUMS[key].get(_letters(text), text)
+                else:
+                    self._other(key, kind, text)
+            elif value is not None:
+                self._other(key, kind, value)
+        for key in self._twins.keys() | self._texts.keys():
+            self._date(key)
+
+    def _other(self, key: str, kind: _Kind, value: Any) -> None:
+        """A value that is no plain text."""
+        if kind is _Kind.DATE_MS:
+            self._twins[key.removesuffix("_ms")] = value
+        elif kind is _Kind.DATE:
+            self._texts[key] = str(value)
+        elif kind is _Kind.MONEY:
+            self._put(key, number(value))
+        elif kind is _Kind.FLAG:
+            self._put(key, _flag(value))
+        elif isinstance(value, dict):
+            self._object(key, value)
+        elif isinstance(value, list):
+            self._put(key, _joined(value))
+        elif isinstance(value, (bool, int, float)):
+            read = _number_read(value)
+            if kind in (_Kind.TEXT, _Kind.ID, _Kind.ENUM) and read is not None and type(read) is not bool:
+                read = str(read)
+            self._put(key, None if kind is not _Kind.ANY and type(read) is bool else read)
+
+    def _put(self, key: str, value: Value | None) -> None:
+        if value is None:
+            self.left_out.append(key)
+        else:
+            self.values[key] = value
+
+    def _object(self, key: str, value: Mapping[str, Any]) -> None:
+        for name, within in value.items():
+            flat = _whole(f"{key}_{name}")
+            if flat in _KINDS or _IN_CURRENCY(flat):
+                self.left_out.append(flat)  # a documented key says who or what it is about: nothing else may
+            elif isinstance(within, str):
+                if text := _whole(within.strip()):
+                    self.values[flat] = text
+            elif isinstance(within, list):
+                self._put(flat, _joined(within))
+            elif isinstance(within, (bool, int, float)):
+                self._put(flat, _number_read(within))
+            elif within is not None:
+                self.left_out.append(flat)
+
+    def _date(self, key: str) -> None:
+        """The plausible one of a date and its twin in milliseconds; of two plausible ones the twin."""
+        twin, text = self._twins.get(key), self._texts.get(key)
+        if isinstance(twin, str) and _EPOCH_TIME(twin):
+            twin = int(twin)
+        if isinstance(twin, float) and twin.is_integer():
+            twin = int(twin)
+        if type(twin) is int and EARLIEST_MS <= twin <= self._latest_ms:
+            self.moments[key] = twin
+            return
+        moment = epoch_ms(text) if text is not None else None
+        if moment is None and type(twin) is int:
+            moment = twin * 1000  # seconds, if that is plausible
+        if moment is not None and EARLIEST_MS <= moment <= self._latest_ms:
+            self.moments[key] = moment
+        else:
+            self.left_out.append(key)
 
 
-def _problems(values: Mapping[str, Any], shape: Shape) -> Iterator[tuple[str, str]]:
-    """The keys that keep a payload from being an event, and what is allowed for each."""
-    name: Any = values.get("event_name")
-    is_placed = True
-    if type(name) is not str or not 0 < len(name) <= _NAME_CHARACTERS:
-        is_placed = False
-        yield "event_name", f"text of 1 to {_NAME_CHARACTERS} characters"
-    if values.get("environment") not in _ENVIRONMENTS:
-        is_placed = False
-        yield "environment", "SANDBOX or PRODUCTION"
-    if is_placed and _moment(values, "event_created_at") is None:
-        key = "event_created_at_ms" if values.get("event_created_at_ms") is not None else "event_created_at"
-        yield key, "an ISO 8601 date from 1970 to 2199, or its epoch milliseconds as event_created_at_ms"
-    elif is_placed:
-        yield next(key for key in shape.amounts if number(values[key]) is None), "a number"
+@lru_cache(4096)
+def _kind(key: str) -> _Kind:
+    """How the value of a key is read that is not documented."""
+    if _IN_CURRENCY(key):
+        return _Kind.MONEY
+    if key.endswith("_at"):
+        return _Kind.DATE
+    if key.endswith("_at_ms"):
+        return _Kind.DATE_MS
+    return _Kind.ANY
 
 
-def _mended(payload: dict[str, Any]) -> tuple[Payload, dict[str, Any]]:
-    """`payload` flat and with its values as documented, wherever they are known to be written otherwise; and the rest.
-
-    The rest are documented keys whose values cannot be read as documented.
-    """
-    if payload.get("api_version") != 3:
-        payload = upgraded(payload)
-    given = {key: _respelled(key, value) for key, value in payload.items()}
-    try:
-        return _schema().validate_python(given), {}
-    except ValidationError as error:
-        aside = {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
-    mended = _schema().validate_python({key: value for key, value in given.items() if key not in aside})
-    return mended, {key: value for key, value in payload.items() if key in aside}
-
-
-@cache  # most workers never need it
-def _schema() -> TypeAdapter[Payload]:
-    return TypeAdapter(Payload)
-
-
-def _respelled(key: str, value: Any) -> Any:
-    if not isinstance(value, str):
+def _flag(value: Any) -> bool | None:
+    """Whether a yes or no is yes; None if it is neither."""
+    if type(value) is bool:
         return value
-    if key == "environment":
-        return value.upper() if value.upper() in _ENVIRONMENTS else value
-    if KEYS.get(key) is float:
-        found = number(value)
-        return value if found is None else found
-    return value
+    return _FLAGS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, (str, int)) else None
 
 
-def _moment(payload: Mapping[str, Any], key: str) -> int | None:
-    milliseconds = payload.get(key + "_ms")
-    if type(milliseconds) is int and EARLIEST_MS <= milliseconds < LATEST_MS:
-        return milliseconds
-    text = payload.get(key)
-    return epoch_ms(text) if type(text) is str else None
+def _whole(text: str) -> str:
+    """The text without halves of characters, which have no encoding."""
+    return _HALF.sub("\ufffd", text)
+
+
+def _number_read(value: float) -> Value | None:
+    """A number as every reader of JSON takes it: beyond 64 bits its digits as text, without a value nothing."""
+    if type(value) is bool:
+        return value
+    if type(value) is int:
+        return value if value.bit_length() <= event_ids.INTEGER_BITS else str(value)
+    return value if math.isfinite(value) else None
+
+
+def _joined(values: list[Any]) -> str | None:
+    """A list of scalars as one text; None if there is something else in it, or nothing."""
+    if not values or not all(isinstance(each, (str, int, float)) for each in values):
+        return None
+    return ", ".join(_whole(str(each)).strip() for each in values) or None
+
+
+def _event(event_id: str, payload: Mapping[str, Any], reading: _Reading, received_ms: int | None) -> Event | Unreadable:
+    values, moments = reading.values, reading.moments
+    name, environment = values.get("event_name"), values.get("environment")
+    problems: list[tuple[str, str]] = []
+    if type(name) is not str or len(name) > _NAME_CHARACTERS:
+        problems.append(("event_name", f"text of 1 to {_NAME_CHARACTERS} characters"))
+        name = None
+    if environment not in ("PRODUCTION", "SANDBOX"):
+        problems.append(("environment", "SANDBOX or PRODUCTION"))
+    created_ms = moments.get("event_created_at")
+    if created_ms is None:
+        key = "event_created_at_ms" if payload.get("event_created_at_ms") is not None else "event_created_at"
+        problems.append((key, "an ISO 8601 date from 2008 on, or its epoch milliseconds as event_created_at_ms"))
+    if name == TRANSACTION and (lost := _lost_amount(values, reading.left_out)):
+        problems.append((lost, "a number"))
+    if problems or created_ms is None or name is None or environment is None:
+        detail = "; ".join(
+            f"{key} is {repr(payload[key])[:_SHOWN] if payload.get(key) is not None else 'missing'}; allowed: {allowed}"
+            for key, allowed in problems
+        )
+        return Unreadable(event_id, detail, name if type(name) is str else None, f"{environment}/{name}")
+    if name in (ACTIVATE, DEACTIVATE) and (
+        values.get("purchase_type") in ONE_TIME_TYPES or "purchasely_one_time_purchase_id" in values
+    ):
+        name = values["event_name"] = PURCHASE_ACTIVATED if name == ACTIVATE else PURCHASE_DEACTIVATED
+    values["event_id"] = event_id
+    is_ahead = received_ms is not None and created_ms > received_ms + AHEAD_TOLERANCE_MS
+    event = Event(
+        event_id,
+        name,
+        str(environment),
+        received_ms if is_ahead and received_ms is not None else created_ms,
+        values,
+        moments,
+        tuple(reading.left_out),
+        is_ahead,
+    )
+    if "subscription_status" in values and (status := event.status) in STATUSES and name in _IMPLIED_ENDING:
+        values["subscription_status"] = status
+    return event
+
+
+def _lost_amount(values: Mapping[str, Value], left_out: list[str]) -> str | None:
+    """The key of an amount that could not be read, if no other tells what was paid."""
+    lost = [key for key in left_out if key.startswith("amount_in_")]
+    return lost[0] if lost and not any(key.startswith("amount_in_") for key in values) else None

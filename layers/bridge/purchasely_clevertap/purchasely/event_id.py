@@ -10,6 +10,8 @@ import re
 
 PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
 _USABLE = re.compile(PATTERN.strip("^$")).fullmatch
+INTEGER_BITS = 63  # beyond, JSON writers and readers disagree
+_INTEGER_DIGITS = 20  # with a sign
 
 
 def event_id(body: bytes) -> str:
@@ -19,10 +21,24 @@ def event_id(body: bytes) -> str:
     body sent again is still known: `sha256-` and 40 hex digits.
     """
     try:
-        payload = json.loads(body)
+        payload = lenient_json(body)
     except (ValueError, RecursionError):
         payload = None
     return of(payload.get("event_id") if isinstance(payload, dict) else None, body)
+
+
+def lenient_json(body: bytes) -> object:
+    """The JSON in a body. What Python's reader can forgive loses no event: half a character, NaN, a byte order mark,
+    bytes that are not UTF-8, control characters, a number of any length. Raises ValueError and RecursionError."""
+    return json.loads(body.decode("utf-8-sig", errors="replace"), strict=False, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | str:
+    """The number, or its digits where no reader of JSON would take it."""
+    if len(digits) > _INTEGER_DIGITS:
+        return digits
+    number = int(digits)
+    return number if number.bit_length() <= INTEGER_BITS else digits
 
 
 def of(given: object, body: bytes) -> str:

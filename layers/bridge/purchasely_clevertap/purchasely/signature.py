@@ -11,6 +11,7 @@ from enum import StrEnum
 
 SIGNATURE_HEADER = "x-purchasely-request-signature"
 TIMESTAMP_HEADER = "x-purchasely-timestamp"
+_DIGITS_OF_MILLISECONDS = 13  # until the year 2286; a timestamp of as many digits is one
 
 
 class SignatureProblem(StrEnum):
@@ -43,12 +44,13 @@ def verify(
         return SignatureProblem.MISSING_SIGNATURE
     if not timestamp:
         return SignatureProblem.MISSING_TIMESTAMP
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _DIGITS_OF_MILLISECONDS):
         return SignatureProblem.BAD_TIMESTAMP
     given = signature.encode(errors="surrogatepass")
     matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in secrets]
     if True not in matches:
         return SignatureProblem.WRONG_SIGNATURE
-    if abs(now - int(timestamp)) > tolerance:
+    seconds = int(timestamp) / (1000 if len(timestamp) == _DIGITS_OF_MILLISECONDS else 1)
+    if abs(now - seconds) > tolerance:
         return SignatureProblem.TIMESTAMP_OUTSIDE_TOLERANCE
     return matches.index(True)

@@ -19,14 +19,21 @@ class Metric(StrEnum):
     DELIVERED = "Delivered"
     SKIPPED = "Skipped"
     DUPLICATE = "Duplicate"
+    HELD = "Held"
     PARKED = "Parked"
     RETRIED = "Retried"
     SETTLED = "Settled"
     DEAD_LETTERS = "DeadLetters"
     UNKNOWN_EVENTS = "UnknownEvents"
-    CLIPPED_VALUES = "ClippedValues"
+    LEFT_OUT_VALUES = "LeftOutValues"
     EVENT_AGE = "EventAge"
     WAITING_AGE = "WaitingAge"
+
+    # News of persons
+    ASSOCIATIONS = "Associations"
+    IDENTITY_CONFLICTS = "IdentityConflicts"
+    LAPSED = "Lapsed"
+    UNREADABLE_PROFILES = "UnreadableProfiles"
 
     # Uploads
     UPLOAD_REQUESTS = "UploadRequests"

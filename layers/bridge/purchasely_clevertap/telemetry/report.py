@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+from purchasely_clevertap.delivery.message import ABOUT_PERSONS, MessageKind
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, GiveUp, Parked, Retried, RetryReason, Skipped
+from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
 from purchasely_clevertap.telemetry.logger import Level, Logger
 from purchasely_clevertap.telemetry.metrics import Metric
 from purchasely_clevertap.telemetry.user_hash import user_hash
@@ -18,6 +19,7 @@ _METRICS: Final = {
     Delivered: Metric.DELIVERED,
     Skipped: Metric.SKIPPED,
     Duplicate: Metric.DUPLICATE,
+    Held: Metric.HELD,
     Parked: Metric.PARKED,
     Retried: Metric.RETRIED,
 }
@@ -49,6 +51,10 @@ class Report:
         for result, records in results.items():
             self._logger.add_metrics({Metric.UPLOADED_RECORDS: records}, result=result)
 
+    def profile_unreadable(self) -> None:
+        """Tells of a person whose row in the ledger cannot be read."""
+        self._logger.add_metrics({Metric.UNREADABLE_PROFILES: 1})
+
     def settings_refused(self, app: str, version: int, problems: tuple[str, ...]) -> None:
         """Tells of settings that are not valid."""
         self._logger.log(Level.ERROR, "settings refused", app=app, version=version, problems=problems)
@@ -69,11 +75,15 @@ class Report:
             "receives": message.receives,
             "message_id": message.id,
             "new_name": not result.known_name,
-            "clipped": result.clipped,
+            "left_out": result.left_out,
             "unconfirmed_sends": result.unconfirmed_sends,
             "taken_over": result.taken_over,
             "unsettled": result.unsettled,
             "redriven": message.redrive is not None,
+            "kind": None if message.kind is MessageKind.WEBHOOK else message.kind,
+            "identity_conflict": result.identity_conflict,
+            "ahead": result.ahead,
+            "lapsed": result.lapsed,
             "dead_letter": message.dead_letter,
         }
         level = Level.INFO
@@ -96,14 +106,24 @@ class Report:
         waiting: list[int] = []
         for result in forwarded.messages:
             message, outcome = result.message, result.outcome
+            if message.kind in ABOUT_PERSONS:
+                counts[Metric.ASSOCIATIONS] += message.kind is MessageKind.IDENTITY
+                counts[Metric.LAPSED] += result.lapsed
+                if isinstance(outcome, Retried):
+                    _count_fault(counts, outcome)
+                if result.identity_conflict:
+                    counts[Metric.IDENTITY_CONFLICTS] += 1
+                continue
             counts[_METRICS[type(outcome)]] += 1
+            if result.identity_conflict:
+                counts[Metric.IDENTITY_CONFLICTS] += 1
             if isinstance(outcome, Retried):
                 _count_fault(counts, outcome)
             if result.unsettled:
                 counts[Metric.UNSETTLED] += 1
             if result.unsettled or (isinstance(outcome, Retried) and outcome.reason in _STORAGE):
                 counts[Metric.STORAGE_FAULTS] += 1
-            if message.redrive is None:
+            if message.redrive is None and message.kind is MessageKind.WEBHOOK:
                 if isinstance(outcome, Retried):
                     waiting.append(now - message.received_at + self._longest_wait(result))
                 else:
@@ -112,8 +132,8 @@ class Report:
                 counts[Metric.DEAD_LETTERS] += 1
             if not result.known_name:
                 counts[Metric.UNKNOWN_EVENTS] += 1
-            if result.clipped:
-                counts[Metric.CLIPPED_VALUES] += len(result.clipped)
+            if result.left_out:
+                counts[Metric.LEFT_OUT_VALUES] += len(result.left_out)
             if result.taken_over:
                 counts[Metric.LOST_ANSWERS] += result.records  # the worker that died may have sent them
             if result.unconfirmed_sends:
