@@ -48,7 +48,7 @@ _SECOND_APP_SHARE = 0.25
 # Of the lifecycles, those whose webhooks carry the CleverTap id of the device, and those whose app's backend tells it.
 _WITH_DEVICE_SHARE = 0.3
 _ASSOCIATED_SHARE = 0.2
-# When everything is over, dates and the patience with anonymous users too.
+# When everything is over by its dates, and no event is held any more.
 SWEPT_AFTER_SECONDS = 40 * 24 * 3600.0
 
 
