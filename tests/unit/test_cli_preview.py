@@ -62,7 +62,7 @@ def test_the_records_are_those_of_the_mapping_to_the_letter() -> None:
         ),
         (payload(environment="SANDBOX"), {"sandbox": "skip"}, "skipped", "sandbox_switched_off"),
         (payload(user_id=...), {}, "parked", "no_user"),
-        (payload("Charged"), {}, "parked", "unusable_event_name"),
+        (payload("Charged"), {"profile": {"send": False}}, "parked", "unusable_event_name"),
         (payload(environment=...), {}, "parked", "unreadable"),
     ],
 )

@@ -1,7 +1,6 @@
 """Whom an event is about, and what CleverTap knows them by."""
 
 import unicodedata
-from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from purchasely_clevertap.clevertap.limits import (
@@ -64,9 +63,9 @@ def names(event: Event, settings: IdentitySettings) -> Names | Parked:
     user_id, anonymous_id = event.text("user_id"), event.text("anonymous_user_id")
     if user_id is not None and anonymous_id is not None and _is_none(anonymous_id):
         anonymous_id = None  # the user id says who it is
-    if user_id is not None and (problem := _problem("user_id", user_id, settings.refuse)):
+    if user_id is not None and (problem := id_problem("user_id", user_id, settings)):
         return problem
-    if anonymous_id is not None and (problem := _problem("anonymous_user_id", anonymous_id, settings.refuse)):
+    if anonymous_id is not None and (problem := id_problem("anonymous_user_id", anonymous_id, settings)):
         return problem
     clevertap_id = None
     for key in settings.clevertap_id_keys:
@@ -134,13 +133,14 @@ def known_as(event: Event) -> str | None:
     return event.text("anonymous_user_id")
 
 
-def _problem(key: str, given: str, refuse: Collection[str]) -> Parked | None:
+def id_problem(key: str, given: str, settings: IdentitySettings) -> Parked | None:
+    """Why an id, the value of `key`, is nobody's; None if it is somebody's."""
     size = len(given) if given.isascii() else len(given.encode())
     if size > MAX_VALUE_BYTES:
         detail = f"{key} has {size} bytes; at most {MAX_VALUE_BYTES} are allowed"
     elif _is_none(given):
         detail = f"{key} is a word for no id"
-    elif refuse and given.strip().casefold() in {each.strip().casefold() for each in refuse}:
+    elif settings.refuse and given.strip().casefold() in {each.strip().casefold() for each in settings.refuse}:
         detail = f"{key} is one that the setting identity.refuse refuses"
     else:
         return None

@@ -55,15 +55,15 @@ from purchasely_clevertap.purchasely.event import (
 class Mapped(NamedTuple):
     """What CleverTap gets of one event: the encoded records, and whether the person's profile learns from it.
 
-    `records` are the event's own, in the order of their upload. `skipped` says why its event record is not among
-    them. `left_out` names the properties that were cut or left out.
+    `records` are the event's own, in the order of their upload. `kept_back` is the outcome of an event whose own record
+    is not among them. `left_out` names the properties that were cut or left out.
     """
 
     environment: Environment
     identity: Identity
     records: tuple[tuple[Kind, bytes], ...]
     profile: bool
-    skipped: SkipReason | None = None
+    kept_back: Skipped | Parked | None = None
     left_out: tuple[str, ...] = ()
 
 
@@ -119,11 +119,11 @@ class _Plan(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """What the settings say of the events of one name: whether they are sent, under which name (None if CleverTap would
-    refuse it), which values they must have, and the only properties that they have."""
+    """What the settings say of the events of one name: what keeps them all back, their name at CleverTap, which values
+    they must have, and the only properties that they have."""
 
-    is_sent: bool
-    name: str | None
+    kept_back: Skipped | Parked | None
+    name: str
     where: Mapping[str, tuple[str, ...]] | None
     only: frozenset[str] | None
 
@@ -186,10 +186,10 @@ class Mapper:
         if not isinstance(person, Identity):
             return person
         settings, choice = self.settings, self._choice(event.event_name)
-        skipped = _kept_back(event, choice)
+        kept_back = _kept_back(event, choice)
         late = settings.late_events.action if now_ms - event.created_ms > self._late_ms else LateAction.SEND
-        if skipped is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
-            skipped = SkipReason.LATE
+        if kept_back is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
+            kept_back = Skipped(SkipReason.LATE)
         own: dict[str, Value] = {}
         if late is LateAction.FLAG:
             own[LATE_PROPERTY] = True
@@ -199,22 +199,15 @@ class Mapper:
         records: list[tuple[Kind, bytes]] = []
         left_out: list[str] = []
         seconds = event.created_ms // 1000
-        if skipped is None:
-            name = choice.name
-            if name is None:
-                return Parked(
-                    ParkReason.UNUSABLE_EVENT_NAME,
-                    f"event name {event.event_name[:100]!r} {name_problem(settings.event_name(event.event_name))}; "
-                    "give it another with the setting events.NAME.name, or switch it off, then redrive",
-                )
+        if kept_back is None:
             properties = self._properties(event, left_out)
             properties |= own
-            records.append((Kind.EVENT, event_record(person, name, seconds, properties)))
+            records.append((Kind.EVENT, event_record(person, choice.name, seconds, properties)))
         if event.event_name == TRANSACTION and (money := self._money(event, "amount")) is not None:
             records += self._payment(event, person, money, own)
-        if skipped is not None and not learns and not records:
-            return Skipped(skipped)
-        return Mapped(environment, person, tuple(records), learns, skipped, tuple(left_out))
+        if kept_back is not None and not learns and not records:
+            return kept_back
+        return Mapped(environment, person, tuple(records), learns, kept_back, tuple(left_out))
 
     def price(self, event: Event) -> Money | None:
         """What a one-time purchase costs."""
@@ -295,10 +288,19 @@ class Mapper:
     def _chosen(self, event_name: str) -> _Choice:
         """What the settings say of the events of one name."""
         entry = self.settings.events.get(event_name)
-        given = self.settings.event_name(event_name)
+        name = self.settings.event_name(event_name)
+        kept_back: Skipped | Parked | None = None
+        if not self.settings.sends(event_name):
+            kept_back = Skipped(SkipReason.EVENT_SWITCHED_OFF)
+        elif problem := name_problem(name):
+            kept_back = Parked(
+                ParkReason.UNUSABLE_EVENT_NAME,
+                f"event name {event_name[:100]!r} {problem}; "
+                "give it another with the setting events.NAME.name, or switch it off, then redrive",
+            )
         return _Choice(
-            self.settings.sends(event_name),
-            None if name_problem(given) else given,
+            kept_back,
+            name,
             entry.where if entry is not None else None,
             self._only if entry is None or entry.only is None else frozenset(entry.only),
         )
@@ -422,15 +424,15 @@ class Mapper:
         return named
 
 
-def _kept_back(event: Event, choice: _Choice) -> SkipReason | None:
-    """Why the settings send no record of the event; None if they do."""
-    if not choice.is_sent:
-        return SkipReason.EVENT_SWITCHED_OFF
+def _kept_back(event: Event, choice: _Choice) -> Skipped | Parked | None:
+    """What becomes of an event of which no record is sent; None if one is."""
+    if isinstance(choice.kept_back, Skipped):
+        return choice.kept_back
     if choice.where is not None:
         for key, allowed in choice.where.items():
             if _as_text(event.values.get(key)) not in allowed:
-                return SkipReason.FILTERED
-    return None
+                return Skipped(SkipReason.FILTERED)
+    return choice.kept_back
 
 
 def _is_new(keyed: tuple[str, bool]) -> bool:
