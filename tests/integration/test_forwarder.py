@@ -330,9 +330,7 @@ def test_what_may_succeed_yet_is_tried_before_parking(
     assert parked.attributes["accepted"] == accepted
 
 
-def test_a_refused_profile_parks_the_newest_event_alone(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_refused_profile_parks_the_newest_event(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000), id="m-1")
     newer = message(event("RENEWAL_DISABLED", at=NOW_MS), id="m-2")
     clevertap.script.append(answer(Rejected(515, "Email is not valid"), of="profile"))
@@ -578,7 +576,7 @@ def test_what_an_account_causes_opens_its_circuit(
 @pytest.mark.parametrize(
     "result", [NotTaken(RetryReason.RECORD_ERROR), Rejected(512, "bad"), NotTaken(RetryReason.NO_TIME_LEFT)]
 )
-def test_what_a_record_causes_leaves_the_circuit_closed(
+def test_a_records_fault_leaves_the_circuit_closed(
     clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
     clevertap.script.append(answer(result))
