@@ -73,6 +73,7 @@ _ACCOUNT_FAILURES: Final = frozenset(
         RetryReason.UNEXPECTED_STATUS,
         RetryReason.CONNECT,
         RetryReason.NOT_PROCESSED,
+        RetryReason.REQUEST_REFUSED,
     }
 )
 
@@ -831,8 +832,8 @@ def _outcome(results: Iterable[RecordResult], kept_back: Skipped | Parked | None
         match result:
             case NotTaken(reason) | Unknown(reason):
                 return Retried(reason)
-            case SetupFault(status):
-                return Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=status)
+            case SetupFault(status, message):
+                return Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, message or None, status)
             case Rejected():
                 rejected = result
             case Accepted():
