@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 
-from clevertap_emulator import Cut, FailEmpty, Hang, LostAnswer, NotJson, Refuse, Status, Truncated
+from clevertap_emulator import Cut, FailEmpty, Hang, Interim, LostAnswer, NotJson, Refuse, Status, Truncated
 
 from . import aws
 from .aws import AnswerLost, CallFault, Cancel, Die, Part, Slow, Unreachable
@@ -153,6 +153,8 @@ _ROWS = (
     ),
     Fault("cannot connect", _one_of(NoConnection())),
     Fault("401 for a while", _one_of(Status(401), Status(403)), share=1.0, spells=2, cold=0.2),
+    Fault("a firewall's 403", _one_of(Status(403, "<html>Forbidden</html>")), share=0.3),
+    Fault("interim answers", _one_of(Interim()), share=0.5),
     Fault(
         "hangs beyond the time-out",
         _late_or_never,
