@@ -23,6 +23,8 @@ class Delivery:
     app: str
     event_id: str
     messages: frozenset[str] = frozenset()
+    further_messages: int = 0
+    """How many more brought it, whose ids are not kept."""
     received_at: int | None = None
     outcome: str | None = None
     reason: str | None = None
@@ -49,7 +51,7 @@ class Delivery:
     @property
     def webhooks(self) -> int:
         """How many webhooks brought the event: at least the one that is remembered of it."""
-        return max(len(self.messages), 1)
+        return max(len(self.messages) + self.further_messages, 1)
 
 
 def all_deliveries(dynamodb: "DynamoDBClient", table: str, *, app: str | None = None) -> Iterator[Delivery]:
@@ -115,6 +117,7 @@ def from_item(item: dict[str, Any]) -> Delivery:
         app=app,
         event_id=event_id,
         messages=frozenset(item.get("messages", {}).get("SS", ())),
+        further_messages=_number(item, "further_messages") or 0,
         received_at=_number(item, "received_at"),
         outcome=_text(item, "outcome"),
         reason=_text(item, "reason"),

@@ -58,7 +58,8 @@ class Entry:
         outcome, messages = item.get("outcome", {}).get("S"), item.get("messages", {}).get("SS", ())
         return cls(
             outcome=outcome if isinstance(outcome, str) else None,
-            webhooks=len(messages) if isinstance(messages, Sequence) else 0,
+            webhooks=(len(messages) if isinstance(messages, Sequence) else 0)
+            + int(str(item.get("further_messages", {}).get("N", 0))),
             unconfirmed_sends=int(str(item.get("unconfirmed_sends", {}).get("N", 0))),
         )
 

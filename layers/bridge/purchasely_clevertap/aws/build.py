@@ -59,7 +59,7 @@ def build_receiver(
     return WebhookReceiver(
         Secrets(connections.secretsmanager, stage=resources.stage, name="purchasely", clock=seconds),
         connections.sqs,
-        ReceivedNotes(connections.dynamodb, table=resources.deliveries_table),
+        ReceivedNotes(connections.dynamodb, table=resources.deliveries_table, clock=seconds),
         queue_url=resources.events_queue_url,
         tolerance=tolerance,
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ProfileSave, Settlement, StoredProfile, Tie
-from purchasely_clevertap.delivery.keys import RETENTION_SECONDS
+from purchasely_clevertap.delivery.keys import MOST_MESSAGES, RETENTION_SECONDS
 from purchasely_clevertap.outcome import Parked, Retried, Skipped
 
 if TYPE_CHECKING:
@@ -156,14 +156,15 @@ class Changes(NamedTuple):
 
     def _if_as_seen(self, claim: Claim, update: str, now_ms: int, values: Mapping[str, Any]) -> Change:
         """A change that holds only if nothing has changed since the entry was read, and that counts as one itself."""
+        message_id = claim.message_id if len(claim.seen.messages) < MOST_MESSAGES else None
         return self._entry_change(
             claim.key,
-            f"{update} ADD messages :message" if claim.message_id else update,
+            f"{update} ADD messages :message" if message_id else update,
             "(attribute_not_exists(attempts) OR attempts = :seen) AND "
             "(attribute_not_exists(lease_until) OR lease_until <= :clock)",
             {
                 **values,
-                **({":message": {"SS": [claim.message_id]}} if claim.message_id else {}),
+                **({":message": {"SS": [message_id]}} if message_id else {}),
                 ":attempts": _n(claim.seen.attempts + 1),
                 ":seen": _n(claim.seen.attempts),
                 ":clock": _n(now_ms),

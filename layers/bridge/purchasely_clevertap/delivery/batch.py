@@ -26,7 +26,15 @@ from purchasely_clevertap.delivery.entry import (
     Tie,
     Tied,
 )
-from purchasely_clevertap.delivery.keys import anonymous_key, apart_key, entry_key, object_key, person_of, profile_key
+from purchasely_clevertap.delivery.keys import (
+    MOST_MESSAGES,
+    anonymous_key,
+    apart_key,
+    entry_key,
+    object_key,
+    person_of,
+    profile_key,
+)
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.mapping.identity import (
@@ -881,8 +889,10 @@ def unnoted(decided: Iterable[Decided]) -> dict[str, frozenset[str]]:
         noted = set(each.entry.messages)
         if not isinstance(each.outcome, Duplicate):  # its message was noted along with the claim or the outcome
             noted.add(each.item.message.id)
-        if missing := each.item.webhooks - noted:
-            found[each.item.key] = missing
+        # Ingest counts those for which the entry has no room.
+        room = max(MOST_MESSAGES - len(noted), 0)
+        if missing := sorted(each.item.webhooks - noted)[:room]:
+            found[each.item.key] = frozenset(missing)
     return found
 
 
