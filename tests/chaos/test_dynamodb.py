@@ -98,9 +98,7 @@ def settlements(claim: Claim) -> st.SearchStrategy[Settlement]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_the_changes_of_the_bridge_have_the_effect_that_they_have_in_moto(
-    moto: "DynamoDBClient", data: st.DataObject
-) -> None:
+def test_changes_have_the_effect_of_moto(moto: "DynamoDBClient", data: st.DataObject) -> None:
     created(moto)
     tables = Tables(KEYS, seconds=lambda: 0.0)
     for _ in range(data.draw(st.integers(1, 12))):
@@ -156,7 +154,7 @@ def tables() -> Tables:
         (update("SET a = b + :a", a="1"), "ValidationException"),
     ],
 )
-def test_what_dynamodb_refuses_is_refused_and_changes_nothing(tables: Tables, given: Any, code: str) -> None:
+def test_a_refusal_changes_nothing(tables: Tables, given: Any, code: str) -> None:
     with pytest.raises(Refused) as refused:
         tables.answer("UpdateItem", given)
     assert refused.value.code == code
@@ -164,7 +162,7 @@ def test_what_dynamodb_refuses_is_refused_and_changes_nothing(tables: Tables, gi
 
 
 @pytest.mark.parametrize("expression", ["DELETE a :a", "SET a = list_append(a, :a)", "SET a = size(:a)"])
-def test_an_expression_that_is_not_known_here_is_an_error_and_not_a_guess(tables: Tables, expression: str) -> None:
+def test_an_unknown_expression_is_an_error(tables: Tables, expression: str) -> None:
     with pytest.raises(Unknown):
         tables.answer("UpdateItem", update(expression, a="1"))
 

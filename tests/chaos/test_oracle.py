@@ -507,7 +507,7 @@ def test_nothing_ends_by_a_login_in_any_mode() -> None:
 # Subscriptions
 
 
-def test_a_store_name_means_the_subscription_of_its_time() -> None:
+def test_a_store_name_is_of_its_time() -> None:
     store: dict[str, Any] = {"store_original_transaction_id": "o"}
     events = [
         event("SUBSCRIPTION_STARTED", **store),

@@ -51,7 +51,7 @@ def test_a_received_message_is_hidden_and_comes_again(queue: Queue, clock: Clock
     assert (again.id, again.receives) == (message.id, 2)
 
 
-def test_a_deleted_message_is_gone_and_an_old_receipt_deletes_it_too(queue: Queue, clock: Clock) -> None:
+def test_an_old_receipt_deletes_too(queue: Queue, clock: Clock) -> None:
     queue.send("body", {})
     ((_, first),) = queue.receive(1)
     clock.now = 30
@@ -61,7 +61,7 @@ def test_a_deleted_message_is_gone_and_an_old_receipt_deletes_it_too(queue: Queu
     queue.delete(first)
 
 
-def test_a_deletion_that_a_copy_missed_lets_the_message_come_again(queue: Queue, clock: Clock) -> None:
+def test_a_missed_deletion_brings_it_again(queue: Queue, clock: Clock) -> None:
     queue.send("body", {})
     ((_, receipt),) = queue.receive(1)
     queue.delete(receipt, comes_again=True)
@@ -85,9 +85,7 @@ def test_hiding_counts_from_now_and_needs_a_receipt(queue: Queue, clock: Clock) 
     assert not queue.hide("another/1", 5)
 
 
-def test_what_is_received_too_often_ends_on_the_dead_letter_queue_with_its_id(
-    queue: Queue, dead_letters: Queue, clock: Clock
-) -> None:
+def test_too_many_receives_end_on_the_dead_letters(queue: Queue, dead_letters: Queue, clock: Clock) -> None:
     sent = queue.send("body", {})
     for _ in range(2):
         assert len(queue.receive(1)) == 1

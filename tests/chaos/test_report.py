@@ -31,14 +31,14 @@ def report() -> Report:
     return report
 
 
-def test_the_runs_of_a_fault_are_added_up_and_written_as_json(report: Report, tmp_path: Path) -> None:
+def test_runs_of_a_fault_are_added_up(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path / "build" / "chaos.json")
     written = json.loads((tmp_path / "build" / "chaos.json").read_text())
     assert [list(row) for row in written] == [KEYS, KEYS]
     assert [list(row.values()) for row in written] == [["one", 1, 3, 0, 0, 0, 0], ["other", 2, 11, 2, 1, 1, 5]]
 
 
-def test_the_table_has_a_line_for_each_fault_and_one_for_all(report: Report) -> None:
+def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
     console = Console(width=100)
     with console.capture() as shown:
         console.print(report.table())
@@ -80,7 +80,7 @@ def test_a_chosen_fault_is_run_with_each_seed(folder: Path, capsys: pytest.Captu
     assert "Seeds 5 to 6" in shown
 
 
-def test_a_finding_is_shown_with_what_repeats_it_and_the_command_fails(
+def test_a_finding_fails_with_its_command(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def planted(_faults: Sequence[str], _arguments: Any, seen: Any) -> None:

@@ -10,7 +10,7 @@ from chaos.simulation import Killed, Simulation
 type InTurns = Callable[..., None]
 
 
-def test_who_wakes_first_has_the_next_turn_and_no_time_is_spent(simulation: Simulation, in_turns: InTurns) -> None:
+def test_the_first_to_wake_has_the_next_turn(simulation: Simulation, in_turns: InTurns) -> None:
     told: list[tuple[str, float]] = []
 
     def work(name: str, *naps: float) -> None:
@@ -31,7 +31,7 @@ def test_what_is_planned_happens_at_its_time(simulation: Simulation, in_turns: I
     assert told == [1030.0]
 
 
-def test_a_killed_task_does_nothing_more_and_its_caller_goes_on(simulation: Simulation, in_turns: InTurns) -> None:
+def test_a_killed_task_does_nothing_more(simulation: Simulation, in_turns: InTurns) -> None:
     told: list[str] = []
 
     def dying() -> str:

@@ -69,9 +69,7 @@ def test_a_record_that_is_missing_wrong_or_too_many(copies: list[Copy], found: t
         (0, ["e-1"], DOUBLED),
     ],
 )
-def test_a_double_is_excused_by_a_lost_answer_that_was_counted(
-    lost_answers: int, counted: list[str], found: tuple[int, ...]
-) -> None:
+def test_a_counted_lost_answer_excuses_a_double(lost_answers: int, counted: list[str], found: tuple[int, ...]) -> None:
     copies = [EVENT, *(replace(CHARGED, answer_lost=number < lost_answers) for number in range(2))]
     assert counts(judge(EXPECTED, replace(RIGHT, copies=copies), replace(REMEMBERED, counted=counted))) == found
 
@@ -82,7 +80,7 @@ def test_the_table_counts_as_well_as_the_log() -> None:
     assert counts(judge(EXPECTED, replace(RIGHT, copies=copies), remembered)) == UNAVOIDABLE
 
 
-def test_each_copy_but_the_last_needs_a_lost_answer_of_its_own() -> None:
+def test_each_copy_needs_a_lost_answer_of_its_own() -> None:
     copies = [EVENT, CHARGED, CHARGED, replace(CHARGED, answer_lost=True)]
     assert counts(judge(EXPECTED, replace(RIGHT, copies=copies), replace(REMEMBERED, counted=["e-1"]))) == DOUBLED
 

@@ -9,9 +9,7 @@ from tests.end_to_end.conftest import Story
 PREFIXES = {"APPLE_APP_STORE": "-h", "GOOGLE_PLAY_STORE": "__h"}
 
 
-def test_a_visitor_is_delivered_under_the_custom_id_that_the_apps_sdk_has(
-    app: App, clevertap: CleverTap, story: Story
-) -> None:
+def test_custom_id_is_that_of_the_apps_sdk(app: App, clevertap: CleverTap, story: Story) -> None:
     app.put_settings(identity={"anonymous": "custom_id"})
     events = story("anonymous")
     app.tell(*events)
@@ -31,7 +29,7 @@ def test_a_visitor_is_delivered_under_the_custom_id_that_the_apps_sdk_has(
     assert profile["has_active_subscription"] is True
 
 
-def test_an_app_has_its_own_names_and_its_own_choice_of_events(app: App, clevertap: CleverTap, story: Story) -> None:
+def test_an_app_has_its_own_names_and_events(app: App, clevertap: CleverTap, story: Story) -> None:
     app.put_settings(
         events={
             "*": {"send": False},

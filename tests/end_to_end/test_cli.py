@@ -28,9 +28,7 @@ def bridge(stack: LocalStack, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_refused_event_is_found_explained_sent_back_and_accounted_for(
-    app: App, clevertap: CleverTap, story: Story
-) -> None:
+def test_a_refused_event_is_found_and_redriven(app: App, clevertap: CleverTap, story: Story) -> None:
     (payment, *_) = (event for event in story("renewals") if event["event_name"] == "TRANSACTION_PROCESSED")
     event_id = payment["event_id"]
     clevertap.fail(fault="refuse", code=512, message=WORDS, event_name="Charged", identity=payment["user_id"])
@@ -63,7 +61,7 @@ def test_a_refused_event_is_found_explained_sent_back_and_accounted_for(
     assert bridge(app.stack, "parked", "list", "--app", app.name)["events"] == 0
 
 
-def test_a_person_is_forgotten_and_their_events_still_add_up(app: App, clevertap: CleverTap, story: Story) -> None:
+def test_forgetting_keeps_the_balance(app: App, clevertap: CleverTap, story: Story) -> None:
     events = story("renewals")
     user = events[0]["user_id"]
     clevertap.fail(fault="refuse", code=512, event_name="SUBSCRIPTION_RENEWED", identity=user)

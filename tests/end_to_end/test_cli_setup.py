@@ -90,7 +90,7 @@ def traffic(url: str, secrets: list[str]) -> Iterator[Counter[int | None]]:
             each.join()
 
 
-def test_a_secret_is_rotated_under_traffic_with_no_webhook_refused(stack: LocalStack, app: str, tmp_path: Path) -> None:
+def test_rotation_under_traffic_refuses_nothing(stack: LocalStack, app: str, tmp_path: Path) -> None:
     bridge(stack, "setup", app, *options(tmp_path, "secret-1"))
     console = ["secret-1"]
     with traffic(stack.webhook_url(app), console) as answers:

@@ -10,7 +10,7 @@ from tests.end_to_end.conftest import Story
 REFUSED = sorted(name for name, special in SPECIALS.items() if special.status == 401)
 
 
-def test_what_is_not_genuine_is_answered_401_and_goes_no_further(app: App, clevertap: CleverTap, story: Story) -> None:
+def test_a_forgery_is_answered_401(app: App, clevertap: CleverTap, story: Story) -> None:
     webhooks = [SPECIALS[name](app.secret, int(time.time()), seed) for seed, name in enumerate(REFUSED)]
     before = len(clevertap.requests())
 
@@ -39,6 +39,6 @@ def test_a_secret_is_rotated_without_a_gap(app: App, story: Story) -> None:
     assert app.send(signed(second, "the-next-secret", int(time.time()))) == 200
 
 
-def test_what_is_too_large_for_the_queue_is_answered_413(app: App) -> None:
+def test_too_large_is_answered_413(app: App) -> None:
     assert app.send(SPECIALS["too_large"](app.secret, int(time.time()))) == 413
     assert app.deliveries() == {}

@@ -97,7 +97,7 @@ def test_a_wrong_profile_would_be_noticed(expected: Expected, reached: Reached) 
 
 
 @pytest.mark.usefixtures("outcomes")
-def test_clevertap_gets_nothing_that_it_would_drop_or_miscount(clevertap: CleverTap) -> None:
+def test_clevertap_drops_nothing_of_it(clevertap: CleverTap) -> None:
     assert clevertap.violations() == []
 
 

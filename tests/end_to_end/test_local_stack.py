@@ -75,15 +75,13 @@ def test_other_options_are_refused_while_it_is_up(stack: LocalStack) -> None:
 
 
 @pytest.mark.usefixtures("as_built")
-def test_a_template_that_cannot_be_deployed_is_reported_with_the_reason(stack: LocalStack) -> None:
+def test_a_bad_template_is_reported_with_the_reason(stack: LocalStack) -> None:
     with pytest.raises(LocalStackError, match=r"(?s)sam deploy failed:.*MaxConcurrency.*sam-deploy\.log"):
         deploy(replace(stack, options=replace(stack.options, max_concurrency=99)), _quiet)
 
 
 @pytest.mark.usefixtures("as_built")
-def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
-    other: Path, sender: Sender, story: Story
-) -> None:
+def test_an_update_keeps_what_people_wrote(other: Path, sender: Sender, story: Story) -> None:
     stack = _found(other)
     before = App(stack, sender, secret="a-secret-that-was-put-by-hand")
     before.put_secret("purchasely", {"shared_secrets": [before.secret]})
@@ -112,9 +110,7 @@ def test_a_changed_deployment_keeps_credentials_settings_and_what_was_delivered(
 
 
 @pytest.mark.usefixtures("as_built")
-def test_a_removed_stack_leaves_only_what_was_accepted_and_can_be_deployed_again(
-    other: Path, sender: Sender, story: Story
-) -> None:
+def test_a_removed_stack_can_be_deployed_again(other: Path, sender: Sender, story: Story) -> None:
     stack = _found(other)
     queues = [stack.outputs[name] for name in ("EventsQueueUrl", "ParkedQueueUrl", "DeadLetterQueueUrl")]
     cloudformation = stack.client("cloudformation")

@@ -10,7 +10,7 @@ from tests.end_to_end.conftest import Story
 UNREADABLE = ("not_json", "not_an_object", "not_utf8", "empty_body")
 
 
-def test_a_body_that_is_no_event_is_parked_byte_by_byte(app: App) -> None:
+def test_a_body_that_is_no_event_is_parked_as_it_is(app: App) -> None:
     webhooks = [SPECIALS[name](app.secret, int(time.time()), seed) for seed, name in enumerate(UNREADABLE)]
 
     assert [app.send(webhook) for webhook in webhooks] == [200] * len(webhooks)
@@ -23,7 +23,7 @@ def test_a_body_that_is_no_event_is_parked_byte_by_byte(app: App) -> None:
     assert all(each["detail"] for each in parked)
 
 
-def test_a_name_that_clevertap_would_never_take_is_parked(app: App) -> None:
+def test_an_unusable_name_is_parked(app: App) -> None:
     webhook = SPECIALS["reserved_name"](app.secret, int(time.time()))
     assert app.send(webhook) == 200
 
@@ -36,7 +36,7 @@ def test_a_name_that_clevertap_would_never_take_is_parked(app: App) -> None:
     assert "code" not in parked.attributes
 
 
-def test_an_event_ahead_of_the_clock_gets_the_time_of_receipt(app: App, clevertap: CleverTap) -> None:
+def test_an_event_ahead_gets_the_time_of_receipt(app: App, clevertap: CleverTap) -> None:
     now = int(time.time())
     webhook = SPECIALS["dated_ahead"](app.secret, now)
     assert app.send(webhook) == 200
@@ -47,9 +47,7 @@ def test_an_event_ahead_of_the_clock_gets_the_time_of_receipt(app: App, cleverta
     assert all(abs(taken.record["ts"] - now) < 120 for taken in clevertap.of(outcome.event_id))
 
 
-def test_a_redriven_event_sends_only_what_clevertap_has_not_taken_before(
-    app: App, clevertap: CleverTap, story: Story
-) -> None:
+def test_a_redrive_sends_only_what_is_missing(app: App, clevertap: CleverTap, story: Story) -> None:
     (payment, *_) = (event for event in story("renewals") if event["event_name"] == "TRANSACTION_PROCESSED")
     clevertap.fail(fault="refuse", code=512, event_name="Charged", identity=payment["user_id"])
     app.tell(payment)
@@ -68,7 +66,7 @@ def test_a_redriven_event_sends_only_what_clevertap_has_not_taken_before(
     assert (balance.received, balance.delivered, balance.parked, balance.duplicate) == (1, 1, 0, 0)
 
 
-def test_the_others_of_a_batch_with_a_refused_event_are_delivered(app: App, clevertap: CleverTap, story: Story) -> None:
+def test_a_refused_event_leaves_the_others_alone(app: App, clevertap: CleverTap, story: Story) -> None:
     events = [event for event in story("renewals") if event["event_name"] != "ACTIVATE"]
     clevertap.fail(fault="refuse", code=512, event_name="SUBSCRIPTION_STARTED", identity=events[0]["user_id"])
     app.tell(*events)

@@ -57,7 +57,7 @@ def accepted(case: Request, request: requests.PreparedRequest) -> tuple[int, ...
 
 
 @pytest.mark.parametrize("operation", [WEBHOOK, IDENTITY], ids=lambda operation: operation.path)
-def test_each_part_of_the_page_kept_or_broken_has_an_answer_of_the_page(
+def test_each_part_of_the_page_has_its_answer(
     gateway: Gateway, session: requests.Session, operation: Operation
 ) -> None:
     for case in covering(operation):
@@ -79,8 +79,6 @@ def test_every_request_has_an_answer_of_the_page(
 
 @settings(max_examples=50, deadline=None)
 @given(case=cases(WEBHOOK, GenerationMode.POSITIVE))
-def test_every_event_that_the_page_describes_is_one_that_the_bridge_can_read(
-    gateway: Gateway, session: requests.Session, case: Request
-) -> None:
+def test_every_event_of_the_page_is_readable(gateway: Gateway, session: requests.Session, case: Request) -> None:
     request = deliver(case, gateway, session, secret=None)
     assert isinstance(read(sent(request)), Event)

@@ -23,7 +23,7 @@ _SECRETS = st.one_of(
 
 @settings(max_examples=100, deadline=None)
 @given(text=_SECRETS)
-def test_only_the_texts_that_are_listed_sign_and_without_any_the_answer_is_503(ingest: Ingest, text: str) -> None:
+def test_only_listed_secrets_sign(ingest: Ingest, text: str) -> None:
     app = f"app-{next(_numbers)}"
     ingest.keep(app, text)
     usable = usable_secrets(text)
@@ -44,7 +44,7 @@ def usable_secrets(text: str) -> list[str]:
     return [each for each in listed if each not in ("", "REPLACE_ME")]
 
 
-def test_a_secret_of_brackets_without_end_was_the_end_of_the_function(ingest: Ingest) -> None:
+def test_brackets_without_end_ended_the_function(ingest: Ingest) -> None:
     ingest.keep("brackets", "[" * 60_000)
     answer = ingest.handle(handed_over(b"{}", signed(b"{}"), app="brackets"))
     assert (answer.status, answer.reason) == (503, "secret_unavailable")

@@ -80,7 +80,7 @@ def fuzzed(stack: LocalStack) -> Iterator[Fuzzed]:
 
 @pytest.mark.parametrize("operation", [WEBHOOK, IDENTITY], ids=lambda operation: operation.path)
 @pytest.mark.parametrize("mode", GenerationMode)
-def test_no_unsigned_request_has_another_answer_than_401_or_404(
+def test_unsigned_requests_get_401_or_404(
     stack: LocalStack, session: requests.Session, mode: GenerationMode, operation: Operation
 ) -> None:
     base_url = stack.webhook_url("").removesuffix("/webhooks/")
@@ -114,7 +114,5 @@ def test_signed_bytes_come_through_exactly(fuzzed: Fuzzed, session: requests.Ses
 
 
 @pytest.mark.parametrize("body", [b"x" * (LIMIT + 1), b"\xff" * LIMIT], ids=["text", "bytes"])
-def test_a_signed_body_that_the_queue_cannot_hold_is_answered_413(
-    fuzzed: Fuzzed, session: requests.Session, body: bytes
-) -> None:
+def test_a_body_beyond_the_queue_is_answered_413(fuzzed: Fuzzed, session: requests.Session, body: bytes) -> None:
     assert session.post(fuzzed.url, data=body, auth=Signed(SECRET, int(time.time()))).status_code == 413

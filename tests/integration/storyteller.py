@@ -25,7 +25,7 @@ class Teller:
             accounts["sandbox"] = {"account_id": SANDBOX, "passcode": "p"}
         cloud.put_secret("clevertap", accounts)
         cloud.put_settings(settings)
-        self._worker = cloud.worker(self.clevertap)
+        self.worker = cloud.worker(self.clevertap)
         self._count = 0
         self._again: list[tuple[int, Message]] = []
         self.conflicts = 0
@@ -46,7 +46,7 @@ class Teller:
         self.cloud.clock.ms = at
         Sweep(
             self.cloud.dynamodb,
-            self._worker.events_queue,
+            self.worker.events_queue,
             deliveries=DELIVERIES,
             subscribers=SUBSCRIBERS,
             clock=self.cloud.clock,
@@ -74,7 +74,7 @@ class Teller:
         waiting = [*messages, *(message for due, message in self._again if due <= now)]
         self._again = [(due, message) for due, message in self._again if due > now]
         while waiting:
-            results = self._worker.forward(*waiting).messages
+            results = self.worker.forward(*waiting).messages
             self.conflicts += sum(result.identity_conflict for result in results)
             retried = {result.message.id for result in results if result.outcome.name == "in_flight"}
             self._again += [(now + _PAUSE_SECONDS * 1000, message) for message in waiting if message.id in retried]

@@ -41,14 +41,14 @@ def one_line(*arguments: str, code: int = 3) -> str:
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_every_command_explains_itself_and_serves_scripts(name: str) -> None:
+def test_every_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(bridge, [*name.split(), "--help"], prog_name="bridge")
     assert result.exit_code == 0
     assert "--json" in result.output
     assert all(parameter.help for parameter in LEAVES[name].params if isinstance(parameter, click.Option))
 
 
-def test_help_lists_the_commands_in_the_order_of_their_need() -> None:
+def test_help_lists_commands_by_need() -> None:
     output = CliRunner().invoke(bridge, ["--help"], prog_name="bridge").output
     names = list(COMMANDS)
     assert sorted(names, key=lambda name: output.index(f"\n  {name} ")) == names
@@ -63,7 +63,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
         yield script
 
 
-def test_a_stack_that_is_not_there_is_named_with_its_region(cloudformation: Stubber) -> None:
+def test_a_missing_stack_is_named_with_its_region(cloudformation: Stubber) -> None:
     cloudformation.add_client_error(
         "describe_stacks",
         "ValidationError",
@@ -91,7 +91,7 @@ def test_a_stack_may_have_another_name_and_region(cloudformation: Stubber) -> No
         (["balance"], None, "dev"),
     ],
 )
-def test_what_names_the_stack_may_stand_before_the_command_or_behind_it_and_prevails_over_the_environment(
+def test_options_of_the_stack_may_stand_anywhere(
     cloudformation: Stubber, monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str | None, meant: str
 ) -> None:
     if variable is not None:
@@ -108,7 +108,7 @@ def test_so_may_what_names_the_local_stack(tmp_path: Path, arguments: list[str])
     assert "the local stack is not running" in one_line(*named)
 
 
-def test_a_stack_of_another_version_is_named_with_what_it_lacks(cloudformation: Stubber) -> None:
+def test_another_version_is_named_with_what_it_lacks(cloudformation: Stubber) -> None:
     stack = {
         "StackName": "purchasely-clevertap-dev",
         "CreationTime": datetime.now(UTC),
@@ -140,11 +140,11 @@ def test_a_profile_that_is_not_there_is_named() -> None:
     assert "nobody" in one_line(*ANYTHING, "--profile", "nobody")
 
 
-def test_without_a_local_stack_it_says_how_to_start_one(tmp_path: Path) -> None:
+def test_no_local_stack_says_how_to_start_one(tmp_path: Path) -> None:
     assert "make up" in one_line(*ANYTHING, "--local-folder", str(tmp_path))
 
 
-def test_what_aws_refuses_is_one_line_with_its_own_words() -> None:
+def test_a_refusal_of_aws_is_one_line() -> None:
     answer = ClientError({"Error": {"Code": "ExpiredToken", "Message": "The token\nhas expired"}}, "DescribeStacks")
     assert in_words(answer) == "AWS refused DescribeStacks: ExpiredToken: The token has expired; sign in again"
 

@@ -87,7 +87,7 @@ def test_a_balance_of_an_app_that_is_not_known_says_so(cli: Cli) -> None:
     assert "adds up" in result.stdout
 
 
-def test_an_event_that_vanished_from_its_queue_is_named(cloud: Cloud, cli: Cli) -> None:
+def test_a_lost_event_is_named(cloud: Cloud, cli: Cli) -> None:
     receive(cloud, event(event_id="e-1"))
     receive(cloud, event(event_id="e-2"), minutes_ago=1)
     cloud.drain(cloud.events_url)
@@ -100,9 +100,7 @@ def test_an_event_that_vanished_from_its_queue_is_named(cloud: Cloud, cli: Cli) 
     assert "  e-1\n" in result.output
 
 
-def test_an_event_that_waits_for_its_next_try_is_not_missing(
-    cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
-) -> None:
+def test_a_waiting_event_is_not_missing(cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap) -> None:
     receive(cloud, event(event_id="e-1"))
     clevertap.otherwise = answer(NotTaken(RetryReason.THROTTLED))
     (waiting,) = cloud.sqs.receive_message(QueueUrl=cloud.events_url, VisibilityTimeout=600)["Messages"]
@@ -118,9 +116,7 @@ def test_what_fell_to_the_dead_letters_is_not_missing(cloud: Cloud, cli: Cli) ->
     assert balance(cli)["adds_up"]
 
 
-def test_a_parked_event_that_vanished_from_its_queue_is_named(
-    cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
-) -> None:
+def test_a_lost_parked_event_is_named(cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap) -> None:
     clevertap.otherwise = answer(Rejected(513, "reserved"), of="SUBSCRIPTION_RENEWED")
     receive(cloud, event(event_id="e-1"))
     forward(cloud, worker)
@@ -141,9 +137,7 @@ def test_a_parked_event_on_its_way_back_is_not_missing(
     assert balance(cli, "--after", "0")["adds_up"]
 
 
-def test_a_message_left_behind_on_the_parked_queue_is_named_and_nothing_is_off(
-    cloud: Cloud, cli: Cli, worker: Worker
-) -> None:
+def test_a_stray_message_is_named_and_harmless(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     receive(cloud, event(event_id="e-1"))
     forward(cloud, worker)
     park(cloud, message(b"no", id="1"))
@@ -152,7 +146,7 @@ def test_a_message_left_behind_on_the_parked_queue_is_named_and_nothing_is_off(
     assert "bridge parked redrive" in cli.run("balance").output
 
 
-def test_a_queue_that_another_command_has_is_not_taken_for_empty(
+def test_a_busy_queue_is_not_taken_for_empty(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.otherwise = answer(Rejected(513, "reserved"), of="SUBSCRIPTION_RENEWED")
@@ -166,7 +160,7 @@ def test_a_queue_that_another_command_has_is_not_taken_for_empty(
     assert "are with another command" in result.stderr
 
 
-def test_an_event_that_got_its_outcome_while_the_table_was_read_is_not_missing(
+def test_an_outcome_during_the_read_is_not_missing(
     cloud: Cloud, cli: Cli, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive(cloud, event(event_id="e-1"))

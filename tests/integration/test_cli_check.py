@@ -157,7 +157,7 @@ def test_what_is_wrong_is_the_one_thing_that_is_red(
     assert "mistyped" not in str(bad)
 
 
-def test_nobody_who_takes_the_messages_is_wrong_for_each_queue(bridge: Installation) -> None:
+def test_a_queue_without_consumer_is_wrong(bridge: Installation) -> None:
     _with_a_disabled_mapping(bridge)
     assert list(wrong(bridge)) == ["forwarder takes events", "forwarder takes dead letters"]
 
@@ -167,14 +167,14 @@ def test_an_alarm_says_what_to_do(bridge: Installation) -> None:
     assert findings(bridge, good=False)["alarm"]["todo"] == "Mend ours."
 
 
-def test_what_may_not_be_looked_at_is_wrong_and_the_rest_is_looked_at(bridge: Installation) -> None:
+def test_a_denied_check_is_wrong_and_the_rest_goes_on(bridge: Installation) -> None:
     bridge.cloud.calls.next("GetQueueAttributes", "AccessDenied")
     found = findings(bridge, good=False)
     assert "could not be looked at: AWS refused GetQueueAttributes: AccessDenied" in found["queues"]["found"]
     assert found["who is told"]["good"] is None
 
 
-def test_every_app_of_the_stage_is_looked_at_unless_one_is_named(bridge: Installation) -> None:
+def test_every_app_is_checked_unless_one_is_named(bridge: Installation) -> None:
     bridge.set_up("second-app", sandbox=False)
     everything = findings(bridge, good=True)
     assert {subject.split(":")[0] for subject in everything if ":" in subject} == {"default", "second-app"}
@@ -187,7 +187,7 @@ def test_an_app_that_is_not_there_is_wrong(bridge: Installation) -> None:
     assert list(wrong(bridge, "nobody")) == ["nobody: Purchasely secret", "nobody: CleverTap secret"]
 
 
-def test_the_default_app_need_not_be_set_up_when_there_are_others(bridge: Installation) -> None:
+def test_the_default_app_may_be_unused(bridge: Installation) -> None:
     for name, document in PLACEHOLDERS.items():
         bridge.cloud.put_secret(name, document)
     assert list(wrong(bridge)) == ["default: Purchasely secret", "default: CleverTap secret"]
@@ -196,6 +196,6 @@ def test_the_default_app_need_not_be_set_up_when_there_are_others(bridge: Instal
     assert "default: Purchasely secret" in wrong(bridge, "default")
 
 
-def test_who_may_not_list_the_secrets_sees_the_default_app(bridge: Installation) -> None:
+def test_without_listing_the_default_app_is_checked(bridge: Installation) -> None:
     bridge.cloud.calls.next("ListSecrets", "AccessDeniedException")
     assert "default: settings" in findings(bridge, good=True)

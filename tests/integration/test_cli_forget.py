@@ -30,7 +30,7 @@ def tables(cloud: Cloud) -> str:
     return str([cloud.dynamodb.scan(TableName=table)["Items"] for table in (DELIVERIES, SUBSCRIBERS)])
 
 
-def test_a_person_is_gone_from_everything_and_everybody_else_stays(
+def test_forget_removes_the_person_and_nobody_else(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.otherwise = answer(Rejected(512, "no"), of="SUBSCRIPTION_PAUSED")
@@ -97,7 +97,7 @@ def test_somebody_of_whom_nothing_is_kept_is_said(cli: Cli) -> None:
     assert "Nothing is kept about user-1 in app default." in result.output
 
 
-def test_an_event_of_somebody_else_that_names_the_person_is_told_and_kept(cloud: Cloud, cli: Cli) -> None:
+def test_anothers_event_naming_the_person_is_kept(cloud: Cloud, cli: Cli) -> None:
     body = encoded(event(user="user-2", transferred_from_user_id="user-1"))
     park(cloud, message(body, id="1"))
     document = cli.json("forget", "user-1", "--yes")

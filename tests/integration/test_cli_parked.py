@@ -41,7 +41,7 @@ def held(cloud: Cloud, cli: Cli) -> Iterator[TakenMessages]:  # noqa: ARG001 - i
 # What waits
 
 
-def test_the_list_counts_by_reason_and_gives_every_message_back(cloud: Cloud, cli: Cli) -> None:
+def test_the_list_gives_every_message_back(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="1", app="second"), event_name=None)
     park(cloud, *(message(event(), id=str(number)) for number in range(2, 26)), reason=ParkReason.NO_USER)
     document = cli.json("parked", "list")
@@ -64,7 +64,7 @@ def test_the_list_counts_by_reason_and_gives_every_message_back(cloud: Cloud, cl
     assert count(cloud, cloud.parked_url) == (25, 0)
 
 
-def test_the_list_for_people_has_the_newest_up_to_a_limit(cloud: Cloud, cli: Cli) -> None:
+def test_the_list_has_the_newest_up_to_a_limit(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="old"))
     cloud.clock.advance(60)
     park(cloud, message(b"no", id="new"))
@@ -74,7 +74,7 @@ def test_the_list_for_people_has_the_newest_up_to_a_limit(cloud: Cloud, cli: Cli
     assert "1 parked before: --limit 0 shows all" in output
 
 
-def test_messages_that_another_command_has_are_not_passed_over_in_silence(cloud: Cloud, cli: Cli) -> None:
+def test_messages_held_elsewhere_are_mentioned(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="1"))
     cloud.sqs.receive_message(QueueUrl=cloud.parked_url, VisibilityTimeout=60)
     assert "1 more messages are with another command" in cli.run("parked", "list").output
@@ -105,7 +105,7 @@ def test_what_is_not_parked_can_not_be_shown(cli: Cli) -> None:
     assert "e-1 is not on the parked queue" in result.stderr
 
 
-def test_two_apps_with_the_same_event_are_told_apart_by_name(cloud: Cloud, cli: Cli) -> None:
+def test_the_same_event_of_two_apps_is_named_by_app(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"a", id="1"), message(b"b", id="2", app="second"), ids=["e", "e"])
     assert "--app: default, second" in cli.run("parked", "show", "e").stderr
     assert cli.json("parked", "show", "e", "--app", "second")["body"] == "b"
@@ -114,9 +114,7 @@ def test_two_apps_with_the_same_event_are_told_apart_by_name(cloud: Cloud, cli: 
 # Sent back
 
 
-def test_a_redriven_event_is_delivered_without_what_clevertap_already_has(
-    cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
-) -> None:
+def test_a_redrive_sends_only_the_rest(cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap) -> None:
     clevertap.script.append(answer(REFUSED, of="Charged"))
     assert isinstance(worker.outcome(message(transaction(event_id="e-1"), id="m-1")), Parked)
     cloud.clock.advance(120)
@@ -133,7 +131,7 @@ def test_a_redriven_event_is_delivered_without_what_clevertap_already_has(
     assert cloud.entry("e-1")["messages"] == {"m-1"}
 
 
-def test_an_event_that_still_fails_is_parked_again_and_can_be_redriven_again(
+def test_an_event_that_still_fails_is_parked_again(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.script.extend(answer(REFUSED, of="SUBSCRIPTION_RENEWED") for _ in range(2))
@@ -148,7 +146,7 @@ def test_an_event_that_still_fails_is_parked_again_and_can_be_redriven_again(
     assert clevertap.events == ["SUBSCRIPTION_RENEWED"]
 
 
-def test_nothing_moves_before_the_person_has_seen_what_and_agreed(cloud: Cloud, cli: Cli) -> None:
+def test_nothing_moves_before_a_person_agreed(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="1"))
     cli.answer_questions()
     refused = cli.run("parked", "redrive", typed="n\n")
@@ -173,13 +171,13 @@ def test_with_nobody_to_ask_it_says_what_to_do_instead(cloud: Cloud, cli: Cli, c
 
 
 @pytest.mark.parametrize("command", [("parked", "list"), ("redrive", "--yes"), ("parked", "discard", "--yes")])
-def test_a_misspelt_reason_is_not_taken_for_one_that_no_event_has(cli: Cli, command: tuple[str, ...]) -> None:
+def test_a_misspelt_reason_is_refused(cli: Cli, command: tuple[str, ...]) -> None:
     result = cli.run(*command, "--reason", "unreadible")
     assert result.exit_code == 2
     assert "'unreadable'" in result.stderr
 
 
-def test_a_script_that_does_not_say_yes_only_hears_what_would_happen(cloud: Cloud, cli: Cli) -> None:
+def test_a_script_without_yes_only_hears_what_would_be(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="1"))
     document = cli.json("parked", "redrive")
     assert (document["done"], document["selected"]) == (False, ["e-1"])
@@ -195,13 +193,13 @@ def test_only_what_is_chosen_goes_back(cloud: Cloud, cli: Cli) -> None:
     assert [each.body for each in messages_of(cloud, cloud.parked_url)] == [b"1"]
 
 
-def test_an_id_that_is_not_parked_is_named_and_the_others_go_back(cloud: Cloud, cli: Cli) -> None:
+def test_an_id_that_is_not_parked_is_named(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"1", id="1"))
     document = cli.json("redrive", "e-1", "e-7", "--yes", exit_code=1)
     assert (document["redriven"], document["not_found"]) == (["e-1"], ["e-7"])
 
 
-def test_an_event_parked_twice_goes_back_once_with_all_that_clevertap_has(cloud: Cloud, cli: Cli) -> None:
+def test_an_event_parked_twice_goes_back_once(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"1", id="1"), accepted=["charged"])
     cloud.clock.advance(1)
     park(cloud, message(b"1", id="1"), accepted=["event"])
@@ -212,7 +210,7 @@ def test_an_event_parked_twice_goes_back_once_with_all_that_clevertap_has(cloud:
     assert count(cloud, cloud.parked_url) == (0, 0)
 
 
-def test_a_message_put_there_by_hand_is_redriven_as_such(cloud: Cloud, cli: Cli) -> None:
+def test_a_message_put_there_by_hand_is_redriven(cloud: Cloud, cli: Cli) -> None:
     body = encoded(event(event_id="e-1"))
     cloud.sqs.send_message(
         QueueUrl=cloud.parked_url, MessageBody=encode_body(body), MessageAttributes=attributes("default", 5)
@@ -235,14 +233,14 @@ def test_many_parked_events_go_back_ten_a_call(cloud: Cloud, held: TakenMessages
     assert calls["ReceiveMessage"] <= 12
 
 
-def test_bodies_too_large_for_one_call_go_back_in_several(cloud: Cloud, held: TakenMessages) -> None:
+def test_large_bodies_go_back_in_several_calls(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, *(message(b"x" * MAX_BODY_BYTES, id=str(number)) for number in range(3)))
     held.take()
     assert len(held.redrive(Choice().of(held.messages), to=cloud.events_url).sent) == 3
     assert [len(each.body) for each in messages_of(cloud, cloud.events_url)] == [MAX_BODY_BYTES] * 3
 
 
-def test_what_the_events_queue_does_not_take_stays_parked(cloud: Cloud, held: TakenMessages) -> None:
+def test_what_the_queue_refuses_stays_parked(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, *(message(b"no", id=str(number)) for number in range(3)))
     held.take()
     events = Choice().of(held.messages)
@@ -268,7 +266,7 @@ def test_an_event_whose_sending_fails_stays_parked(cloud: Cloud, held: TakenMess
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_an_event_sent_back_and_not_removed_is_told_and_sent_again_is_a_duplicate(
+def test_a_redrive_not_removed_is_a_duplicate_later(
     cloud: Cloud, held: TakenMessages, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.script.append(answer(REFUSED, of="SUBSCRIPTION_RENEWED"))
@@ -286,7 +284,7 @@ def test_an_event_sent_back_and_not_removed_is_told_and_sent_again_is_a_duplicat
     assert cloud.entry("e-1")["outcome"] == "delivered"
 
 
-def test_a_person_who_thinks_for_longer_than_messages_are_held_sends_nothing(cloud: Cloud, held: TakenMessages) -> None:
+def test_too_long_a_thought_sends_nothing(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
     cloud.clock.advance(HOLD_SECONDS)
@@ -300,9 +298,7 @@ def test_a_person_who_thinks_for_longer_than_messages_are_held_sends_nothing(clo
     st.lists(st.integers(0, 12), min_size=1, max_size=13),
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_fails_every_event_is_on_one_of_the_queues(
-    monkeypatch: pytest.MonkeyPatch, faults: list[str], numbers: list[int]
-) -> None:
+def test_no_fault_loses_an_event(monkeypatch: pytest.MonkeyPatch, faults: list[str], numbers: list[int]) -> None:
     with mock_aws():
         cloud = Cloud(Clock(now_ms()))
         Cli(cloud, monkeypatch)
@@ -360,7 +356,7 @@ def test_discarding_everything_must_be_said(cloud: Cloud, cli: Cli) -> None:
     assert cli.json("parked", "discard", "--all", "--yes")["discarded"] == ["e-1"]
 
 
-def test_a_discard_that_is_not_agreed_to_changes_nothing(cloud: Cloud, cli: Cli) -> None:
+def test_a_discard_not_agreed_to_changes_nothing(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="1"))
     cli.answer_questions()
     assert cli.run("parked", "discard", "--all", typed="n\n").exit_code == 0
@@ -369,9 +365,7 @@ def test_a_discard_that_is_not_agreed_to_changes_nothing(cloud: Cloud, cli: Cli)
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_a_leftover_of_a_delivered_event_is_removed_and_the_event_stays_delivered(
-    cloud: Cloud, cli: Cli, worker: Worker
-) -> None:
+def test_a_leftover_is_removed_and_stays_delivered(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     worker.outcome(message(event(event_id="e-1"), id="1"))
     park(cloud, message(b"no", id="1"))
     document = cli.json("parked", "discard", "e-1", "--yes")
@@ -380,7 +374,7 @@ def test_a_leftover_of_a_delivered_event_is_removed_and_the_event_stays_delivere
     assert count(cloud, cloud.parked_url) == (0, 0)
 
 
-def test_an_event_whose_message_has_expired_can_still_be_discarded(
+def test_an_expired_message_can_be_discarded(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.script.append(answer(REFUSED, of="SUBSCRIPTION_RENEWED"))
@@ -410,7 +404,7 @@ def test_an_event_that_a_worker_is_at_is_not_discarded(cloud: Cloud, held: Taken
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_an_event_that_changes_meanwhile_is_not_discarded(cloud: Cloud, held: TakenMessages) -> None:
+def test_an_event_that_changes_is_not_discarded(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
 
@@ -421,7 +415,7 @@ def test_an_event_that_changes_meanwhile_is_not_discarded(cloud: Cloud, held: Ta
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_nothing_is_removed_that_could_not_be_remembered(cloud: Cloud, held: TakenMessages) -> None:
+def test_what_is_not_remembered_is_not_removed(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
     cloud.calls.next("TransactWriteItems", unreachable())
@@ -431,9 +425,7 @@ def test_nothing_is_removed_that_could_not_be_remembered(cloud: Cloud, held: Tak
     assert count(cloud, cloud.parked_url) == (1, 0)
 
 
-def test_a_discarded_event_whose_message_stays_is_told_and_discarded_again_is_a_leftover(
-    cloud: Cloud, held: TakenMessages
-) -> None:
+def test_a_discard_whose_message_stays_is_told(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
     cloud.calls.next("DeleteMessageBatch", unreachable())

@@ -140,7 +140,7 @@ def test_settings_put_reads_each_thing_once(installation: Installation, tmp_path
     assert len(installation.cloud.calls.of("GetSecretValue")) == 1
 
 
-def test_the_list_of_commands_says_what_their_help_says() -> None:
+def test_the_list_says_what_the_help_says() -> None:
     first_lines = {path.split()[1]: command.help for path, command in EVERY.items() if path.count(" ") == 1}
     assert {name: (text or "").partition("\n")[0] for name, text in first_lines.items()} == COMMANDS
 

@@ -55,7 +55,7 @@ def test_no_webhook_is_refused_from_beginning_to_end(bridge: Installation, new: 
     assert [answer(bridge, "new-secret"), answer(bridge, SECRET)] == [200, 401]
 
 
-def test_a_ingest_that_no_test_webhook_reaches_takes_the_new_secret_by_then_too(bridge: Installation, new: str) -> None:
+def test_a_secret_taken_without_probe_is_taken_then(bridge: Installation, new: str) -> None:
     other = bridge.ingest()
 
     def answered(secret: str) -> int:
@@ -75,9 +75,7 @@ def test_each_accepted_secret_is_proven_at_ingest(bridge: Installation, new: str
     assert bridge.uploaded == []
 
 
-def test_a_ingest_that_never_takes_the_new_secret_ends_it_with_both_kept(
-    bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_secret_never_taken_keeps_both(bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installation, "take", lambda *_: 401)
     result = bridge.run("rotate", "purchasely", "--secret-file", new)
     assert result.exit_code == 1
@@ -85,7 +83,7 @@ def test_a_ingest_that_never_takes_the_new_secret_ends_it_with_both_kept(
     assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
 
 
-def test_a_rotation_that_was_interrupted_is_taken_up_again(bridge: Installation, new: str) -> None:
+def test_an_interrupted_rotation_goes_on(bridge: Installation, new: str) -> None:
     bridge.run("rotate", "purchasely", "--secret-file", new)
     document = bridge.json("rotate", "purchasely", "--secret-file", new)
     assert (document["accepted"], document["written"], len(document["proofs"])) == (2, False, 2)
@@ -98,7 +96,7 @@ def test_the_present_secret_is_no_new_one(bridge: Installation, tmp_path: Path) 
     assert "the current secret already" in result.stderr
 
 
-def test_a_person_types_it_unseen_and_may_retire_the_former_one_at_once(bridge: Installation) -> None:
+def test_a_person_types_the_secret_unseen(bridge: Installation) -> None:
     bridge.answer_questions()
     result = bridge.run("rotate", "purchasely", typed="new-secret\ny\n")
     assert result.exit_code == 0, result.output
@@ -145,7 +143,7 @@ def accepted(app: str = "default", signed_with: str | None = "former") -> dict[s
     return {"message": "accepted", "app": app} | ({} if signed_with is None else {"signed_with": signed_with})
 
 
-def test_a_secret_that_is_still_in_use_is_retired_by_nobody_unknowingly(bridge: Installation, later: int) -> None:
+def test_a_secret_in_use_is_not_retired_unknowingly(bridge: Installation, later: int) -> None:
     last = later - 60_000
     log("IngestLogGroup", last - 2, [accepted(), accepted(), accepted(), accepted("other"), accepted(signed_with=None)])
     use = bridge.json("rotate", "purchasely", "--retire")["former_use"]
@@ -157,7 +155,7 @@ def test_a_secret_that_is_still_in_use_is_retired_by_nobody_unknowingly(bridge: 
     assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
 
 
-def test_a_secret_that_nobody_signs_with_any_more_is_known_for_it(bridge: Installation, later: int) -> None:
+def test_an_unused_secret_is_known_for_it(bridge: Installation, later: int) -> None:
     # Other apps have former secrets, too; and what proved this one was signed with it on purpose.
     log("IngestLogGroup", later - 3_590_000, [accepted()])
     log("ForwarderLogGroup", later - 60_000, [accepted()])
@@ -191,16 +189,14 @@ def test_the_only_secret_is_not_retired(bridge: Installation) -> None:
 
 
 @pytest.mark.parametrize("command", [("purchasely",), ("clevertap",)])
-def test_an_app_that_was_not_set_up_has_nothing_to_replace(
-    bridge: Installation, new: str, command: tuple[str, ...]
-) -> None:
+def test_an_app_without_secrets_has_none_to_rotate(bridge: Installation, new: str, command: tuple[str, ...]) -> None:
     option = "--secret-file" if command == ("purchasely",) else "--passcode-file"
     result = bridge.run("rotate", *command, "other-app", option, new)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "bridge setup other-app" in result.stderr
 
 
-def test_without_a_terminal_the_new_secret_comes_from_a_file(bridge: Installation) -> None:
+def test_without_a_terminal_a_file_has_the_secret(bridge: Installation) -> None:
     result = bridge.run("rotate", "purchasely")
     assert result.exit_code == 2
     assert "give --secret-file" in result.stderr
@@ -215,20 +211,20 @@ def passcode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     return str(tmp_path / "passcode")
 
 
-def test_a_passcode_is_written_once_clevertap_accepts_it(passcode: str, bridge: Installation) -> None:
+def test_a_passcode_is_written_once_accepted(passcode: str, bridge: Installation) -> None:
     document = bridge.json("rotate", "clevertap", "--passcode-file", passcode)
     assert document == {"app": "default", "project": "production", "project_id": "PROJECT-1", "written": True}
     assert bridge.secret("clevertap")["production"] == {"account_id": "PROJECT-1", "passcode": "new-passcode"}
     assert bridge.secret("clevertap")["sandbox"]["passcode"] == "passcode-2"
 
 
-def test_the_passcode_for_test_purchases_is_another_one(passcode: str, bridge: Installation) -> None:
+def test_the_sandbox_has_its_own_passcode(passcode: str, bridge: Installation) -> None:
     assert bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode).exit_code == 0
     assert bridge.secret("clevertap")["sandbox"] == {"account_id": "TEST-2", "passcode": "new-passcode"}
     assert bridge.secret("clevertap")["production"]["passcode"] == "passcode-1"
 
 
-def test_a_passcode_that_clevertap_refuses_is_not_written(bridge: Installation, new: str) -> None:
+def test_a_refused_passcode_is_not_written(bridge: Installation, new: str) -> None:
     result = bridge.run("rotate", "clevertap", "--passcode-file", new)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "refuses the credentials (401)" in result.stderr
@@ -241,7 +237,7 @@ def test_the_present_passcode_is_tried_and_not_written(bridge: Installation, tmp
     assert bridge.json("rotate", "clevertap", "--passcode-file", str(tmp_path / "same"))["written"] is False
 
 
-def test_without_a_project_for_test_purchases_there_is_no_passcode_of_it(bridge: Installation, passcode: str) -> None:
+def test_no_sandbox_project_has_no_passcode(bridge: Installation, passcode: str) -> None:
     bridge.set_up(sandbox=False)
     result = bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode)
     assert result.exit_code == 1

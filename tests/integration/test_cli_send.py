@@ -55,7 +55,7 @@ def test_a_file_that_is_sent_twice_is_delivered_once(bridge: Installation, tmp_p
     assert bridge.uploaded == ["TRIAL_STARTED"]
 
 
-def test_what_is_refused_is_an_error_and_what_follows_is_held_back(bridge: Installation) -> None:
+def test_a_refusal_holds_back_what_follows(bridge: Installation) -> None:
     bridge.cloud.calls.always("SendMessage", "InternalFailure")
     document = bridge.json("send", "lifecycle", "trial_converts", exit_code=1)
     first, *others = document["webhooks"]

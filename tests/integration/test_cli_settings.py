@@ -53,7 +53,7 @@ def test_an_app_without_settings_has_the_defaults(bridge: Installation) -> None:
     assert "the defaults hold" in result.stderr
 
 
-def test_settings_that_are_not_valid_are_shown_with_what_is_wrong_and_what_holds(bridge: Installation) -> None:
+def test_invalid_settings_are_shown_with_what_holds(bridge: Installation) -> None:
     bridge.cloud.put_settings('{"regoin": "in1"')
     result = bridge.run("settings", "show")
     assert (result.exit_code, result.stdout) == (1, '{"regoin": "in1"\n')
@@ -63,7 +63,7 @@ def test_settings_that_are_not_valid_are_shown_with_what_is_wrong_and_what_holds
     assert document["in_force"]["region"] == "eu1"
 
 
-def test_the_difference_is_shown_and_nothing_is_written(bridge: Installation, file: Path) -> None:
+def test_diff_writes_nothing(bridge: Installation, file: Path) -> None:
     document = bridge.json("settings", "diff", str(file))
     assert {change["setting"] for change in document["settings"]} == {
         "events.TRIAL_STARTED.send",
@@ -89,7 +89,7 @@ def test_what_changes_nothing_is_said_to(bridge: Installation, file: Path) -> No
     assert "None of the 49 sample events changes for CleverTap." in bridge.run("settings", "diff", str(file)).stdout
 
 
-def test_without_a_sandbox_account_test_purchases_do_not_change(bridge: Installation, file: Path) -> None:
+def test_no_sandbox_account_changes_nothing_there(bridge: Installation, file: Path) -> None:
     file.write_text('{"sandbox": "skip"}')
     situations = {
         event["situation"] for event in bridge.json("settings", "diff", str(file))["events"] if event["changes"]
@@ -100,7 +100,7 @@ def test_without_a_sandbox_account_test_purchases_do_not_change(bridge: Installa
     assert not any(event["changes"] for event in document["events"])
 
 
-def test_settings_are_written_as_they_stand_in_the_file(bridge: Installation, file: Path) -> None:
+def test_settings_are_written_as_in_the_file(bridge: Installation, file: Path) -> None:
     document = bridge.json("settings", "put", str(file), "--yes")
     assert (document["written"], document["version"]) == (True, 3)
     assert bridge.settings() == file.read_text()
@@ -132,7 +132,7 @@ def test_what_is_not_valid_is_not_written(bridge: Installation, file: Path) -> N
     assert bridge.settings() == '{"region": "eu1"}'
 
 
-def test_a_region_in_which_clevertap_refuses_the_credentials_is_not_written(bridge: Installation, file: Path) -> None:
+def test_a_region_that_refuses_is_not_written(bridge: Installation, file: Path) -> None:
     accounts = {"production": {"account_id": "PROJECT-1", "passcode": "mistyped"}}
     bridge.cloud.put_secret("clevertap", accounts)
     file.write_text('{"region": "in1"}')
@@ -152,9 +152,7 @@ def test_a_region_is_tried_for_each_project_that_moves(bridge: Installation, fil
     assert [(request.account, request.dry_run) for request in bridge.clevertap.requests()] == [("TEST-2", True)]
 
 
-def test_settings_too_long_for_a_parameter_are_written_without_their_white_space(
-    bridge: Installation, file: Path
-) -> None:
+def test_long_settings_lose_their_white_space(bridge: Installation, file: Path) -> None:
     names = {f"EVENT_{number}": {"name": f"Event {number}"} for number in range(80)}
     file.write_text(json.dumps({"events": names}, indent=4))
     assert len(file.read_text()) > 4096

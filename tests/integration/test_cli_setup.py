@@ -82,7 +82,7 @@ def test_a_person_is_asked_and_never_shown_a_secret(bridge: Installation) -> Non
 
 
 @pytest.mark.parametrize("wrong", ["passcode", "project"])
-def test_credentials_that_clevertap_refuses_are_not_written(
+def test_refused_credentials_are_not_written(
     bridge: Installation, options: list[str], tmp_path: Path, wrong: str
 ) -> None:
     if wrong == "passcode":
@@ -106,7 +106,7 @@ def test_other_settings_and_other_accounts_stay(bridge: Installation, options: S
     assert bridge.secret("clevertap")["sandbox"] == {"account_id": "TEST-2", "passcode": "passcode-2"}
 
 
-def test_setting_up_again_writes_nothing_and_proves_everything(bridge: Installation, options: Sequence[str]) -> None:
+def test_setting_up_again_writes_nothing(bridge: Installation, options: Sequence[str]) -> None:
     bridge.set_up()
     version = bridge.cloud.ssm.get_parameter(Name=f"/purchasely-clevertap/{STAGE}/default/settings")["Parameter"]
     document = bridge.json("setup", *options)
@@ -117,21 +117,21 @@ def test_setting_up_again_writes_nothing_and_proves_everything(bridge: Installat
     assert again["Version"] == version["Version"]
 
 
-def test_a_new_shared_secret_stands_beside_the_former_one(bridge: Installation, options: Sequence[str]) -> None:
+def test_a_new_secret_stands_beside_the_former_one(bridge: Installation, options: Sequence[str]) -> None:
     bridge.set_up(shared_secret="former")
     result = bridge.run("setup", *options)
     assert bridge.secret("purchasely") == {"shared_secrets": ["secret-1", "former"]}
     assert "bridge rotate purchasely default --retire" in result.stdout
 
 
-def test_a_ingest_that_takes_the_app_for_unknown_is_waited_for(bridge: Installation, options: Sequence[str]) -> None:
+def test_an_ingest_unaware_of_the_app_is_waited_for(bridge: Installation, options: Sequence[str]) -> None:
     assert bridge.post(b"{}", secret="secret-1", app="second-app") == 404
     document = bridge.json("setup", "second-app", *options)
     assert document["test_webhook"]["outcome"] == "skipped"
     assert 20 < bridge.seconds - 1000 < 45
 
 
-def test_an_event_without_a_outcome_is_said_and_is_an_error(bridge: Installation, options: Sequence[str]) -> None:
+def test_an_event_without_an_outcome_is_an_error(bridge: Installation, options: Sequence[str]) -> None:
     bridge.forwards = False
     document = bridge.json("setup", *options, exit_code=1)
     told = document["test_webhook"]
@@ -139,7 +139,7 @@ def test_an_event_without_a_outcome_is_said_and_is_an_error(bridge: Installation
     assert "bridge trace" in told["words"]
 
 
-def test_an_event_that_the_forwarder_does_not_skip_is_said_and_is_an_error(
+def test_an_event_that_is_not_skipped_is_an_error(
     bridge: Installation, options: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = renewed(samples()["TRIAL_STARTED"])
@@ -149,7 +149,7 @@ def test_an_event_that_the_forwarder_does_not_skip_is_said_and_is_an_error(
     assert "was not skipped, it is delivered" in told["words"]
 
 
-def test_a_webhook_that_is_refused_is_said_and_what_is_written_stays(
+def test_a_refused_webhook_undoes_nothing(
     bridge: Installation, options: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Installation, "take", lambda *_: 429)
@@ -160,18 +160,14 @@ def test_a_webhook_that_is_refused_is_said_and_what_is_written_stays(
     assert bridge.secret("purchasely") == {"shared_secrets": ["secret-1"]}
 
 
-def test_who_may_not_read_the_table_still_gets_the_answer_of_ingest(
-    bridge: Installation, options: Sequence[str]
-) -> None:
+def test_without_the_table_ingests_answer_remains(bridge: Installation, options: Sequence[str]) -> None:
     bridge.cloud.calls.next("GetItem", "AccessDeniedException")
     result = bridge.run("setup", *options)
     assert result.exit_code == 0, result.output
     assert "answered 200; what became of its event was not looked up: AWS refused GetItem" in result.stdout
 
 
-def test_settings_that_are_not_valid_stop_it_before_anything_is_asked(
-    bridge: Installation, options: Sequence[str]
-) -> None:
+def test_invalid_settings_stop_it_at_once(bridge: Installation, options: Sequence[str]) -> None:
     bridge.cloud.put_settings('{"regoin": "in1"}')
     result = bridge.run("setup", *options)
     assert result.exit_code == 1
@@ -203,9 +199,7 @@ def test_a_secret_that_is_no_json_is_not_overwritten(bridge: Installation, optio
 
 
 @pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/ours"])
-def test_the_secrets_of_a_further_app_are_encrypted_with_the_stack_s_key(
-    bridge: Installation, options: Sequence[str], key: str
-) -> None:
+def test_a_further_app_has_the_stacks_key(bridge: Installation, options: Sequence[str], key: str) -> None:
     bridge.deployed.key = key
     assert bridge.run("setup", "second-app", *options).exit_code == 0
     client = bridge.cloud.secretsmanager
@@ -217,7 +211,7 @@ def test_the_secrets_of_a_further_app_are_encrypted_with_the_stack_s_key(
 @pytest.mark.parametrize(
     ("content", "said"), [("two words", "has a space"), ("", "is empty"), (None, "cannot be read")]
 )
-def test_a_file_that_holds_no_secret_is_refused_by_its_option(
+def test_a_file_without_a_secret_is_refused(
     bridge: Installation, options: Sequence[str], tmp_path: Path, content: str | None, said: str
 ) -> None:
     (tmp_path / "passcode").unlink()

@@ -54,13 +54,13 @@ def test_only_the_named_app_is_told_of(cloud: Cloud, cli: Cli, worker: Worker) -
         assert [(each["app"], each["received"]) for each in cli.json("status", app)["apps"]] == [(app, received)]
 
 
-def test_an_app_of_which_nothing_came_is_told_of_all_the_same(cli: Cli) -> None:
+def test_an_app_without_events_is_listed(cli: Cli) -> None:
     (told,) = cli.json("status", "quiet")["apps"]
     assert (told["app"], told["received"], told["error_rate"]) == ("quiet", 0, None)
     assert "App quiet, the last 24 hours" in cli.run("status", "quiet").stdout
 
 
-def test_the_ingest_s_answers_are_those_that_the_gateway_counts(cli: Cli) -> None:
+def test_answers_are_those_that_the_gateway_counts(cli: Cli) -> None:
     assert cli.json("status")["ingest"] is None
     boto3.client("cloudwatch").put_metric_data(
         Namespace="AWS/ApiGateway",

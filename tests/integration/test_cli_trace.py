@@ -21,7 +21,7 @@ def clock() -> Clock:
 # An event
 
 
-def test_a_parked_event_tells_what_clevertap_said_and_what_it_has(
+def test_a_parked_event_tells_what_clevertap_said(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.script.append(answer(Rejected(512, "Amount is no number"), of="Charged"))
@@ -61,7 +61,7 @@ def test_a_parked_event_tells_what_clevertap_said_and_what_it_has(
     assert len(cloud.parked()) == 1
 
 
-def test_a_parked_event_that_is_not_on_its_queue_says_so(
+def test_a_parked_event_not_on_its_queue_says_so(
     cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap
 ) -> None:
     clevertap.script.append(answer(Rejected(512, "no"), of="SUBSCRIPTION_RENEWED"))
@@ -87,7 +87,7 @@ def test_duplicates_are_told(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     assert "2 webhooks, so 1 duplicate" in cli.run("trace", "e-1", "--no-logs").output
 
 
-def test_the_log_lines_of_both_functions_are_told_in_their_order(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+def test_log_lines_are_told_in_their_order(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     worker.outcome(message(event(event_id="e-1"), id="m-1", sent_at=cloud.clock()))
     common = {"level": "INFO", "timestamp": "…", "service": "…"}
     accepted = {**common, "message": "accepted", "app": "default", "message_id": "m-1", "bytes": 12}
@@ -105,7 +105,7 @@ def test_the_log_lines_of_both_functions_are_told_in_their_order(cloud: Cloud, c
     assert output.index("accepted  message_id=m-1") < output.index("event     outcome=delivered")
 
 
-def test_logs_that_can_not_be_read_do_not_hide_the_rest(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+def test_unreadable_logs_hide_nothing_else(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     worker.outcome(message(event(event_id="e-1"), sent_at=cloud.clock()))
     result = cli.run("trace", "e-1")
     assert result.exit_code == 0
@@ -122,9 +122,7 @@ def test_what_nobody_knows_is_said(cli: Cli) -> None:
 # A subscriber
 
 
-def test_a_subscriber_tells_each_fact_with_its_time_and_what_clevertap_has(
-    cloud: Cloud, cli: Cli, worker: Worker
-) -> None:
+def test_a_subscriber_tells_each_fact_with_its_time(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     now = cloud.clock()
     worker.outcome(message(event(event_id="e-1", at=now - 60_000), sent_at=now))
     cloud.clock.advance(120)
@@ -144,9 +142,7 @@ def test_a_subscriber_tells_each_fact_with_its_time_and_what_clevertap_has(
     assert "subscription subs_user-1" in output
 
 
-def test_a_person_is_found_in_both_accounts_and_under_every_id_tied_to_them(
-    cloud: Cloud, cli: Cli, worker: Worker
-) -> None:
+def test_a_person_is_found_under_every_id(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     now = cloud.clock()
     anonymous = event(user=None, anonymous_user_id="a-1", clevertap_id="__habc", event_id="e-1", at=now)
     known = event(user="user-1", clevertap_id="__habc", event_id="e-2", at=now + 1)
@@ -164,7 +160,7 @@ def test_a_person_is_found_in_both_accounts_and_under_every_id_tied_to_them(
     assert [each["event_id"] for each in document["events"]] == ["e-3", "e-2", "e-1"]
 
 
-def test_an_id_that_is_an_event_s_and_a_person_s_tells_of_both(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+def test_an_id_of_event_and_person_tells_of_both(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     worker.outcome(message(event(user="7", event_id="7"), sent_at=cloud.clock()))
     document = cli.json("trace", "7", "--no-logs")
     assert document["event"]["event_id"] == "7"

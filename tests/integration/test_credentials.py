@@ -84,7 +84,7 @@ def test_an_app_without_a_secret_has_no_credentials(store: CredentialsStore) -> 
     assert "unknown" in found.detail
 
 
-def test_a_replaced_placeholder_serves_after_10_seconds(cloud: Cloud, store: CredentialsStore) -> None:
+def test_a_replaced_placeholder_serves_in_10_seconds(cloud: Cloud, store: CredentialsStore) -> None:
     cloud.put_secret("clevertap", {"production": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}})
     assert isinstance(store.get("default"), Unusable)
     cloud.put_secret("clevertap", {"production": PRODUCTION})

@@ -15,7 +15,7 @@ from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.response import NotTaken, RecordResult, Rejected, SetupFault, Unknown
 from purchasely_clevertap.delivery.entry import LEASE_MS
 from purchasely_clevertap.delivery.keys import RETENTION_SECONDS, entry_key
-from purchasely_clevertap.delivery.message import Message, Redrive
+from purchasely_clevertap.delivery.message import Message, MessageKind, Redrive
 from purchasely_clevertap.delivery.result import MessageResult
 from purchasely_clevertap.outcome import (
     Delivered,
@@ -330,9 +330,7 @@ def test_what_may_succeed_yet_is_tried_before_parking(
     assert parked.attributes["accepted"] == accepted
 
 
-def test_a_refused_profile_parks_the_newest_event_alone(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_a_refused_profile_parks_the_newest_event(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     older = message(event("SUBSCRIPTION_STARTED", at=NOW_MS - 1000), id="m-1")
     newer = message(event("RENEWAL_DISABLED", at=NOW_MS), id="m-2")
     clevertap.script.append(answer(Rejected(515, "Email is not valid"), of="profile"))
@@ -578,7 +576,7 @@ def test_what_an_account_causes_opens_its_circuit(
 @pytest.mark.parametrize(
     "result", [NotTaken(RetryReason.RECORD_ERROR), Rejected(512, "bad"), NotTaken(RetryReason.NO_TIME_LEFT)]
 )
-def test_what_a_record_causes_leaves_the_circuit_closed(
+def test_a_records_fault_leaves_the_circuit_closed(
     clevertap: ScriptedClevertap, worker: Worker, result: RecordResult
 ) -> None:
     clevertap.script.append(answer(result))
@@ -760,6 +758,35 @@ def test_an_event_of_nobody_is_parked(cloud: Cloud, worker: Worker) -> None:
     assert isinstance(outcome, Parked)
     assert outcome.reason is ParkReason.NO_USER
     assert len(cloud.parked()) == 1
+
+
+def test_unusable_event_name_teaches_the_profile(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    ended = event("App Launched", subscription_status="DEACTIVATED")
+    for _ in range(2):
+        outcome = worker.outcome(message(ended))
+        assert isinstance(outcome, Parked | Duplicate)
+    assert [parked.attributes["reason"] for parked in cloud.parked()] == ["unusable_event_name"]
+    [profile] = clevertap.profiles
+    assert profile["has_active_subscription"] is False
+    assert "last_event" not in profile, "it is not sent"
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"clevertap_id": "__h1", "user_id": "null"},
+        {"clevertap_id": "__h1", "anonymous_user_id": "undefined"},
+        {"clevertap_id": "null", "user_id": "user-1"},
+        {"clevertap_id": "__h1", "user_id": "Demo"},
+    ],
+)
+def test_association_of_nobody_ties_nobody(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, ids: dict[str, str]
+) -> None:
+    cloud.put_settings({"identity": {"refuse": ["demo"]}})
+    worker.forward(replace(message(ids), kind=MessageKind.IDENTITY))
+    assert [parked.attributes["reason"] for parked in cloud.parked()] == ["unusable_identity"]
+    assert clevertap.requests == []
 
 
 def test_a_message_that_does_not_say_its_app_is_parked(

@@ -101,7 +101,7 @@ def test_a_page_is_gone_on_from_its_last_key(cloud: Cloud, monkeypatch: pytest.M
     assert len(sent(cloud)) == 10
 
 
-def test_a_queue_that_fails_ends_the_call_and_loses_nobody(cloud: Cloud) -> None:
+def test_a_failing_queue_ends_the_sweep(cloud: Cloud) -> None:
     put_persons(cloud, [(f"user-{number}", 1) for number in range(25)])
     cloud.calls.next("SendMessageBatch", "InternalError")
     with pytest.raises(RuntimeError, match="InternalError"):

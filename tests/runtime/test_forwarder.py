@@ -53,7 +53,7 @@ def test_an_event_is_delivered_with_its_profile(
     assert aws.take("ParkedQueue") == []
 
 
-def test_apps_and_environments_of_one_batch_go_to_their_own_accounts(
+def test_apps_and_environments_have_their_accounts(
     forwarder: LambdaFunction, clevertap: Emulator, sample: Callable[[str], Batch]
 ) -> None:
     assert forwarder.invoke(sample("forwarder/apps_and_environments.json")) == DONE
@@ -68,7 +68,7 @@ def test_apps_and_environments_of_one_batch_go_to_their_own_accounts(
     ("name", "reason"),
     [("malformed_body", "unreadable"), ("binary_body", "unreadable"), ("dead_letter", "dead_letter")],
 )
-def test_what_cannot_be_delivered_is_parked_byte_by_byte_with_its_reason(
+def test_what_is_undeliverable_is_parked_as_it_is(
     forwarder: LambdaFunction, aws: Account, clevertap: Emulator, sample: Callable[[str], Batch], name: str, reason: str
 ) -> None:
     batch = sample(f"forwarder/{name}.json")
@@ -84,9 +84,7 @@ def test_what_cannot_be_delivered_is_parked_byte_by_byte_with_its_reason(
     assert clevertap.requests() == []
 
 
-def test_no_upload_is_begun_that_the_timeout_might_cut_off(
-    starting: Starting, clevertap: Emulator, sample: Callable[[str], Batch]
-) -> None:
+def test_no_upload_begins_too_late(starting: Starting, clevertap: Emulator, sample: Callable[[str], Batch]) -> None:
     batch = sample("forwarder/one_message.json")
     just_came(batch)
 

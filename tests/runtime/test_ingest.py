@@ -52,7 +52,7 @@ def test_a_signed_webhook_is_on_the_queue_byte_by_byte(
     assert aws.delivery(event_id(queued.body))["messages"] == {"SS": [queued.id]}
 
 
-def test_bytes_that_are_no_text_are_on_the_queue_as_they_came(
+def test_bytes_that_are_no_text_are_queued_as_they_are(
     ingest: LambdaFunction, aws: Account, sample: Callable[[str], Request]
 ) -> None:
     webhook = SPECIALS["not_utf8"](SAMPLE_SECRET, int(time.time()))
@@ -69,7 +69,7 @@ def test_bytes_that_are_no_text_are_on_the_queue_as_they_came(
         ("unknown_app", True, 404),
     ],
 )
-def test_what_is_not_to_be_believed_is_refused_and_not_queued(
+def test_a_forgery_is_refused_and_not_queued(
     ingest: LambdaFunction, aws: Account, sample: Callable[[str], Request], name: str, fresh: bool, status: int
 ) -> None:
     request = sample(f"ingest/{name}.json")
@@ -79,7 +79,7 @@ def test_what_is_not_to_be_believed_is_refused_and_not_queued(
     assert aws.delivery(event_id(decode_body(request))) == {}
 
 
-def test_a_secret_that_is_still_the_placeholder_is_answered_503_and_named_in_the_log(
+def test_a_placeholder_is_answered_503_and_logged(
     ingest: LambdaFunction, aws: Account, sample: Callable[[str], Request]
 ) -> None:
     aws.put_secret("new-app", "purchasely", {"shared_secrets": ["REPLACE_ME"]})
@@ -116,9 +116,7 @@ def test_a_note_that_hangs_ends_within_the_timeout(
     assert len(aws.take("EventsQueue")) == 1
 
 
-def test_what_exceeds_the_timeout_is_ended_and_the_next_invocation_starts_anew(
-    starting: Starting, aws: Account, sample: Callable[[str], Request]
-) -> None:
+def test_a_timeout_starts_the_next_one_anew(starting: Starting, aws: Account, sample: Callable[[str], Request]) -> None:
     request = signed_now(sample("ingest/text_body.json"))
     unknown = request | {"pathParameters": {"app": "No App"}}
     with silent() as nobody, starting("IngestFunction", timeout=2, AWS_ENDPOINT_URL_SQS=nobody) as function:

@@ -37,7 +37,7 @@ def test_the_ingest_logs_neither_secrets_nor_payloads(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_forwarder_logs_neither_secrets_nor_payloads(
+def test_the_log_has_no_secrets_and_no_payloads(
     starting: Starting, clevertap: Emulator, sample: Callable[[str], Any], level: str
 ) -> None:
     names = ("one_message", "apps_and_environments", "malformed_body", "binary_body", "dead_letter")

@@ -35,9 +35,7 @@ def inside(package: Callable[[str], Package], folder: Path, aws: Account) -> Cal
     return ask
 
 
-def test_a_dependency_that_the_layer_lacks_is_an_error_here(
-    package: Callable[[str], Package], folder: Path, aws: Account
-) -> None:
+def test_a_missing_dependency_is_an_error(package: Callable[[str], Package], folder: Path, aws: Account) -> None:
     environment = aws.environment("IngestFunction")
     with running(package("IngestFunction"), folder, environment, timeout=30, layer=False) as function:
         answer = function.invoke({})
@@ -59,9 +57,7 @@ def test_a_start_compiles_nothing_but_the_handler(
     ] == [shipped.function / "app.py"]
 
 
-def test_the_function_at_the_ingest_loads_no_more_than_it_needs(
-    inside: Callable[[str], Told], package: Callable[[str], Package]
-) -> None:
+def test_ingest_loads_no_more_than_it_needs(inside: Callable[[str], Told], package: Callable[[str], Package]) -> None:
     loaded = _packages(inside("IngestFunction"), package("IngestFunction"))
 
     assert loaded == {
@@ -73,7 +69,7 @@ def test_the_function_at_the_ingest_loads_no_more_than_it_needs(
     }
 
 
-def test_the_function_that_uploads_loads_no_more_than_it_needs(
+def test_the_forwarder_loads_no_more_than_it_needs(
     inside: Callable[[str], Told], package: Callable[[str], Package]
 ) -> None:
     loaded = _packages(inside("ForwarderFunction"), package("ForwarderFunction"))
@@ -94,7 +90,7 @@ def test_ingest_loads_nothing_of_the_forwarder(inside: Callable[[str], Told]) ->
     assert not {f"purchasely_clevertap.{name}" for name in needless} & set(inside("IngestFunction")["modules"])
 
 
-def test_the_layer_ships_what_is_pinned_for_it_and_our_code(package: Callable[[str], Package]) -> None:
+def test_the_layer_has_what_is_pinned(package: Callable[[str], Package]) -> None:
     ships = {path.name for path in package("IngestFunction").layer.iterdir()} - {"__pycache__"}
 
     assert ships == {

@@ -68,7 +68,7 @@ def test_a_process_with_the_same_number_is_left_alone(listening: Background) -> 
     os.kill(os.getppid(), 0)
 
 
-def test_a_failed_start_is_reported_with_its_last_words(log: Path, port: int) -> None:
+def test_a_failed_start_is_reported(log: Path, port: int) -> None:
     process = _python("print('no such thing'); raise SystemExit(3)", log)
 
     with pytest.raises(LocalStackError, match=r"(?s)a process ended while starting:.*no such thing.*process\.log"):

@@ -47,7 +47,7 @@ def associate(requests: list[Request]) -> Callable[..., None]:  # noqa: ARG001 -
 @pytest.mark.parametrize(
     "person", [{"user_id": "user é"}, {"anonymous_user_id": "5D7BB50E-0B44-4CC9-9A7C-25D6C1A4C7FF"}]
 )
-def test_the_example_makes_an_association_that_ingest_takes(
+def test_the_example_is_taken_by_ingest(
     associate: Callable[..., None], requests: list[Request], person: dict[str, str]
 ) -> None:
     associate(URL, "geheim mit Größe", "__h1", **person)

@@ -117,7 +117,7 @@ def test_accepted_records_are_a_success_and_stored(clevertap: Emulator, sender: 
     assert clevertap.violations() == []
 
 
-def test_one_refusal_among_good_records_is_partial_in_the_documented_shape(sender: Sender) -> None:
+def test_one_refusal_is_a_partial_answer(sender: Sender) -> None:
     bad = {"type": "profile", "identity": "1234", "ts": 1_699_999_000, "profileData": {"Email": "x", "ok": True}}
     assert sender.upload(EVENT, bad) == (
         200,
@@ -149,7 +149,7 @@ def test_refusals_alone_are_a_fail(sender: Sender) -> None:
     assert refused["error"] == "Timestamp should be present in the Unix Epoch format. Skipped record number : 1"
 
 
-def test_the_space_before_the_colon_is_missing_now_and_then(sender: Sender) -> None:
+def test_the_space_before_the_colon_may_be_missing(sender: Sender) -> None:
     answer = sender.upload(*[{}] * 6)[1]
     endings = [refused["error"].partition("Skipped ")[2] for refused in answer["unprocessed"]]
     assert endings == [
@@ -163,7 +163,7 @@ def test_the_space_before_the_colon_is_missing_now_and_then(sender: Sender) -> N
 
 
 @pytest.mark.parametrize("record", [7, None, "x", [1], {"type": ["deep", {"er": 1}]}])
-def test_the_echoed_record_is_an_object_whatever_was_sent(sender: Sender, record: object) -> None:
+def test_the_echoed_record_is_an_object(sender: Sender, record: object) -> None:
     assert isinstance(sender.upload(record)[1]["unprocessed"][0]["record"], dict)
 
 
@@ -207,7 +207,7 @@ def test_each_account_has_its_own_store(clevertap: Emulator, sender: Sender) -> 
     assert (names(clevertap.records(ACCOUNT)), names(clevertap.records("OTHER"))) == (["Renewed"], ["Other"])
 
 
-def test_more_than_15_concurrent_requests_of_an_account_are_429(clevertap: Emulator, sender: Sender) -> None:
+def test_the_16th_request_at_once_is_429(clevertap: Emulator, sender: Sender) -> None:
     clevertap.faults.add(Delay(600), times=15)
 
     def upload(_: int) -> int:
@@ -232,7 +232,7 @@ def test_more_than_15_concurrent_requests_of_an_account_are_429(clevertap: Emula
 # Scripted faults
 
 
-def test_a_scripted_status_is_answered_once_and_takes_nothing(clevertap: Emulator, sender: Sender) -> None:
+def test_a_scripted_status_takes_nothing(clevertap: Emulator, sender: Sender) -> None:
     clevertap.faults.add(Status(503), Status(500, body=""), Status(429), Status(401, body="no"))
     assert sender.upload(EVENT) == (503, {"status": "fail", "error": "Request failed", "code": 503})
     assert sender.post(b"{}") == (500, b"")
@@ -264,13 +264,13 @@ def test_a_body_that_is_not_json(clevertap: Emulator, sender: Sender) -> None:
     assert sender.post(json.dumps({"d": [EVENT]}).encode()) == (200, b"<html><body>Bad gateway</body></html>")
 
 
-def test_a_truncated_body_is_complete_http_and_broken_json(clevertap: Emulator, sender: Sender) -> None:
+def test_a_truncated_body_is_broken_json(clevertap: Emulator, sender: Sender) -> None:
     clevertap.faults.add(Truncated())
     assert sender.post(json.dumps({"d": [EVENT]}).encode()) == (200, json.dumps(SUCCESS).encode()[:28])
 
 
 @pytest.mark.parametrize("step", [Cut(), Cut(taken=True)])
-def test_a_cut_ends_the_connection_in_the_middle_of_the_answer(clevertap: Emulator, sender: Sender, step: Step) -> None:
+def test_a_cut_ends_in_the_middle_of_the_answer(clevertap: Emulator, sender: Sender, step: Step) -> None:
     clevertap.faults.add(step)
     with pytest.raises(HTTPException, match=r"IncompleteRead\(28 bytes read, 28 more expected\)"):
         sender.upload(EVENT)
@@ -305,7 +305,7 @@ def test_the_connection_ends_without_an_answer(clevertap: Emulator, sender: Send
         (LostAnswer(), 1, True),
     ],
 )
-def test_records_taken_while_their_sender_was_not_told_are_marked(
+def test_records_of_lost_answers_are_marked(
     clevertap: Emulator, sender: Sender, step: Step, taken: int, lost: bool
 ) -> None:
     clevertap.faults.add(step)
@@ -327,7 +327,7 @@ def test_a_hang_lasts_until_it_is_over_or_cleared(clevertap: Emulator, sender: S
         sender.connection.getresponse()
 
 
-def test_a_sender_that_hung_up_before_its_late_answer_did_not_get_it(clevertap: Emulator) -> None:
+def test_a_late_answer_missed_its_sender(clevertap: Emulator) -> None:
     clevertap.faults.add(Delay(600))
     body = json.dumps({"d": [EVENT]}).encode()
     with Sender(clevertap) as impatient:
@@ -343,7 +343,7 @@ def test_a_sender_that_hung_up_before_its_late_answer_did_not_get_it(clevertap: 
     assert clevertap.requests()[0].status is None
 
 
-def test_an_answer_lost_before_a_reset_marks_nothing_after_it() -> None:
+def test_a_reset_ends_the_marks_of_lost_answers() -> None:
     service = Service({ACCOUNT: PASSCODE})
     body = json.dumps({"d": [EVENT]}).encode()
     before, _ = service.upload(ACCOUNT, PASSCODE, body, dry_run=False)
@@ -461,7 +461,7 @@ def test_other_paths_are_404(sender: Sender, method: str, path: str) -> None:
 
 
 @given(st.binary(max_size=200) | st.sampled_from([b'{"d":[', b'{"d":[{}]}', b'{"d":[{"type":"event"}],"d":7}']))
-def test_any_bytes_get_an_answer_in_the_documented_shape(shared: Emulator, body: bytes) -> None:
+def test_any_bytes_get_a_documented_answer(shared: Emulator, body: bytes) -> None:
     with Sender(shared) as sender:
         check(*sender.post(body))
 
@@ -483,7 +483,7 @@ ANY_RECORD = ANY | st.fixed_dictionaries(
 
 
 @given(st.lists(ANY_RECORD, max_size=4))
-def test_any_records_get_an_answer_in_the_documented_shape(shared: Emulator, records: list[object]) -> None:
+def test_any_records_get_a_documented_answer(shared: Emulator, records: list[object]) -> None:
     with Sender(shared) as sender:
         status, body = sender.post(json.dumps({"d": records}).encode())
         answer = check(status, body)
@@ -541,7 +541,7 @@ def test_broken_http_is_never_answered_with_a_5xx(clevertap: Emulator, request_h
         b"Content-Length: 0\r\nTransfer-Encoding: chunked",
     ],
 )
-def test_a_body_of_unknown_length_is_never_taken_for_the_next_request(clevertap: Emulator, head: bytes) -> None:
+def test_a_body_of_unknown_length_ends_the_connection(clevertap: Emulator, head: bytes) -> None:
     with closing(socket.create_connection(("127.0.0.1", clevertap.port), timeout=20)) as connection:
         connection.sendall(b"POST /1/upload HTTP/1.1\r\n" + head + b"\r\n\r\n0\r\n\r\n")
         answers = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -557,7 +557,7 @@ def test_it_is_reached_from_this_machine_alone(clevertap: Emulator) -> None:
 # The command
 
 
-def test_the_command_serves_the_accounts_it_was_given_until_it_is_terminated() -> None:
+def test_the_command_serves_until_terminated() -> None:
     command = [sys.executable, "-m", "clevertap_emulator", "--account", "A:p:1", "--account", "B:q", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         assert process.stdout

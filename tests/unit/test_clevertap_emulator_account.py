@@ -33,7 +33,7 @@ def reasons(account: Account) -> list[str]:
     return [violation.reason for violation in account.violations]
 
 
-def test_accepted_records_are_stored_in_order_with_their_place_and_time() -> None:
+def test_records_are_stored_with_place_and_time() -> None:
     account = Account("A")
     assert take(account, event("One"), {}, event("Two")) == [None, refusal(524), None]
     assert take(account, event("Three"), request=2) == [None]
@@ -64,7 +64,7 @@ def test_scripted_refusals_come_on_top_of_the_rules() -> None:
     assert [stored.record for stored in account.records] == [event("One")]
 
 
-def test_the_513th_event_type_is_discarded_and_names_ignore_case_and_spaces() -> None:
+def test_the_513th_event_type_is_discarded() -> None:
     account = Account("A")
     assert not any(take(account, *(event(f"Event {number}") for number in range(512))))
     assert take(account, event("EVENT0"), event("One more"), event(" event 511")) == [None, refusal(528), None]
@@ -89,21 +89,21 @@ def test_an_unknown_identity_creates_a_user() -> None:
     assert account.profiles() == [Profile(("user-1",), (), {}), Profile(("user-2",), (), {})]
 
 
-def test_object_id_and_identity_in_a_profile_become_one_user() -> None:
+def test_object_id_and_identity_make_one_user() -> None:
     account = Account("A")
     take(account, profile({"identity": "user-1", "plan": "yearly"}, objectId="__h1"), event(identity="user-1"))
     take(account, profile({"trial": True}, objectId="__h1"))
     assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "trial": True})]
 
 
-def test_two_known_users_become_one_and_the_values_of_the_identity_stay() -> None:
+def test_joined_users_keep_the_identitys_values() -> None:
     account = Account("A")
     take(account, profile({"plan": "monthly", "device": "phone"}, objectId="__h1"), profile({"plan": "yearly"}))
     take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"seen": 1}, objectId="__h1"))
     assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "device": "phone", "seen": 1})]
 
 
-def test_two_people_who_are_tied_to_one_device_become_one() -> None:
+def test_two_people_of_one_device_become_one() -> None:
     account = Account("A")
     take(
         account,
@@ -113,7 +113,7 @@ def test_two_people_who_are_tied_to_one_device_become_one() -> None:
     assert account.profiles() == [Profile(("user-1", "user-2"), ("__h1",), {"a": 1})]
 
 
-def test_every_id_of_two_users_leads_to_the_one_they_became() -> None:
+def test_every_id_leads_to_the_joined_user() -> None:
     account = Account("A")
     take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"identity": "user-2"}, objectId="__h2"))
     take(account, profile({"identity": "user-1"}, objectId="__h2"), profile({"plan": "yearly"}, identity="user-2"))
@@ -179,20 +179,20 @@ def test_a_property_keeps_the_type_that_it_had_first(where: str, first: str, sec
     assert reasons(account) == ([] if is_kept else [f"{where}.price: {second} in a property of type {first}"])
 
 
-def test_a_property_of_each_event_has_a_type_of_its_own() -> None:
+def test_each_event_has_types_of_its_own() -> None:
     account = Account("A")
     take(account, event("One", price=1), event("Two", price=1.5), profile({"price": "much"}), event("O NE", Price=2.5))
     assert reasons(account) == ["evtData.Price: float in a property of type integer"]
 
 
-def test_counting_on_a_text_changes_nothing_and_is_a_violation() -> None:
+def test_counting_on_a_text_is_a_violation() -> None:
     account = Account("A")
     take(account, profile({"n": ""}), profile({"n": {"$incr": 1}}))
     assert account.profiles()[0].properties == {"n": ""}
     assert reasons(account) == ["profileData.n: counting on other than a number"]
 
 
-def test_a_profile_holds_256_custom_keys_beside_the_predefined_ones() -> None:
+def test_a_profile_holds_256_custom_keys() -> None:
     account = Account("A")
     take(account, profile({f"k{number}": number for number in range(256)}))
     take(account, profile({"one more": 1, "k0": 1000, "Email": "a@b.example", "MSG-push": True}))
@@ -201,7 +201,7 @@ def test_a_profile_holds_256_custom_keys_beside_the_predefined_ones() -> None:
     assert reasons(account) == ["profileData.one more: more than 256 custom keys"]
 
 
-def test_a_lost_answer_marks_the_records_of_its_request_alone() -> None:
+def test_a_lost_answer_marks_its_request_alone() -> None:
     account = Account("A")
     take(account, event("One"), event("Two"), request=1)
     take(account, event("Three"), request=2)

@@ -44,7 +44,7 @@ def test_a_step_without_end_lasts_until_cleared() -> None:
     assert faults.take()[0] == Ok()
 
 
-def test_clearing_ends_the_waits_of_the_steps_taken_before_it_alone() -> None:
+def test_clearing_ends_earlier_waits_alone() -> None:
     faults = Faults()
     _, before = faults.take()
     faults.clear()

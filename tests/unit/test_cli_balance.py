@@ -77,7 +77,7 @@ def ids(balance: Balance) -> set[str]:
 
 
 @given(deliveries(), st.integers(0, 20))
-def test_every_webhook_is_counted_once_and_under_one_outcome(listed: list[Delivery], queued: int) -> None:
+def test_every_webhook_has_one_outcome(listed: list[Delivery], queued: int) -> None:
     found = balances(listed, queued=queued, now_ms=NOW, settled_after_ms=SETTLED_AFTER)
     assert set(found) == {each.app for each in listed}
     for app, balance in found.items():
@@ -91,7 +91,7 @@ def test_every_webhook_is_counted_once_and_under_one_outcome(listed: list[Delive
 
 
 @given(worlds(lossless=True), st.integers(0, 3))
-def test_it_adds_up_while_every_open_event_stands_on_a_queue(world: list[Placed], duplicates: int) -> None:
+def test_open_events_on_queues_add_up(world: list[Placed], duplicates: int) -> None:
     for balance in drawn(world, more_queued=duplicates).values():
         assert balance.adds_up
         assert not ids(balance)
@@ -99,7 +99,7 @@ def test_it_adds_up_while_every_open_event_stands_on_a_queue(world: list[Placed]
 
 
 @given(worlds(lossless=False))
-def test_an_event_that_stands_nowhere_is_named_once_the_queues_can_not_hide_it(world: list[Placed]) -> None:
+def test_an_event_on_no_queue_is_named_when_sure(world: list[Placed]) -> None:
     lost = {each.delivery.event_id for each in world if each.on is None and each.delivery.outcome in (None, "parked")}
     old = {each.delivery.event_id for each in world if each.delivery.received_at == OLD}
     new_on_the_way = sum(each.on == "events" and each.delivery.received_at == NEW for each in world)
@@ -120,9 +120,7 @@ def test_the_order_of_the_table_does_not_matter(world: list[Placed], data: st.Da
 
 
 @given(deliveries(), st.data())
-def test_looking_again_at_an_open_event_is_as_if_it_had_been_so_from_the_start(
-    listed: list[Delivery], data: st.DataObject
-) -> None:
+def test_looking_again_changes_nothing(listed: list[Delivery], data: st.DataObject) -> None:
     ledger = Tally()
     for each in listed:
         ledger.add(each)
@@ -154,20 +152,20 @@ def test_what_a_worker_is_at_is_not_missed() -> None:
     assert balance.adds_up
 
 
-def test_an_event_whose_parking_could_not_be_remembered_is_a_stray_and_not_missing() -> None:
+def test_an_unremembered_parking_is_a_stray() -> None:
     unsettled = delivery(1, None)
     (balance,) = drawn([Placed(unsettled, "parked")]).values()
     assert balance.adds_up
     assert (balance.strays, balance.missing) == (("e-1",), ())
 
 
-def test_a_message_left_on_the_parked_queue_is_a_stray_and_does_no_harm() -> None:
+def test_a_stray_does_no_harm() -> None:
     (balance,) = drawn([Placed(delivery(1, "delivered"), "parked")]).values()
     assert balance.adds_up
     assert balance.strays == ("e-1",)
 
 
-def test_parked_events_are_not_missed_when_nobody_has_looked_at_their_queue() -> None:
+def test_without_a_look_no_parked_event_is_missed() -> None:
     (balance,) = balances([delivery(1, "parked")], queued=0, now_ms=NOW, settled_after_ms=SETTLED_AFTER).values()
     assert balance.adds_up
 
@@ -178,7 +176,7 @@ def test_reasons_are_told_from_the_most_frequent_on() -> None:
     assert list(balance.by_reason["skipped"].items()) == [("b", 4), ("a", 1), ("c", 1)]
 
 
-def test_the_webhooks_of_two_events_with_one_id_are_each_counted_once() -> None:
+def test_two_events_of_one_id_are_counted_once_each() -> None:
     first = replace(delivery(1, "skipped"), messages=frozenset({"m-1", "m-2", "m-3"}))
     second = replace(delivery(2, "delivered"), event_id="e-1~0a1b2c3d", messages=frozenset({"m-2", "m-3"}))
     for listed in ([first, second], [second, first]):

@@ -125,13 +125,13 @@ def test_a_project_that_clevertap_accepts_or_not() -> None:
     "result",
     [NotTaken(RetryReason.SERVER_ERROR, 503), NotTaken(RetryReason.THROTTLED, 429), Unknown(RetryReason.TIMEOUT)],
 )
-def test_a_clevertap_that_does_not_answer_is_no_reason_to_set_the_app_up_anew(result: RecordResult) -> None:
+def test_no_answer_is_no_reason_to_set_up_anew(result: RecordResult) -> None:
     found = finding.of_project("app", Project.PRODUCTION, "PROJECT-1", Region.IN1, result)
     assert found.good is False
     assert "bridge status" in (found.todo or "")
 
 
-def test_test_purchases_without_a_project_are_mentioned_only_if_they_are_skipped_for_it() -> None:
+def test_a_missing_sandbox_project_is_mentioned() -> None:
     told = finding.of_no_sandbox("app", DEFAULT)
     assert told is not None
     assert told.good is None
@@ -210,7 +210,7 @@ def test_the_stack_is_whole_or_not() -> None:
 
 
 @pytest.mark.parametrize("judge", [finding.of_purchasely_secret, finding.of_clevertap_secret])
-def test_the_placeholders_of_the_template_are_recognised(
+def test_the_templates_placeholders_are_recognised(
     judge: Callable[[str, Document | Absent | Unusable], Finding],
 ) -> None:
     secrets = Template.load().of_type("AWS::SecretsManager::Secret").values()

@@ -44,7 +44,7 @@ def test_what_can_not_be_read_is_about_whom_it_quotes(body: bytes, about: bool) 
     assert is_about(body, {"7"}, KEYS) is about
 
 
-def test_a_person_may_be_kept_in_both_accounts_as_user_and_under_each_kind_of_clevertap_id() -> None:
+def test_a_person_may_stand_under_several_keys() -> None:
     assert keys_of("default", ["7"]) == [
         "default#production#user#7",
         "default#production#anonymous#7",

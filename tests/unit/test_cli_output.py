@@ -11,7 +11,7 @@ from bridge_cli.output import plain, show, table
 
 
 @given(st.text())
-def test_no_text_reaches_the_terminal_as_an_order_to_it(text: str) -> None:
+def test_no_text_commands_the_terminal(text: str) -> None:
     shown = plain(text).plain
     assert all(character in "\t\n" or character.isprintable() or ord(character) > 0x9F for character in shown)
     assert len(shown) == len(text)
@@ -29,7 +29,7 @@ def test_markup_is_text() -> None:
     assert "[/] [bold]" in captured.get()
 
 
-def test_what_is_not_known_is_left_blank_and_a_boolean_is_a_word() -> None:
+def test_unknown_values_are_blank_and_booleans_words() -> None:
     assert [plain(value).plain for value in (None, True, False, 0)] == ["", "yes", "no", "0"]
 
 

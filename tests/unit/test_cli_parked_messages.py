@@ -51,7 +51,7 @@ def test_a_message_says_what_it_was_parked_with() -> None:
     assert message.body == b"\xff"
 
 
-def test_a_message_put_there_by_hand_says_what_its_body_can() -> None:
+def test_a_message_by_hand_says_what_its_body_can() -> None:
     body = b'{"event_id": "e-9"}'
     message = parked(body=body, attributes={"parked_at": "today", "code": "-"})
     assert message.key == ("", "e-9")
@@ -78,7 +78,7 @@ def test_a_message_never_shows_its_body_by_itself() -> None:
         (Choice(app="second", reason="no_user"), []),
     ],
 )
-def test_an_event_is_meant_when_all_that_is_given_holds(choice: Choice, expected: list[str]) -> None:
+def test_an_event_must_match_all_that_is_given(choice: Choice, expected: list[str]) -> None:
     messages = [full(3, {"reason": "no_user"}), full(1), full(2, {"app": "second", "event_name": "OTHER"})]
     assert chosen(choice, *messages) == expected
 
@@ -89,7 +89,7 @@ def test_only_a_choice_of_nothing_is_everything() -> None:
     assert not Choice(event_ids=frozenset({"e-1"})).is_everything
 
 
-def test_an_event_parked_twice_is_one_event_and_the_newest_message_stands_for_it() -> None:
+def test_an_event_parked_twice_is_one_event() -> None:
     again = {"event_id": "e-1", "reason": "no_user", "accepted": "event"}
     first, second = full(1, {"accepted": "charged"}), full(2, again)
     (event,) = Choice().of([first, second])

@@ -25,7 +25,7 @@ def one(word: str, **choice: Any) -> Payload:
     return payload
 
 
-def test_a_sample_is_sent_as_a_new_event_of_this_moment() -> None:
+def test_a_sample_is_sent_as_a_new_event() -> None:
     first, second = one("TRIAL_STARTED"), one("trial_started")
     sample = samples()["TRIAL_STARTED"]
     assert first["event_id"] != second["event_id"] != sample["event_id"]
@@ -62,12 +62,12 @@ def test_what_is_no_event_can_only_be_sent_as_it_is(tmp_path: Path, content: byt
         Selection(fresh=True).body(str(file), NOW)
 
 
-def test_a_sample_may_be_of_a_given_user_and_a_test_purchase() -> None:
+def test_a_sample_may_be_of_a_given_user() -> None:
     payload = one("TRIAL_STARTED", sandbox=True, user_id="me")
     assert (payload["user_id"], payload["environment"]) == ("me", "SANDBOX")
 
 
-def test_a_user_is_replaced_wherever_a_transfer_names_them_and_nobody_else_is() -> None:
+def test_a_user_is_replaced_in_a_transfer_too() -> None:
     payload = {"user_id": "a", "transferred_from_user_id": "b", "transferred_to_user_id": "a", "plan": "a"}
     assert of_user(payload, "a", "me") == payload | {"user_id": "me", "transferred_to_user_id": "me"}
 
@@ -104,7 +104,7 @@ def sent(bodies: Sequence[Payload | bytes], *statuses: int) -> list[tuple[str, i
     ]
 
 
-def test_what_follows_a_refused_webhook_of_the_same_user_is_held_back() -> None:
+def test_a_refusal_holds_back_the_same_user() -> None:
     events = [
         {"event_name": "A1", "user_id": "a"},
         {"event_name": "B1", "user_id": "b"},
@@ -115,7 +115,7 @@ def test_what_follows_a_refused_webhook_of_the_same_user_is_held_back() -> None:
     assert sent(events, 202) == [("A1", 202), ("B1", 200), ("A2", None), ("B2", 200), ("C1", 200)]
 
 
-def test_bodies_without_a_user_do_not_wait_for_each_other() -> None:
+def test_bodies_without_a_user_do_not_wait() -> None:
     assert sent([b"no json", b"[1]", {"event_name": "X"}], 503, 503) == [
         ("7 bytes", 503),
         ("3 bytes", 503),

@@ -32,7 +32,7 @@ def changes(before: object, after: object) -> dict[tuple[str, Situation], list[s
     }
 
 
-def test_the_default_settings_change_nothing_about_themselves() -> None:
+def test_default_settings_change_nothing() -> None:
     found = effects(DEFAULT, parse("{}"), samples())
     assert [effect.event for effect in found] == list(samples())
     assert not any(effect.changes for effect in found)
@@ -44,13 +44,13 @@ def test_an_event_that_is_switched_off_is_skipped() -> None:
     }
 
 
-def test_an_event_that_is_switched_on_is_sent_with_its_records() -> None:
+def test_an_event_switched_on_is_sent() -> None:
     assert changes({}, {"events": {"ACTIVATE": {"send": True, "name": "Access"}}}) == {
         ("ACTIVATE", Situation.PURCHASE): ["now sent: event", "renamed: ACTIVATE → Access"]
     }
 
 
-def test_the_entry_for_every_event_shows_on_an_event_that_nobody_knows() -> None:
+def test_the_entry_for_every_event_shows_on_a_new_one() -> None:
     found = changes({"events": {"*": {"send": False}, "TRIAL_STARTED": {"send": True}}}, {})
     assert set(found) == {
         ("TRANSACTION_PROCESSED", Situation.PURCHASE),
@@ -105,14 +105,12 @@ def test_properties_are_renamed_left_out_and_added(before: object, after: object
     ("before", "after", "words"),
     [
         ({"App Launched": {"name": "Opened"}}, {}, ["now parked: unusable_event_name"]),
-        ({}, {"App Launched": {"name": "Opened"}}, ["now sent: profile, event", "renamed: App Launched → Opened"]),
+        ({}, {"App Launched": {"name": "Opened"}}, ["now sent: event", "renamed: App Launched → Opened"]),
         ({"*": {"send": False}}, {}, ["now parked: unusable_event_name"]),
-        ({}, {"*": {"send": False}}, ["now skipped: event_switched_off", "profile added"]),
+        ({}, {"*": {"send": False}}, ["now skipped: event_switched_off"]),
     ],
 )
-def test_an_event_that_clevertap_takes_under_no_such_name_is_parked(
-    before: object, after: object, words: list[str]
-) -> None:
+def test_an_unusable_event_name_is_parked(before: object, after: object, words: list[str]) -> None:
     event = FEW["LOYALTY_TIER_REACHED"] | {"event_name": "App Launched"}
     old, new = (parse(json.dumps({"events": part})) for part in (before, after))
     found = effects(old, new, {"App Launched": event})
@@ -124,12 +122,12 @@ def test_the_properties_of_charged_are_never_renamed() -> None:
     assert not any("Charged" in words for words in swapped["TRANSACTION_PROCESSED", Situation.PURCHASE])
 
 
-def test_a_property_in_the_console_s_currency_is_renamed() -> None:
+def test_a_property_with_a_currency_is_renamed() -> None:
     found = changes({}, {"event_properties": {"rename": {"amount_in_usd": "Dollars"}}})
     assert found == {("TRANSACTION_PROCESSED", Situation.PURCHASE): ["property renamed: amount_in_usd → Dollars"]}
 
 
-def test_profile_and_charged_are_told_apart_from_the_event() -> None:
+def test_profile_and_charged_are_told_apart() -> None:
     found = changes(
         {"revenue": {"currency": "customer"}},
         {
@@ -192,7 +190,7 @@ def test_whole_records_are_left_out_and_added(after: object, words: list[str]) -
         ),
     ],
 )
-def test_what_shows_on_no_mere_purchase_is_shown_in_its_situation(
+def test_a_change_is_shown_in_its_situation(
     before: object, after: object, situation: Situation, words: list[str]
 ) -> None:
     found = changes(before, after)
@@ -200,21 +198,21 @@ def test_what_shows_on_no_mere_purchase_is_shown_in_its_situation(
     assert {each for _, each in found} == {situation}
 
 
-def test_in_another_situation_only_what_changes_there_beside_the_rest_is_shown() -> None:
+def test_a_situation_shows_only_its_own_changes() -> None:
     found = changes({}, {"event_properties": {"rename": {"plan": "Plan"}}, "sandbox": "skip"})
     assert found["TRIAL_STARTED", Situation.PURCHASE] == ["property renamed: plan → Plan"]
     assert found["TRIAL_STARTED", Situation.TEST_PURCHASE] == ["now skipped: sandbox_switched_off"]
     assert ("TRIAL_STARTED", Situation.LATE) not in found
 
 
-def test_without_a_sandbox_account_test_purchases_are_skipped_before_and_after() -> None:
+def test_no_sandbox_account_skips_before_and_after() -> None:
     mixed = parse('{"sandbox": "mix"}')
     found = effects(DEFAULT, mixed, FEW, has_sandbox_account=False)
     sandbox = {effect.event: effect.changes for effect in found if effect.situation is Situation.TEST_PURCHASE}
     assert [change.what for change in sandbox["TRIAL_STARTED"]] == [What.NOW_SENT]
 
 
-def test_settings_themselves_are_compared_with_their_defaults_filled_in() -> None:
+def test_settings_are_compared_with_their_defaults() -> None:
     after = parse('{"region": "IN1", "sandbox": "separate", "events": {"TRIAL_STARTED": {"name": "Trial"}}}')
     found = {change.setting: (change.before, change.after) for change in setting_changes(DEFAULT, after)}
     assert found == {
@@ -255,7 +253,7 @@ _SETTINGS = st.fixed_dictionaries(
 
 @examples(max_examples=40, deadline=None)
 @given(_SETTINGS, _SETTINGS, st.sampled_from(sorted(FEW)), st.booleans())
-def test_something_changes_if_and_only_if_the_records_do(
+def test_changes_are_shown_if_and_only_if_there_are(
     before: Settings, after: Settings, name: str, test_purchase: bool
 ) -> None:
     payload = as_test_purchase(FEW[name]) if test_purchase else FEW[name]
@@ -290,7 +288,7 @@ def test_problems_come_as_json_too() -> None:
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"\xff\xfe", "is not text in UTF-8"), (None, "cannot be read")])
-def test_a_file_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_an_unreadable_file_is_said_in_one_line(tmp_path: Path, content: bytes | None, said: str) -> None:
     file = tmp_path / "settings.json"
     if content is not None:
         file.write_bytes(content)

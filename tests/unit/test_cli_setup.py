@@ -54,7 +54,7 @@ def test_the_same_again_changes_nothing() -> None:
     assert Wanted(Region.IN1, PRODUCTION, "secret-1", SANDBOX, Region.US1).applied(SET_UP) == SET_UP
 
 
-def test_a_project_for_test_purchases_has_a_region_of_its_own_only_if_it_is_elsewhere() -> None:
+def test_a_sandbox_region_only_if_it_differs() -> None:
     same = Wanted(Region.IN1, PRODUCTION, "secret-1", SANDBOX, Region.IN1).applied(FRESH)
     assert same.settings == {"region": "in1"}
     assert SET_UP.settings == {"region": "in1", "sandbox_region": "us1"}
@@ -90,7 +90,7 @@ SECRETS = st.text("abc0", min_size=1, max_size=3)
 
 
 @given(st.lists(SECRETS, max_size=4), SECRETS)
-def test_a_new_shared_secret_stands_before_all_that_were_accepted(listed: list[str], new: str) -> None:
+def test_a_new_secret_stands_before_the_others(listed: list[str], new: str) -> None:
     after = shared_secrets(with_shared_secret({"shared_secrets": listed}, new))
     assert after[0] == new
     assert set(after) == {new, *listed}
@@ -103,7 +103,7 @@ def test_retiring_leaves_the_current_one(listed: list[str]) -> None:
 
 
 @pytest.mark.parametrize("listed", [None, "text", [1], ["a", None], ["REPLACE_ME"], [""], []])
-def test_what_the_ingest_cannot_use_is_no_shared_secret(listed: object) -> None:
+def test_an_unusable_shared_secret_is_refused(listed: object) -> None:
     assert shared_secrets({"shared_secrets": listed}) == ()
     assert shared_secrets(with_shared_secret({"shared_secrets": listed}, "new")) == ("new",)
 
@@ -116,7 +116,7 @@ def test_an_account_is_whole_or_none() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "REPLACE_ME", "two words", "new\nline", "caf\u00e9", "\u00a0", "x" * 1001])
-def test_what_no_secret_can_be_is_refused_and_not_quoted(value: str) -> None:
+def test_an_impossible_secret_is_not_quoted(value: str) -> None:
     problem = value_problem(value)
     assert problem is not None
     assert len(value) < 3 or value not in problem
@@ -125,11 +125,11 @@ def test_what_no_secret_can_be_is_refused_and_not_quoted(value: str) -> None:
 @pytest.mark.parametrize(
     "text", ["in1", " IN1 ", "https://in1.dashboard.clevertap.com", "In1.Dashboard.CleverTap.com/RRR-123/boards"]
 )
-def test_a_region_is_known_by_its_code_and_by_the_address_of_its_dashboard(text: str) -> None:
+def test_a_region_is_known_by_code_and_dashboard(text: str) -> None:
     assert region_of(text) is Region.IN1
 
 
-def test_a_region_that_does_not_exist_is_named_with_those_that_do() -> None:
+def test_an_unknown_region_is_named_with_the_known() -> None:
     with pytest.raises(ValueError, match="'mars1' is none of eu1, in1"):
         region_of("https://mars1.dashboard.clevertap.com/")
 
@@ -175,12 +175,12 @@ def test_with_every_option_nothing_is_asked() -> None:
         (Given(Region.EU1, "PROJECT-1", "passcode-1", None, "passcode-2", shared_secret="s"), "--sandbox-project-id"),
     ],
 )
-def test_without_a_terminal_what_is_missing_is_named_by_its_option(given: Given, missing: str) -> None:
+def test_without_a_terminal_options_are_named(given: Given, missing: str) -> None:
     with pytest.raises(CliError, match=missing):
         wanted_of(given, FRESH)
 
 
-def test_without_a_terminal_an_app_keeps_what_is_left_out() -> None:
+def test_without_a_terminal_what_is_left_out_stays() -> None:
     assert wanted_of(Given(), SET_UP).applied(SET_UP) == SET_UP
     moved = wanted_of(Given(region=Region.EU1), SET_UP)
     assert (moved.region, moved.sandbox, moved.sandbox_region) == (Region.EU1, SANDBOX, Region.US1)
@@ -192,7 +192,7 @@ def test_a_passcode_is_not_kept_for_another_project() -> None:
 
 
 @pytest.mark.usefixtures("at_terminal")
-def test_a_person_is_asked_for_everything_and_asked_again_for_what_cannot_be() -> None:
+def test_a_person_is_asked_again_for_what_cannot_be() -> None:
     wanted, result = asked(
         Given(),
         FRESH,
@@ -208,7 +208,7 @@ def test_a_person_is_asked_for_everything_and_asked_again_for_what_cannot_be() -
 
 
 @pytest.mark.usefixtures("at_terminal")
-def test_questions_leave_stdout_to_the_answer_and_show_no_secret() -> None:
+def test_questions_show_no_secret() -> None:
     _, result = asked(Given(), FRESH, "eu1", "PROJECT-1", "passcode-1", "n", "secret-1")
     assert result.stdout == ""
     assert "passcode-1" not in result.output
@@ -259,14 +259,14 @@ def test_a_test_host_is_asked_in_place_of_the_region() -> None:
     assert clevertap.asked == [("http://127.0.0.1:1", "PROJECT-1")]
 
 
-def test_credentials_of_another_region_are_recognised_and_nothing_goes_on_unasked() -> None:
+def test_a_wrong_region_is_recognised() -> None:
     clevertap = Clevertap({"PROJECT-1": Region.SG1}, REFUSED)
     with pytest.raises(CliError, match=r"in region sg1, not in in1: give --clevertap-region sg1. Nothing is written"):
         proven(WANTED, clevertap, REAL, lambda _: None)
 
 
 @pytest.mark.usefixtures("at_terminal")
-def test_a_person_may_take_the_region_that_accepts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_may_take_the_accepting_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click, "confirm", lambda *_, **__: True)
     clevertap = Clevertap({"PROJECT-1": Region.SG1, "TEST-2": Region.SG1}, REFUSED)
     found = proven(Wanted(Region.IN1, PRODUCTION, "s", SANDBOX), clevertap, REAL, lambda _: None)
@@ -275,7 +275,7 @@ def test_a_person_may_take_the_region_that_accepts_them(monkeypatch: pytest.Monk
     assert clevertap.asked[-1] == (Region.SG1.endpoint, "TEST-2")
 
 
-def test_credentials_that_no_region_accepts_are_refused_without_being_shown() -> None:
+def test_refused_credentials_are_never_shown() -> None:
     with pytest.raises(
         CliError, match=r"production project PROJECT-1 in region in1: .*401.*Nothing is written"
     ) as fault:
@@ -297,13 +297,13 @@ def test_credentials_that_no_region_accepts_are_refused_without_being_shown() ->
         (Unknown(RetryReason.NOT_JSON), "not CleverTap"),
     ],
 )
-def test_whatever_else_a_dry_run_meets_is_said_and_nothing_is_written(result: RecordResult, said: str) -> None:
+def test_a_failed_dry_run_writes_nothing(result: RecordResult, said: str) -> None:
     assert problem(Accepted()) is None
     with pytest.raises(CliError, match=said):
         proven(WANTED, Clevertap({}, result), REAL, lambda _: None)
 
 
-def test_other_regions_are_tried_only_when_the_region_may_be_wrong() -> None:
+def test_other_regions_are_tried_only_in_doubt() -> None:
     clevertap = Clevertap({"PROJECT-1": Region.SG1}, NotTaken(RetryReason.SERVER_ERROR, 503))
     with pytest.raises(CliError, match="503"):
         proven(WANTED, clevertap, REAL, lambda _: None)

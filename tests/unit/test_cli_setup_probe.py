@@ -109,7 +109,7 @@ def test_waiting_for_ingest_ends() -> None:
 
 
 @pytest.mark.parametrize("status", [202, 302, 400, 413, 429])
-def test_an_answer_that_will_not_change_is_taken_at_once(status: int) -> None:
+def test_a_final_answer_is_taken_at_once(status: int) -> None:
     send, sent = scripted(status)
     assert pass_ingest("https://ingest", b"{}", "s", clock=Seconds().clock, send=send).status == status
     assert len(sent) == 1

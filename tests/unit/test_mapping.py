@@ -106,7 +106,7 @@ def test_events_can_have_another_name_and_share_it() -> None:
 def test_entitlement_events_are_off_by_default(name: str) -> None:
     for events in ({}, {"*": {"send": True}}):
         found = mapped(event(name), events=events)
-        assert (found.records, found.skipped, found.profile) == ((), SkipReason.EVENT_SWITCHED_OFF, True)
+        assert (found.records, found.kept_back, found.profile) == ((), Skipped(SkipReason.EVENT_SWITCHED_OFF), True)
     assert records(event(name), events={name: {"send": True}})["event"]["evtName"] == name
     assert records(event(name, **PURCHASE))["event"]["evtName"] == f"ONE_TIME_PURCHASE_{name}D"
 
@@ -115,8 +115,8 @@ def test_profile_learns_from_what_is_not_sent() -> None:
     events = {"*": {"send": False}, "TRIAL_STARTED": {"send": True}}
     for name in ("SUBSCRIPTION_RENEWED", "NEW_ONE", "Charged"):
         found = mapped(event(name), events=events)
-        assert (found.records, found.skipped, found.profile) == ((), SkipReason.EVENT_SWITCHED_OFF, True)
-    assert mapped(event("TRIAL_STARTED"), events=events).skipped is None
+        assert (found.records, found.kept_back, found.profile) == ((), Skipped(SkipReason.EVENT_SWITCHED_OFF), True)
+    assert mapped(event("TRIAL_STARTED"), events=events).kept_back is None
     switched_off = result(event(), events=events, profile={"send": False})
     assert switched_off == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert mapped(event(), profile={"send": False}).profile is False
@@ -135,7 +135,7 @@ def test_where_filters_the_event_record_alone() -> None:
     for facts, where, is_sent in cases:
         of = event_of(paid(9.99, 10.79, **facts))
         found = mapped(of, events={"TRANSACTION_PROCESSED": {"where": where}})
-        assert found.skipped is (None if is_sent else SkipReason.FILTERED)
+        assert found.kept_back == (None if is_sent else Skipped(SkipReason.FILTERED))
         assert [str(kind) for kind, _ in found.records] == (["event"] if is_sent else []) + ["charged"]
         assert found.profile
 
@@ -143,11 +143,14 @@ def test_where_filters_the_event_record_alone() -> None:
 def test_unusable_name_waits_for_another() -> None:
     words = {"App Launched": 'reserved: "App Launched"', "char ged": 'reserved: "Charged"', "TRIAL:A": "has : in it"}
     for name, expected in words.items():
-        found = result(event(name))
-        assert isinstance(found, Parked)
-        assert found.reason is ParkReason.UNUSABLE_EVENT_NAME
-        assert expected in found.detail
-        assert repr(name) in found.detail
+        found = mapped(event(name))
+        assert (found.records, found.profile) == ((), True), "the profile learns all the same"
+        parked = found.kept_back
+        assert parked == result(event(name), profile={"send": False})
+        assert isinstance(parked, Parked)
+        assert parked.reason is ParkReason.UNUSABLE_EVENT_NAME
+        assert expected in parked.detail
+        assert repr(name) in parked.detail
         assert records(event(name), events={name: {"name": "Another"}})["event"]["evtName"] == "Another"
 
 
@@ -339,7 +342,7 @@ def test_event_of_exactly_the_limit_is_not_late(action: str) -> None:
 def test_late_event_loses_its_own_record_alone(action: str) -> None:
     late: dict[str, Any] = {"after_minutes": 1, "action": action}
     found = mapped(event_of(paid(9.99, 10.79)), now=MOMENT + 60_001, late_events=late)
-    assert ([str(kind) for kind, _ in found.records], found.skipped) == (["charged"], SkipReason.LATE)
+    assert ([str(kind) for kind, _ in found.records], found.kept_back) == (["charged"], Skipped(SkipReason.LATE))
     assert found.profile
     without = result(event(), now=MOMENT + 60_001, late_events=late, profile={"send": False})
     assert without == Skipped(SkipReason.LATE)

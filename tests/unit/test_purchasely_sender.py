@@ -160,7 +160,7 @@ def event(event_id: str, user: str = "u") -> Payload:
     return {"event_id": event_id, "user_id": user}
 
 
-def test_what_is_acknowledged_is_sent_once_and_in_order() -> None:
+def test_acknowledged_events_are_sent_once() -> None:
     line = Line()
     result = resend([event("1"), event("2"), event("3")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
     assert line.ids() == ["1", "2", "3"]
@@ -185,7 +185,7 @@ def test_an_anonymous_user_waits_like_any_other() -> None:
     assert line.ids() == ["0", "2", "0", "1"]
 
 
-def test_retries_wait_longer_and_longer_and_give_up_after_20_days() -> None:
+def test_retries_give_up_after_20_days() -> None:
     line = Line({"1": [None] * 99})
     result = resend([event("1")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
     assert result.posts == 1 + RETRIES == 26
@@ -202,7 +202,7 @@ def test_the_next_event_begins_with_short_waits_again() -> None:
     assert line.waits == [20, 26, 20]
 
 
-def test_a_retry_is_the_same_event_with_a_new_timestamp() -> None:
+def test_a_retry_has_a_new_timestamp() -> None:
     line = Line({"1": [500]})
     resend([event("1")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
     one, two = line.posts
@@ -283,7 +283,7 @@ def test_lifecycles_are_sent_signed_and_end_now(capsys: pytest.CaptureFixture[st
     assert SECRET not in printed
 
 
-def test_the_same_seed_and_end_send_the_same_events_again() -> None:
+def test_the_same_seed_sends_the_same_events() -> None:
     one, two, other = Receiver(), Receiver(), Receiver()
     for receiver, seed in ((one, "7"), (two, "7"), (other, "8")):
         run(receiver, "lifecycle", "pause", "--seed", seed, "--end", "2026-02-02T10:00:00")
@@ -367,7 +367,7 @@ def right_answer(request: requests.PreparedRequest) -> int:
     return 413 if size > 1024 * 1024 else 200
 
 
-def test_special_webhooks_expect_what_a_right_receiver_answers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_special_webhooks_have_their_right_answers(capsys: pytest.CaptureFixture[str]) -> None:
     receiver = Receiver(right_answer)
     assert run(receiver, "special") == 0
     assert len(receiver.requests) == len(SPECIALS)

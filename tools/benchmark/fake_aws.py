@@ -6,6 +6,7 @@ and takes longer over it, which would hide what is to be measured.
 
 import asyncio
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -42,13 +43,15 @@ _START_SECONDS = 20.0
 class Asked:
     """What was asked since the last reset: calls by service and operation, and the records of each upload.
 
-    `uploaded` are the bytes of all uploads, `delivery_bytes` those of an item of the deliveries table.
+    `uploaded` are the bytes of all uploads, `write_units` what DynamoDB bills for, `delivery_bytes` those of an item of
+    the deliveries table.
     """
 
     calls: Mapping[str, int]
     uploads: Mapping[str, Sequence[int]]
     """The number of records of each request, by CleverTap account."""
     uploaded: int
+    write_units: int
     delivery_bytes: float
 
     def of(self, service: str) -> int:
@@ -105,6 +108,7 @@ class _Service:
     calls: Counter[str] = field(default_factory=Counter)
     uploads: dict[str, list[int]] = field(default_factory=dict)
     uploaded: int = 0
+    write_units: int = 0
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         if path == "/_stand_in":
@@ -135,8 +139,21 @@ class _Service:
                 if self.settings is None:
                     raise Refused("ParameterNotFound")
                 return {"Parameter": {"Name": given["Name"], "Type": "String", "Version": 1, "Value": self.settings}}
+            case "UpdateItem" | "TransactWriteItems":
+                updates = [each["Update"] for each in given["TransactItems"]] if "TransactItems" in given else [given]
+                before = [self._units(update) for update in updates]
+                answer = self.tables.answer(operation, given)
+                units = sum(map(max, before, [self._units(update) for update in updates]))
+                self.write_units += units * (2 if "TransactItems" in given else 1)
+                return answer
             case _:
                 return self.tables.answer(operation, given)
+
+    def _units(self, update: Mapping[str, Any]) -> int:
+        """The write units that the item takes as it is now."""
+        table = update["TableName"]
+        item = self.tables.items[table].get(update["Key"][TABLES[table]]["S"], {})
+        return math.ceil(max(_bytes(item), 1) / 1024)
 
     def _control(self, method: str, body: bytes) -> Mapping[str, Any]:
         if method == "POST":
@@ -148,11 +165,13 @@ class _Service:
             self.calls.clear()
             self.uploads.clear()
             self.uploaded = 0
+            self.write_units = 0
         sizes = [_bytes(item) for item in self.tables.items["DeliveriesTable"].values()]
         return {
             "calls": self.calls,
             "uploads": self.uploads,
             "uploaded": self.uploaded,
+            "write_units": self.write_units,
             "delivery_bytes": sum(sizes) / max(len(sizes), 1),
         }
 

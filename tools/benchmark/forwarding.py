@@ -109,6 +109,7 @@ def _full(
     return [
         compared(f"{name}: requests to CleverTap, of {number} events", requests, "requests", needed, 1.0),
         Row(f"{name}: calls of DynamoDB, by event", calls, "calls", None, calls / number, _CALLS_TARGET),
+        told(f"{name}: write units of DynamoDB, by event", asked.write_units / number, "units"),
         Row(f"{name}: calls of SQS", asked.of("AmazonSQS"), "calls", None, asked.of("AmazonSQS"), 0.0),
         compared(
             f"{name}: processor, by the mapping's with profiles",

@@ -47,8 +47,8 @@ class Record:
 class Forecast:
     """What would become of an event: its outcome and why, and its records in the order of their upload.
 
-    An event that is skipped may still change the profile. `left_out` names the properties that would be cut or left
-    out because CleverTap refuses them.
+    An event that is skipped or parked may still change the profile. `left_out` names the properties that would be cut
+    or left out because CleverTap refuses them.
     """
 
     event_id: str
@@ -80,7 +80,7 @@ def forecast(body: bytes, mapper: Mapper, *, age_ms: int = 0, has_sandbox_accoun
         return Forecast(event.event_id, event.event_name, mapped.name, mapped.reason)
     if isinstance(mapped, Parked):
         return Forecast(event.event_id, event.event_name, mapped.name, mapped.reason, mapped.detail)
-    state = NEVER_HEARD_OF.apply([event], is_sent=lambda _: mapped.skipped is None, price_of=mapper.price)
+    state = NEVER_HEARD_OF.apply([event], is_sent=lambda _: mapped.kept_back is None, price_of=mapper.price)
     update = mapper.profile_update(mapped.identity, state) if mapped.profile else None
     encoded = [
         *((Kind.PROFILE, record) for record in (update.records if update is not None else ())),
@@ -90,8 +90,9 @@ def forecast(body: bytes, mapper: Mapper, *, age_ms: int = 0, has_sandbox_accoun
     return Forecast(
         event.event_id,
         event.event_name,
-        Delivered.name if mapped.skipped is None else Skipped.name,
-        mapped.skipped,
+        Delivered.name if mapped.kept_back is None else mapped.kept_back.name,
+        mapped.kept_back.reason if mapped.kept_back is not None else None,
+        mapped.kept_back.detail if isinstance(mapped.kept_back, Parked) else None,
         account=mapped.environment,
         records=tuple(Record(kind, orjson.loads(record)) for kind, record in encoded),
         left_out=mapped.left_out,

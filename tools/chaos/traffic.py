@@ -48,7 +48,7 @@ _SECOND_APP_SHARE = 0.25
 # Of the lifecycles, those whose webhooks carry the CleverTap id of the device, and those whose app's backend tells it.
 _WITH_DEVICE_SHARE = 0.3
 _ASSOCIATED_SHARE = 0.2
-# When everything is over, dates and the patience with anonymous users too.
+# When everything is over by its dates, and no event is held any more.
 SWEPT_AFTER_SECONDS = 40 * 24 * 3600.0
 
 
@@ -109,17 +109,19 @@ def plan(*, seed: int, events: int, now: float, seconds: float, shuffled: bool =
             associations.append(Association(app, at=int(now * 1000), **association))
             webhook = signed(association, SHARED_SECRET, int(now))
             webhooks.append(Planned(app, f"backend {len(webhooks)}", at, webhook, association))
+    not_json, reserved = (SPECIALS[name](SHARED_SECRET, int(now), seed) for name in _UNUSABLE)
+    webhooks += [
+        Planned("default", name, random.uniform(0, seconds), webhook)
+        for name, webhook in zip(_UNUSABLE, (not_json, reserved), strict=True)
+    ]
+    told.append(("default", json.loads(reserved.body)))
     expected, swept = (
         expect(told, POLICIES, associations=associations, received=int(now * 1000), now=swept_at)
         for swept_at in (None, int((now + SWEPT_AFTER_SECONDS) * 1000))
     )
-    unusable = set()
-    for name in _UNUSABLE:
-        webhook = SPECIALS[name](SHARED_SECRET, int(now), seed)
-        webhooks.append(Planned("default", name, random.uniform(0, seconds), webhook))
-        unusable.add(("default", _event_id(webhook.body)))
     for each in (expected, swept):
-        each.outcomes.update(dict.fromkeys(unusable, "parked"))
+        each.outcomes.update({("default", _event_id(not_json.body)): "parked"})
+    unusable = {key for key, outcome in expected.outcomes.items() if outcome == "parked"}
     webhooks.sort(key=lambda each: each.after)
     return Traffic(tuple(webhooks), expected, swept, frozenset(unusable))
 

@@ -140,9 +140,8 @@ class Forwarder:
         """Sends on what waited for these persons; the keys of those of whom something could not be sent."""
         failed: set[str] = set()
         for key in person_keys:
-            held = list(self._ledger.held(key))
-            app = key.partition("#")[0]
-            errors = self._events.send_held(app, [each.hold for each in held])
+            held = sorted((each.hold for each in self._ledger.held(key)), key=lambda hold: hold.received_at)
+            errors = self._events.send_held(key.partition("#")[0], held)
             if any(error is not None for error in errors):
                 failed.add(key)
         return frozenset(failed)

@@ -4,6 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from clevertap_emulator.properties import allowed as is_allowed
+from clevertap_emulator.properties import fold
+from clevertap_emulator.rules import RESERVED
+
 from .people import Association, Outcome, People, Place
 from .policy import Policy
 from .profile import Properties, profile
@@ -23,6 +27,8 @@ class Record:
     proceeds: float | None = None
     was_anonymous: bool = False
 
+
+_UNUSABLE_NAME = "unusable_event_name"
 
 type RecordKey = tuple[str, str, str]
 type PersonKey = tuple[str, str]
@@ -99,8 +105,8 @@ def expect(
             for event in of_account if account is None else ():
                 settle(event, "skipped", policy.no_sandbox)
     for each in placed:
-        outcome = each.place.outcome if each.kept_back is None else "skipped"
-        settle(each.event, outcome, each.kept_back or each.place.reason)
+        kept: Outcome = "parked" if each.kept_back == _UNUSABLE_NAME else "skipped"
+        settle(each.event, each.place.outcome if each.kept_back is None else kept, each.kept_back or each.place.reason)
     for app, policy in policies.items():
         _add_records([each for each in placed if each.event.app == app], policy, expected)
     _add_profiles(placed, policies, now, expected)
@@ -159,7 +165,10 @@ def _kept_back(event: Event, policy: Policy) -> str | None:
     if not policy.sends(event.name):
         return "event_switched_off"
     allowed = policy.where.get(event.name, {})
-    return "filtered" if any(event.text(key) not in values for key, values in allowed.items()) else None
+    if any(event.text(key) not in values for key, values in allowed.items()):
+        return "filtered"
+    name = policy.names.get(event.name, event.name)
+    return _UNUSABLE_NAME if fold(name) in RESERVED or not is_allowed(name) else None
 
 
 def _add_records(placed: Sequence[_Placed], policy: Policy, expected: Expected) -> None:

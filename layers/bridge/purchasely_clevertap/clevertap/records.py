@@ -26,20 +26,22 @@ class Identity(NamedTuple):
     anonymous_id: str | None = None
 
     @property
-    def root(self) -> dict[str, str]:
-        """The key that every record of this person carries."""
+    def root(self) -> tuple[str, str]:
+        """The key that every record of this person carries, and its value."""
         if self.user_id is not None:
-            return {"identity": self.user_id}
+            return "identity", self.user_id
         if self.object_id is not None:
-            return {"objectId": self.object_id}
+            return "objectId", self.object_id
         raise ValueError("an identity has a user_id or an object_id")
 
 
 def event_record(identity: Identity, name: str, seconds: int, properties: dict[str, Any]) -> bytes:
     """An event record as JSON; `seconds` is the epoch time of the event."""
-    return orjson.dumps({"type": "event", **identity.root, "ts": seconds, "evtName": name, "evtData": properties})
+    root, person = identity.root
+    return orjson.dumps({"type": "event", root: person, "ts": seconds, "evtName": name, "evtData": properties})
 
 
 def profile_record(identity: Identity, properties: dict[str, Any]) -> bytes:
     """A profile record as JSON."""
-    return orjson.dumps({"type": "profile", **identity.root, "profileData": properties})
+    root, person = identity.root
+    return orjson.dumps({"type": "profile", root: person, "profileData": properties})

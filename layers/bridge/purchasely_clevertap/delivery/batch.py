@@ -14,7 +14,7 @@ from purchasely_clevertap.clevertap.account import Environment, Region
 from purchasely_clevertap.clevertap.limits import MAX_RECORDS
 from purchasely_clevertap.clevertap.records import Identity, Kind
 from purchasely_clevertap.clevertap.response import Accepted, NotTaken, RecordResult, Rejected, SetupFault, Unknown
-from purchasely_clevertap.delivery.association import parse_association
+from purchasely_clevertap.delivery.association import Association, parse_association
 from purchasely_clevertap.delivery.entry import (
     Claim,
     ClaimGroup,
@@ -29,7 +29,15 @@ from purchasely_clevertap.delivery.entry import (
 from purchasely_clevertap.delivery.keys import anonymous_key, apart_key, entry_key, object_key, person_of, profile_key
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.mapping.identity import Link, Wait, joins_logins, known_as, sdk_id, waits_for_login
+from purchasely_clevertap.mapping.identity import (
+    Link,
+    Wait,
+    id_problem,
+    joins_logins,
+    known_as,
+    sdk_id,
+    waits_for_login,
+)
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper, ProfileUpdate
 from purchasely_clevertap.mapping.profile import ProfileState, chronology
 from purchasely_clevertap.mapping.settings import Anonymous
@@ -370,8 +378,8 @@ def _link_keys(item: Item, setup: AppSetup) -> list[str]:
     """Those of one item: the anonymous id's first."""
     app = item.message.app
     if item.message.kind is MessageKind.IDENTITY:
-        association = parse_association(item.message.body)
-        if association is None or association.anonymous_id is None or item.environment is None:
+        association = _association(item, setup)
+        if isinstance(association, Parked) or association.anonymous_id is None or item.environment is None:
             return []
         return [anonymous_key(app, item.environment, association.anonymous_id)]
     if not isinstance(item.event, Event):
@@ -495,17 +503,30 @@ def _news(item: Item, setup: AppSetup, link: Link) -> Mapped | Skipped | Parked:
         found = person_of(item.message.body.decode(errors="replace"))
         if found is None:
             return Parked(ParkReason.UNREADABLE, "the message names no person")
-        return Mapped(found[0], found[1], (), profile=True, skipped=SkipReason.NOTHING_TO_SEND)
-    association, environment = parse_association(item.message.body), item.environment
-    if association is None or environment is None:
-        return Parked(ParkReason.UNREADABLE, "the body is no association")
-    if environment not in setup.account_ids:
+        return Mapped(found[0], found[1], (), profile=True, kept_back=Skipped(SkipReason.NOTHING_TO_SEND))
+    association, environment = _association(item, setup), item.environment
+    if isinstance(association, Parked):
+        # It is parked once, not for each project.
+        return association if environment is not Environment.SANDBOX else Skipped(SkipReason.NOTHING_TO_SEND)
+    if environment is None or environment not in setup.account_ids:
         return Skipped(SkipReason.NO_SANDBOX_ACCOUNT)
     user_id = association.user_id or link.user_id
     if user_id is None:
         return Skipped(SkipReason.NOTHING_TO_SEND)  # noted in the ledger, for the events to come
     person = Identity(user_id, association.clevertap_id, association.anonymous_id)
-    return Mapped(environment, person, (), profile=True, skipped=SkipReason.NOTHING_TO_SEND)
+    return Mapped(environment, person, (), profile=True, kept_back=Skipped(SkipReason.NOTHING_TO_SEND))
+
+
+def _association(item: Item, setup: AppSetup) -> Association | Parked:
+    """Whose CleverTap id it is that the app's backend told."""
+    association = parse_association(item.message.body)
+    if association is None:
+        return Parked(ParkReason.UNREADABLE, "the body is no association")
+    user_id, anonymous_id = association.user_id, association.anonymous_id
+    ids = (("clevertap_id", association.clevertap_id), ("user_id", user_id), ("anonymous_user_id", anonymous_id))
+    settings = setup.mapper.settings.identity
+    problems = (id_problem(key, given, settings) for key, given in ids if given is not None)
+    return next((problem for problem in problems if problem), association)
 
 
 def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
@@ -515,8 +536,10 @@ def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
         setup = setups.get(item.message.app)
         if item.message.kind is not MessageKind.IDENTITY or not isinstance(setup, AppSetup) or item.environment is None:
             continue
-        association = parse_association(item.message.body)
-        if association is not None and association.anonymous_id is not None and item.environment in setup.account_ids:
+        association = _association(item, setup)
+        if isinstance(association, Parked) or association.anonymous_id is None:
+            continue
+        if item.environment in setup.account_ids:
             key = anonymous_key(item.message.app, item.environment, association.anonymous_id)
             found[key] = association.clevertap_id
     return found
@@ -684,7 +707,7 @@ def _learned(bundle: Bundle, tied: Mapping[str, Tied], now_ms: int) -> Bundle:
     if not _is_user(bundle) and person.object_id is not None:
         state = state._replace(linked=state.linked | {person.object_id})
     mapper = bundle.tasks[-1].mapper
-    sent = {task.item.event_id for task in bundle.tasks if task.mapped.skipped is None}
+    sent = {task.item.event_id for task in bundle.tasks if task.mapped.kept_back is None}
     events = [task.event for task in bundle.tasks if task.event is not None]
     state = state.apply(events, is_sent=lambda event: event.event_id in sent, price_of=mapper.price)
     if any(task.item.message.kind is MessageKind.LAPSE for task in bundle.tasks):
@@ -774,7 +797,7 @@ def results(
             # The profile's result counts for the last event, and for those that have nothing else to send.
             counted = [*own.values(), *([profile] if profile and (task is bundle.tasks[-1] or not own) else [])]
             accepted = task.accepted | {kind for kind, result in own.items() if isinstance(result, Accepted)}
-            outcome = _outcome(counted, task.mapped.skipped)
+            outcome = _outcome(counted, task.mapped.kept_back)
             if task.is_too_early:
                 outcome = Retried(RetryReason.TOO_EARLY)
             outcome = _or_parked(outcome, task.item, now_ms, retry_policy)
@@ -798,10 +821,10 @@ def results(
     return Results(tuple(decided), tuple(saves))
 
 
-def _outcome(results: Iterable[RecordResult], skipped: SkipReason | None) -> Outcome:
+def _outcome(results: Iterable[RecordResult], kept_back: Skipped | Parked | None) -> Outcome:
     """What becomes of an event whose records got these results. What may still succeed is tried before parking.
 
-    `skipped` says why its own event record was not among them.
+    `kept_back` is what becomes of it if its own event record was not among them.
     """
     rejected: Rejected | None = None
     for result in results:
@@ -816,7 +839,7 @@ def _outcome(results: Iterable[RecordResult], skipped: SkipReason | None) -> Out
                 pass
     if rejected is not None:
         return Parked(ParkReason.REFUSED_BY_CLEVERTAP, rejected.message, rejected.code)
-    return Delivered() if skipped is None else Skipped(skipped)
+    return kept_back or Delivered()
 
 
 def _or_parked(outcome: Outcome, item: Item, now_ms: int, retry_policy: RetryPolicy) -> Outcome:

@@ -1,8 +1,6 @@
 """Whom an event is about, and what CleverTap knows them by."""
 
-import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from purchasely_clevertap.clevertap.limits import (
@@ -35,7 +33,6 @@ _NO_IDS: Final = frozenset(
         "unknown",
     }
 )
-_OPTIONAL: Final = re.compile(r"optional\(.*\)", re.DOTALL).fullmatch
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
 _WEB: Final = "web2app"
 
@@ -66,9 +63,10 @@ def names(event: Event, settings: IdentitySettings) -> Names | Parked:
     user_id, anonymous_id = event.text("user_id"), event.text("anonymous_user_id")
     if user_id is not None and anonymous_id is not None and _is_none(anonymous_id):
         anonymous_id = None  # the user id says who it is
-    for key, given in (("user_id", user_id), ("anonymous_user_id", anonymous_id)):
-        if given is not None and (problem := _problem(key, given, settings.refuse)):
-            return problem
+    if user_id is not None and (problem := id_problem("user_id", user_id, settings)):
+        return problem
+    if anonymous_id is not None and (problem := id_problem("anonymous_user_id", anonymous_id, settings)):
+        return problem
     clevertap_id = None
     for key in settings.clevertap_id_keys:
         given = event.text(key)
@@ -135,13 +133,14 @@ def known_as(event: Event) -> str | None:
     return event.text("anonymous_user_id")
 
 
-def _problem(key: str, given: str, refuse: Iterable[str]) -> Parked | None:
+def id_problem(key: str, given: str, settings: IdentitySettings) -> Parked | None:
+    """Why an id, the value of `key`, is nobody's; None if it is somebody's."""
     size = len(given) if given.isascii() else len(given.encode())
     if size > MAX_VALUE_BYTES:
         detail = f"{key} has {size} bytes; at most {MAX_VALUE_BYTES} are allowed"
     elif _is_none(given):
         detail = f"{key} is a word for no id"
-    elif given in refuse or given.strip().casefold() in {each.strip().casefold() for each in refuse}:
+    elif settings.refuse and given.strip().casefold() in {each.strip().casefold() for each in settings.refuse}:
         detail = f"{key} is one that the setting identity.refuse refuses"
     else:
         return None
@@ -149,14 +148,11 @@ def _problem(key: str, given: str, refuse: Iterable[str]) -> Parked | None:
 
 
 def _is_none(given: str) -> bool:
-    if given.isalnum() and len(given) > _LONGEST_WORD:
-        return False
-    word = "".join(letter for letter in given if unicodedata.category(letter) not in _INVISIBLE or letter == " ")
+    word = given
+    if not (given.isascii() and given.isprintable()):
+        word = "".join(letter for letter in given if unicodedata.category(letter) not in _INVISIBLE or letter == " ")
     word = word.strip().casefold()
-    return not word or word in _NO_IDS or _OPTIONAL(word) is not None
-
-
-_LONGEST_WORD: Final = max(len(word) for word in _NO_IDS if word.isalnum())
+    return not word or word in _NO_IDS or (word.startswith("optional(") and word.endswith(")"))
 
 
 def sdk_id(event: Event, anonymous_id: str) -> str:

@@ -3,7 +3,8 @@
 A `Mapper` prepares once for each version of the settings what is the same for every event.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -44,6 +45,7 @@ from purchasely_clevertap.purchasely.event import (
     PURCHASE_DEACTIVATED,
     TRANSACTION,
     Event,
+    EventKeys,
     Money,
     Value,
     money_key,
@@ -53,15 +55,15 @@ from purchasely_clevertap.purchasely.event import (
 class Mapped(NamedTuple):
     """What CleverTap gets of one event: the encoded records, and whether the person's profile learns from it.
 
-    `records` are the event's own, in the order of their upload. `skipped` says why its event record is not among
-    them. `left_out` names the properties that were cut or left out.
+    `records` are the event's own, in the order of their upload. `kept_back` is the outcome of an event whose own record
+    is not among them. `left_out` names the properties that were cut or left out.
     """
 
     environment: Environment
     identity: Identity
     records: tuple[tuple[Kind, bytes], ...]
     profile: bool
-    skipped: SkipReason | None = None
+    kept_back: Skipped | Parked | None = None
     left_out: tuple[str, ...] = ()
 
 
@@ -75,7 +77,7 @@ class ProfileUpdate(NamedTuple):
 
 _NO_LINK: Final = Link()
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
-_REMEMBERED: Final = 1000  # names of events and of properties
+_REMEMBERED: Final = 1000  # choices by the names of events, and plans of their properties
 _OWN_PROPERTIES: Final = 2  # places kept for is_late and was_anonymous
 _ITEM_KEYS: Final = ("product", "plan", "store_product_id", "purchase_type", "offer_type")
 _CHARGED_KEYS: Final = (
@@ -96,9 +98,34 @@ _CHARGED_KEYS: Final = (
     "provider",
 )
 _ATTRIBUTION: Final = "attribution_"
+_MOST_ATTRIBUTION: Final = 50  # with all else of a Charged far below the properties that an event may have
 # The events of a transfer come within seconds of each other.
 _TRANSFER_MS: Final = 20_000
 _DIGITS: Final = 6  # of a share of an amount: no currency has more
+
+
+class _Plan(NamedTuple):
+    """How values and dates become properties: some keys of values are dropped, some have another name.
+
+    `renamed` and `dates` are names with their keys, `keys` has the key of every name. `left_out` are the keys that
+    CleverTap would refuse as they are.
+    """
+
+    dropped: list[str]
+    renamed: list[tuple[str, str]]
+    dates: list[tuple[str, str]]
+    left_out: list[str]
+    keys: dict[str, str]
+
+
+class _Choice(NamedTuple):
+    """What the settings say of the events of one name: what keeps them all back, their name at CleverTap, which values
+    they must have, and the only properties that they have."""
+
+    kept_back: Skipped | Parked | None
+    name: str
+    where: Mapping[str, tuple[str, ...]] | None
+    only: frozenset[str] | None
 
 
 class Mapper:
@@ -116,8 +143,9 @@ class Mapper:
         }
         self._profile_keys = frozenset(self._profile_names.values())
         self._plain_profile = not profile.prefix and not profile.rename and not profile.omit
-        self._event_names: dict[str, str | None] = {}
-        self._property_names: dict[str, tuple[str, bool]] = {}
+        self._choice = lru_cache(_REMEMBERED)(self._chosen)
+        self._plan = lru_cache(_REMEMBERED)(self._planned)
+        self._payment_keys = lru_cache(_REMEMBERED)(self._planned_payment)
 
     def environment(self, event: Event, *, has_sandbox_account: bool) -> Environment | Skipped:
         """The project that the event goes to."""
@@ -137,7 +165,7 @@ class Mapper:
 
     def is_sent(self, event: Event) -> bool:
         """Whether the settings send the event's record, if it is not late."""
-        return self._switched_off(event) is None
+        return _kept_back(event, self._choice(event.event_name)) is None
 
     def map(
         self, event: Event, *, now_ms: int, has_sandbox_account: bool, link: Link = _NO_LINK
@@ -157,35 +185,29 @@ class Mapper:
         person = identities.identity(event, named, link, self.settings.identity)
         if not isinstance(person, Identity):
             return person
-        settings = self.settings
-        skipped = self._switched_off(event)
+        settings, choice = self.settings, self._choice(event.event_name)
+        kept_back = _kept_back(event, choice)
         late = settings.late_events.action if now_ms - event.created_ms > self._late_ms else LateAction.SEND
-        if skipped is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
-            skipped = SkipReason.LATE
+        if kept_back is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
+            kept_back = Skipped(SkipReason.LATE)
         own: dict[str, Value] = {}
         if late is LateAction.FLAG:
             own[LATE_PROPERTY] = True
-        if self._was_anonymous(event, named):
+        if named.user_id is None and self._was_anonymous(event, named):
             own[WAS_ANONYMOUS_PROPERTY] = True
         learns = settings.profile.send or event.is_one_time
         records: list[tuple[Kind, bytes]] = []
         left_out: list[str] = []
         seconds = event.created_ms // 1000
-        if skipped is None:
-            name = self._event_name(event.event_name)
-            if name is None:
-                return Parked(
-                    ParkReason.UNUSABLE_EVENT_NAME,
-                    f"event name {event.event_name[:100]!r} {name_problem(settings.event_name(event.event_name))}; "
-                    "give it another with the setting events.NAME.name, or switch it off, then redrive",
-                )
+        if kept_back is None:
             properties = self._properties(event, left_out)
-            records.append((Kind.EVENT, event_record(person, name, seconds, properties | own)))
+            properties |= own
+            records.append((Kind.EVENT, event_record(person, choice.name, seconds, properties)))
         if event.event_name == TRANSACTION and (money := self._money(event, "amount")) is not None:
             records += self._payment(event, person, money, own)
-        if skipped is not None and not learns and not records:
-            return Skipped(skipped)
-        return Mapped(environment, person, tuple(records), learns, skipped, tuple(left_out))
+        if kept_back is not None and not learns and not records:
+            return kept_back
+        return Mapped(environment, person, tuple(records), learns, kept_back, tuple(left_out))
 
     def price(self, event: Event) -> Money | None:
         """What a one-time purchase costs."""
@@ -263,60 +285,79 @@ class Mapper:
             return False
         return identities.waits_for_login(event, self.settings.identity)
 
-    def _switched_off(self, event: Event) -> SkipReason | None:
-        if not self.settings.sends(event.event_name):
-            return SkipReason.EVENT_SWITCHED_OFF
-        entry = self.settings.events.get(event.event_name)
-        if entry is not None and entry.where is not None:
-            for key, allowed in entry.where.items():
-                if _as_text(event.values.get(key)) not in allowed:
-                    return SkipReason.FILTERED
-        return None
-
-    def _event_name(self, name: str) -> str | None:
-        """The name CleverTap gets, None if it would refuse it."""
-        if name not in self._event_names:
-            given = self.settings.event_name(name)
-            if len(self._event_names) >= _REMEMBERED:
-                self._event_names.clear()
-            self._event_names[name] = None if name_problem(given) else given
-        return self._event_names[name]
+    def _chosen(self, event_name: str) -> _Choice:
+        """What the settings say of the events of one name."""
+        entry = self.settings.events.get(event_name)
+        name = self.settings.event_name(event_name)
+        kept_back: Skipped | Parked | None = None
+        if not self.settings.sends(event_name):
+            kept_back = Skipped(SkipReason.EVENT_SWITCHED_OFF)
+        elif problem := name_problem(name):
+            kept_back = Parked(
+                ParkReason.UNUSABLE_EVENT_NAME,
+                f"event name {event_name[:100]!r} {problem}; "
+                "give it another with the setting events.NAME.name, or switch it off, then redrive",
+            )
+        return _Choice(
+            kept_back,
+            name,
+            entry.where if entry is not None else None,
+            self._only if entry is None or entry.only is None else frozenset(entry.only),
+        )
 
     def _properties(self, event: Event, left_out: list[str]) -> dict[str, Any]:
+        values, moments = event.values, event.moments
+        plan = self._plan(event.keys, self._choice(event.event_name).only)
+        # Most values keep their keys: to copy all and to drop some is cheaper than to pick them one by one.
+        properties: dict[str, Any] = dict(values)
+        for key in plan.dropped:
+            del properties[key]
+        for name, key in plan.renamed:
+            properties[name] = values[key]
+        lengths = [len(value) for value in properties.values() if value.__class__ is str]
+        for name, key in plan.dates:
+            properties[name] = f"$D_{moments[key] // 1000}"
         left_out += event.left_out
-        entry = self.settings.events.get(event.event_name)
-        only = self._only if entry is None or entry.only is None else frozenset(entry.only)
-        omit, names = self._omit, self._property_names
-        properties: dict[str, Any] = {}
-        for key, value in _documented_first(event):
-            if key in omit or (key not in only if only is not None else key in ALWAYS_OMITTED):
-                continue
-            found = names.get(key)
-            if found is None:
-                found = self._property_name(key)
-            name, is_changed = found
-            if name in properties or len(properties) >= MAX_EVENT_PROPERTIES - _OWN_PROPERTIES:
-                left_out.append(key)
-                continue
-            if is_changed:
-                left_out.append(key)
-            if type(value) is str and len(value) > SAFE_CHARACTERS:
-                cut = clip_text(value)
-                if cut != value:
-                    left_out.append(key)
-                value = cut
-            properties[name] = value
+        left_out += plan.left_out
+        if max(lengths, default=0) > SAFE_CHARACTERS:
+            for name, value in properties.items():
+                if isinstance(value, str) and (cut := clip_text(value)) != value:
+                    properties[name] = cut
+                    left_out.append(plan.keys.get(name, name))
         return properties
+
+    def _planned(self, keys: EventKeys, only: frozenset[str] | None) -> _Plan:
+        """The properties of every event that has these values and dates.
+
+        Those that are documented have the first claim to their names, and to a place.
+        """
+        plan = _Plan(list(keys.values), [], [], [], {})
+        for key, is_date in sorted(
+            [*((key, False) for key in keys.values), *((key, True) for key in keys.dates)], key=_is_new
+        ):
+            if key in self._omit or (key not in only if only is not None else key in ALWAYS_OMITTED):
+                continue
+            name, is_changed = self._property_name(key)
+            if name in plan.keys or len(plan.keys) >= MAX_EVENT_PROPERTIES - _OWN_PROPERTIES:
+                plan.left_out.append(key)
+                continue
+            plan.keys[name] = key
+            if is_changed:
+                plan.left_out.append(key)
+            if is_date:
+                plan.dates.append((name, key))
+            elif name == key:
+                plan.dropped.remove(key)
+            else:
+                plan.renamed.append((name, key))
+        return plan
 
     def _property_name(self, key: str) -> tuple[str, bool]:
         """The name that CleverTap gets, and whether it had to be changed for that."""
         given = name = self._own_names.get(key, key)
         if property_key_problem(name):
             name = clip_key(name.translate(_PROHIBITED)).strip() or "_"
-        if len(self._property_names) >= _REMEMBERED:
-            self._property_names.clear()
-        self._property_names[key] = name, name != given
-        return self._property_names[key]
+        return name, name != given
 
     def _payment(
         self, event: Event, person: Identity, money: Money, own: dict[str, Value]
@@ -339,20 +380,22 @@ class Mapper:
             share = revenue.proceeds.get(event.text("store") or "", revenue.proceeds.get("*"))
             if share is not None:
                 properties["Proceeds"] = round(amount * share, _DIGITS)
-        if kind is Kind.CHARGED and (item := self._texts(event, _ITEM_KEYS)):
-            properties["Items"] = [item]
-        properties |= self._texts(event, _CHARGED_KEYS)
-        room = MAX_EVENT_PROPERTIES - _OWN_PROPERTIES - len(properties)
-        properties |= self._texts(event, islice(filter(_is_attribution, event.values), room))
+        values = event.values
+        item_keys, own_keys = self._payment_keys(event.keys)
+        if kind is Kind.CHARGED and item_keys:
+            properties["Items"] = [{key: clip_text(str(values[key])) for key in item_keys}]
+        for key in own_keys:
+            properties[key] = clip_text(str(values[key]))
         yield kind, event_record(person, name, event.created_ms // 1000, properties | own)
 
-    def _texts(self, event: Event, keys: Iterable[str]) -> dict[str, str]:
-        values = event.values
-        return {
-            key: clip_text(text)
-            for key in keys
-            if key not in self._omit and type(text := values.get(key)) is str and text
-        }
+    def _planned_payment(self, keys: EventKeys) -> tuple[list[str], list[str]]:
+        """Of the keys of an event's values, those that an item has and those that its Charged and Refunded have."""
+        kept = [key for key in keys.values if key not in self._omit]
+        attribution = islice(filter(_is_attribution, kept), _MOST_ATTRIBUTION)
+        return [key for key in _ITEM_KEYS if key in kept], [
+            *(key for key in _CHARGED_KEYS if key in kept),
+            *attribution,
+        ]
 
     def _money(self, event: Event, kind: str) -> Money | None:
         """The amount in the currency of the settings.
@@ -360,13 +403,13 @@ class Mapper:
         In the console's currency sums mean something, so the customer's amount takes its place only if that is in the
         same currency, and no other one does; the console's takes the place of the customer's under its own code.
         """
-        console, customer = event.money(kind), event.customer_money(kind)
         if self.settings.revenue.currency is RevenueCurrency.CUSTOMER:
-            return customer or console
-        in_console = console is not None and console.currency == event.currency
-        if not in_console and customer is not None and event.currency in (None, customer.currency):
-            return customer
-        return console if in_console or event.currency is None else None
+            return event.customer_money(kind) or event.money(kind)
+        console, currency = event.money(kind), event.currency
+        if console is not None and currency in (None, console.currency):
+            return console
+        customer = event.customer_money(kind)
+        return customer if customer is not None and currency in (None, customer.currency) else None
 
     def _named(self, properties: dict[str, Value]) -> dict[str, Value]:
         """The profile properties under the names of the settings."""
@@ -381,20 +424,21 @@ class Mapper:
         return named
 
 
-def _documented_first(event: Event) -> Iterator[tuple[str, Value]]:
-    """The properties; those that are documented have the first claim to their names, and to a place."""
-    new: list[tuple[str, Value]] = []
-    for key, value in event.values.items():
-        if key in KEYS or money_key(key) is not None:
-            yield key, value
-        else:
-            new.append((key, value))
-    for key, moment in event.moments.items():
-        if key in KEYS:
-            yield key, f"$D_{moment // 1000}"
-        else:
-            new.append((key, f"$D_{moment // 1000}"))
-    yield from new
+def _kept_back(event: Event, choice: _Choice) -> Skipped | Parked | None:
+    """What becomes of an event of which no record is sent; None if one is."""
+    if isinstance(choice.kept_back, Skipped):
+        return choice.kept_back
+    if choice.where is not None:
+        for key, allowed in choice.where.items():
+            if _as_text(event.values.get(key)) not in allowed:
+                return Skipped(SkipReason.FILTERED)
+    return choice.kept_back
+
+
+def _is_new(keyed: tuple[str, bool]) -> bool:
+    """Whether the key is not documented."""
+    key, _ = keyed
+    return key not in KEYS and money_key(key) is None
 
 
 def _is_attribution(key: str) -> bool:

@@ -7,11 +7,12 @@ that cannot be read is left out, and never costs the event.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -38,6 +39,8 @@ ACTIVATE: Final = "ACTIVATE"
 DEACTIVATE: Final = "DEACTIVATE"
 PURCHASE_ACTIVATED: Final = "ONE_TIME_PURCHASE_ACTIVATED"
 PURCHASE_DEACTIVATED: Final = "ONE_TIME_PURCHASE_DEACTIVATED"
+
+_ENTITLEMENT: Final = frozenset({ACTIVATE, DEACTIVATE})
 
 VERSION_2: Final = "version 2: choose version 3 in Purchasely's webhook settings"
 
@@ -175,6 +178,7 @@ _EPOCH_TIME = re.compile(r"[0-9]{10}|[0-9]{13}").fullmatch
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 _LEAP_SECOND = re.compile(r"[^:]*:\d{2}:60").match
 _LONG_NUMBER = re.compile(rb"(?<![\w.\-+\"])-?[0-9]{19,}(?![0-9.eE])").search
+_NULLABLE: Final = "store_country"  # the one key that is documented to be null
 _HALF = re.compile("[\ud800-\udfff]")
 _NOT_LETTERS = re.compile(r"[^A-Z0-9]+")
 
@@ -230,6 +234,18 @@ _KINDS: Final[dict[str, _Kind]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EventKeys:
+    """Which values and dates an event has; `currencies` are the keys of its amounts that end in a currency.
+
+    Many events have the same, and what follows from it is worked out once. So it is compared by identity.
+    """
+
+    values: tuple[str, ...]
+    dates: tuple[str, ...]
+    currencies: tuple[str, ...]
+
+
 class Money(NamedTuple):
     """An amount in the currency's own unit (9.99, not 999) and its ISO 4217 code in upper case."""
 
@@ -251,6 +267,7 @@ class Event(NamedTuple):
     created_ms: int
     values: Mapping[str, Value]
     moments: Mapping[str, int]
+    keys: EventKeys
     left_out: tuple[str, ...] = ()
     is_ahead: bool = False
 
@@ -292,9 +309,9 @@ class Event(NamedTuple):
     def currency(self) -> str | None:
         """The default currency of Purchasely's console, ISO 4217 in upper case: the one that the plan's price is in."""
         for kind in ("plan_price_in_", "cumulated_revenues_in_", "amount_in_"):
-            found = [key[-3:] for key in self.values if key.startswith(kind) and _IN_CURRENCY(key)]
-            if found:
-                return found[0].upper()
+            for key in self.keys.currencies:
+                if key.startswith(kind):
+                    return key[-3:].upper()
         return None
 
     def money(self, kind: str) -> Money | None:
@@ -304,9 +321,9 @@ class Event(NamedTuple):
             return None
         if (amount := self.values.get(f"{kind}_in_{currency.lower()}")) is not None:
             return Money(float(amount), currency)
-        for key, value in self.values.items():  # in another currency, if that is all there is
-            if (found := _IN_CURRENCY(key)) and found[1] == kind:
-                return Money(float(value), found[2].upper())
+        for key in self.keys.currencies:  # in another currency, if that is all there is
+            if key.startswith(f"{kind}_in_") and (amount := self.values.get(key)) is not None:
+                return Money(float(amount), key[-3:].upper())
         return None
 
     def customer_money(self, kind: str) -> Money | None:
@@ -377,100 +394,179 @@ def read(body: bytes, received_ms: int | None = None) -> Event | Unreadable:
     What decides where an event goes, when it was and what it is worth must be right, else it is `Unreadable` and
     says why.
     """
-    payload = _parsed(body)
+    payload, is_plain = _parsed(body)
     if isinstance(payload, str):
         return Unreadable(event_ids.event_id(body), payload)
     event_id = event_ids.of(payload.get("event_id"), body)
     if _is_version_2(payload):
         name = payload.get("name") or payload.get("event_name")
         return Unreadable(event_id, VERSION_2, name[:_NAME_CHARACTERS] if type(name) is str else None)
+    payload["event_id"] = event_id
     reading = _Reading(received_ms)
     reading.read(payload)
+    if reading.may_be_rounded and is_plain and _LONG_NUMBER(body):
+        # orjson makes floats of integers beyond 64 bits.
+        is_plain, reading = False, _Reading(received_ms)
+        reading.read({**event_ids.lenient_json(body), "event_id": event_id})
+    if not is_plain or b"\\" in body:  # half a character can only come as an escape
+        reading.repair()
     return _event(event_id, payload, reading, received_ms)
 
 
-def _parsed(body: bytes) -> dict[str, Any] | str:
-    """The JSON object of the body, or what is wrong with it."""
+def _parsed(body: bytes) -> tuple[dict[str, Any] | str, bool]:
+    """The JSON object of the body, or what is wrong with it; and whether it is JSON as every reader takes it."""
+    payload: Any
+    is_plain = True
     try:
-        payload = None if _LONG_NUMBER(body) else orjson.loads(body)  # it makes floats of integers beyond 64 bits
-        error: ValueError | None = None
-    except ValueError as found:
-        payload, error = None, found
-    if payload is None:
+        payload = orjson.loads(body)
+    except ValueError as error:
+        is_plain = False
         try:
             payload = event_ids.lenient_json(body)
         except (ValueError, RecursionError):
-            return f"the body is not JSON: {error}"
+            return f"the body is not JSON: {error}", False
     if type(payload) is not dict:
-        return f"the body is a JSON {type(payload).__name__}, not an object"
-    return payload
+        return f"the body is a JSON {type(payload).__name__}, not an object", is_plain
+    return payload, is_plain
 
 
 def _is_version_2(payload: Mapping[str, Any]) -> bool:
     return payload.get("api_version") in (2, "2") or ("event_name" not in payload and "name" in payload)
 
 
+class _Layout(NamedTuple):
+    """The keys of a payload by how their values are read.
+
+    A sender has some dozens of layouts. Each is worked out once, and the values of a kind are read together. `keys` are
+    those of the event if nothing is left out.
+    """
+
+    texts: tuple[str, ...]
+    text_values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    ids: tuple[str, ...]
+    enums: tuple[tuple[str, frozenset[str]], ...]
+    flags: tuple[str, ...]
+    money: tuple[str, ...]
+    dates: tuple[tuple[str, str], ...]
+    others: tuple[str, ...]
+    keys: EventKeys
+
+
+@lru_cache(1000)
+def _layout(keys: tuple[str, ...]) -> _Layout:
+    found: dict[_Kind, list[str]] = {kind: [] for kind in _Kind}
+    for key in keys:
+        found[_kind(key)].append(key)
+    texts, ids, flags = (*found[_Kind.TEXT], *found[_Kind.ENUM]), tuple(found[_Kind.ID]), tuple(found[_Kind.FLAG])
+    money, others = tuple(found[_Kind.MONEY]), tuple(found[_Kind.ANY])
+    dates = tuple(dict.fromkeys((*found[_Kind.DATE], *(key.removesuffix("_ms") for key in found[_Kind.DATE_MS]))))
+    return _Layout(
+        texts,
+        itemgetter(*texts) if len(texts) > 1 else lambda payload: tuple(payload[key] for key in texts),
+        ids,
+        tuple((key, _KNOWN[key]) for key in found[_Kind.ENUM]),
+        flags,
+        money,
+        tuple((key, f"{key}_ms") for key in dates),
+        others,
+        _keys((*texts, *ids, *flags, *money, *others), dates),
+    )
+
+
+@lru_cache(1000)
+def _keys(values: tuple[str, ...], dates: tuple[str, ...]) -> EventKeys:
+    return EventKeys(values, dates, tuple(filter(_IN_CURRENCY, values)))
+
+
 class _Reading:
     """Takes a payload apart into values, dates and what cannot be read."""
 
-    __slots__ = ("_latest_ms", "_texts", "_twins", "left_out", "moments", "values")
+    __slots__ = ("_has_new_keys", "_latest_ms", "_layout", "left_out", "may_be_rounded", "moments", "values")
 
     def __init__(self, received_ms: int | None) -> None:
         self._latest_ms = _LATEST_MS if received_ms is None else received_ms + _AHEAD_MS
+        self._has_new_keys = False
         self.values: dict[str, Value] = {}
         self.moments: dict[str, int] = {}
         self.left_out: list[str] = []
-        self._texts: dict[str, str] = {}  # dates as text, by their key
-        self._twins: dict[str, object] = {}  # dates in milliseconds, by the key without `_ms`
+        self.may_be_rounded = False
 
-    def read(self, payload: Mapping[str, Any]) -> None:
-        values, kinds = self.values, _KINDS
-        for key, value in payload.items():
-            kind = kinds.get(key)
-            if kind is None:
-                if not key.isascii():
-                    key = _whole(key)
-                kind = _kind(key)
-            if value.__class__ is str:
-                if kind is _Kind.ID:
-                    if value:
-                        values[key] = value if value.isascii() else _whole(value)
-                    continue
-                text = value.strip()
-                if not text:
-                    continue
-                if not text.isascii():
-                    text = _whole(text)
-                if kind is _Kind.TEXT or kind is _Kind.ANY:
-                    values[key] = text
-                elif kind is _Kind.ENUM:
-                    values[key] = text if text in _KNOWN[key] else _ENUMS[key].get(_letters(text), text)
-                else:
-                    self._other(key, kind, text)
-            elif value is not None:
-                self._other(key, kind, value)
-        for key in self._twins.keys() | self._texts.keys():
-            self._date(key)
+    def read(self, payload: dict[str, Any]) -> None:
+        if payload.get(_NULLABLE, "") is None:
+            del payload[_NULLABLE]
+        self._layout = layout = _layout(tuple(payload))
+        try:
+            texts = [*map(str.strip, layout.text_values(payload))]
+        except TypeError:  # one of them is something else
+            for key in layout.texts:
+                self._flat(key, payload[key], _as_text)
+        else:
+            self.values = dict(zip(layout.texts, texts, strict=True))
+            if not all(texts):
+                self.values = {key: text for key, text in self.values.items() if text}
+        values = self.values
+        for key, known in layout.enums:
+            if (text := values.get(key)) is not None and text not in known:
+                values[key] = _ENUMS[key].get(_letters(str(text)), str(text))
+        for key in layout.ids:
+            if (value := payload[key]).__class__ is not str:
+                self._flat(key, value, _as_text)
+            elif value:
+                values[key] = value
+        for key in layout.money:
+            if (value := payload[key]).__class__ is float and math.isfinite(value):
+                values[key] = value
+            else:
+                self._value(key, value, number)
+        for key in layout.flags:
+            if (value := payload[key]).__class__ is bool:
+                values[key] = value
+            else:
+                self._value(key, value, _flag)
+        for key in layout.others:
+            if (value := payload[key]).__class__ is int and value.bit_length() <= event_ids.INTEGER_BITS:
+                values[key] = value
+            else:
+                self._flat(key, value, _scalar)
+        earliest_ms, latest_ms = EARLIEST_MS, self._latest_ms
+        for key, twin_key in layout.dates:
+            twin = payload.get(twin_key)
+            if twin.__class__ is int and earliest_ms <= twin <= latest_ms:
+                self.moments[key] = twin
+            else:
+                self._date(key, payload.get(key), twin)
 
-    def _other(self, key: str, kind: _Kind, value: Any) -> None:
-        """A value that is no plain text."""
-        if kind is _Kind.DATE_MS:
-            self._twins[key.removesuffix("_ms")] = value
-        elif kind is _Kind.DATE:
-            self._texts[key] = str(value)
-        elif kind is _Kind.MONEY:
-            self._put(key, number(value))
-        elif kind is _Kind.FLAG:
-            self._put(key, _flag(value))
-        elif isinstance(value, dict):
+    def keys(self) -> EventKeys:
+        """Which values and dates there are."""
+        values, moments, keys = self.values, self.moments, self._layout.keys
+        if self._has_new_keys or len(values) != len(keys.values) or len(moments) != len(keys.dates):
+            return _keys(tuple(values), tuple(moments))
+        return keys
+
+    def repair(self) -> None:
+        """Puts a sign in place of each half of a character, which has no encoding."""
+        self._has_new_keys = True
+        self.moments = {_whole(key): moment for key, moment in self.moments.items()}
+        self.values = {
+            _whole(key): _whole(value) if isinstance(value, str) else value for key, value in self.values.items()
+        }
+        self.left_out = [_whole(key) for key in self.left_out]
+
+    def _value(self, key: str, value: Any, reader: Callable[[Any], Value | None]) -> None:
+        """One value, by the reader of its kind."""
+        if value.__class__ is str:
+            value = value.strip()
+        elif value.__class__ is float or value.__class__ is list:
+            self.may_be_rounded |= any(map(_may_be_rounded, value if isinstance(value, list) else (value,)))
+        if value is not None and value != "":
+            self._put(key, reader(value))
+
+    def _flat(self, key: str, value: Any, reader: Callable[[Any], Value | None]) -> None:
+        """One value, or those of an object, each under a key of its own."""
+        if isinstance(value, dict):
             self._object(key, value)
-        elif isinstance(value, list):
-            self._put(key, _joined(value))
-        elif isinstance(value, (bool, int, float)):
-            read = _number_read(value)
-            if kind in (_Kind.TEXT, _Kind.ID, _Kind.ENUM) and read is not None and type(read) is not bool:
-                read = str(read)
-            self._put(key, None if kind is not _Kind.ANY and type(read) is bool else read)
+        else:
+            self._value(key, value, reader)
 
     def _put(self, key: str, value: Value | None) -> None:
         if value is None:
@@ -479,23 +575,21 @@ class _Reading:
             self.values[key] = value
 
     def _object(self, key: str, value: Mapping[str, Any]) -> None:
+        self._has_new_keys = True
         for name, within in value.items():
-            flat = _whole(f"{key}_{name}")
+            flat = f"{key}_{name}"
             if flat in _KINDS or _IN_CURRENCY(flat):
                 self.left_out.append(flat)  # a documented key says who or what it is about: nothing else may
-            elif isinstance(within, str):
-                if text := _whole(within.strip()):
-                    self.values[flat] = text
-            elif isinstance(within, list):
-                self._put(flat, _joined(within))
-            elif isinstance(within, (bool, int, float)):
-                self._put(flat, _number_read(within))
-            elif within is not None:
+            elif isinstance(within, dict):
                 self.left_out.append(flat)
+            else:
+                self._value(flat, within, _scalar)
 
-    def _date(self, key: str) -> None:
+    def _date(self, key: str, text: Any, twin: Any) -> None:
         """The plausible one of a date and its twin in milliseconds; of two plausible ones the twin."""
-        twin, text = self._twins.get(key), self._texts.get(key)
+        text, twin = (each.strip() or None if isinstance(each, str) else each for each in (text, twin))
+        if text is None and twin is None:
+            return
         if isinstance(twin, str) and _EPOCH_TIME(twin):
             twin = int(twin)
         if isinstance(twin, float) and twin.is_integer():
@@ -503,7 +597,7 @@ class _Reading:
         if type(twin) is int and EARLIEST_MS <= twin <= self._latest_ms:
             self.moments[key] = twin
             return
-        moment = epoch_ms(text) if text is not None else None
+        moment = epoch_ms(str(text)) if text is not None else None
         if moment is None and type(twin) is int:
             moment = twin * 1000  # seconds, if that is plausible
         if moment is not None and EARLIEST_MS <= moment <= self._latest_ms:
@@ -512,9 +606,10 @@ class _Reading:
             self.left_out.append(key)
 
 
-@lru_cache(4096)
 def _kind(key: str) -> _Kind:
-    """How the value of a key is read that is not documented."""
+    """How the value of a key is read; one that is not documented by its name."""
+    if key in _KINDS:
+        return _KINDS[key]
     if _IN_CURRENCY(key):
         return _Kind.MONEY
     if key.endswith("_at"):
@@ -531,25 +626,39 @@ def _flag(value: Any) -> bool | None:
     return _FLAGS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, (str, int)) else None
 
 
+def _may_be_rounded(value: Any) -> bool:
+    """Whether it may be an integer with more bits than a float has."""
+    return isinstance(value, float) and abs(value) >= 1 << event_ids.INTEGER_BITS
+
+
+def _as_text(value: Any) -> str | None:
+    """A text, or the digits of a number; None for what is neither."""
+    read = None if isinstance(value, bool) else _scalar(value)
+    return None if read is None else str(read)
+
+
+def _scalar(value: Any) -> Value | None:
+    """A text, a flag, or a number as every reader of JSON takes it: beyond 64 bits its digits as text. A list of these
+    is one text. None for what has no value."""
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= event_ids.INTEGER_BITS else str(value)
+    if isinstance(value, list):
+        return _joined(value)
+    return value if isinstance(value, float) and math.isfinite(value) else None
+
+
 def _whole(text: str) -> str:
     """The text without halves of characters, which have no encoding."""
     return _HALF.sub("\ufffd", text)
-
-
-def _number_read(value: float) -> Value | None:
-    """A number as every reader of JSON takes it: beyond 64 bits its digits as text, without a value nothing."""
-    if type(value) is bool:
-        return value
-    if type(value) is int:
-        return value if value.bit_length() <= event_ids.INTEGER_BITS else str(value)
-    return value if math.isfinite(value) else None
 
 
 def _joined(values: list[Any]) -> str | None:
     """A list of scalars as one text; None if there is something else in it, or nothing."""
     if not values or not all(isinstance(each, (str, int, float)) for each in values):
         return None
-    return ", ".join(_whole(str(each)).strip() for each in values) or None
+    return ", ".join(str(each).strip() for each in values) or None
 
 
 def _event(event_id: str, payload: Mapping[str, Any], reading: _Reading, received_ms: int | None) -> Event | Unreadable:
@@ -573,11 +682,10 @@ def _event(event_id: str, payload: Mapping[str, Any], reading: _Reading, receive
             for key, allowed in problems
         )
         return Unreadable(event_id, detail, name if type(name) is str else None, f"{environment}/{name}")
-    if name in (ACTIVATE, DEACTIVATE) and (
+    if name in _ENTITLEMENT and (
         values.get("purchase_type") in ONE_TIME_TYPES or "purchasely_one_time_purchase_id" in values
     ):
         name = values["event_name"] = PURCHASE_ACTIVATED if name == ACTIVATE else PURCHASE_DEACTIVATED
-    values["event_id"] = event_id
     is_ahead = received_ms is not None and created_ms > received_ms + AHEAD_TOLERANCE_MS
     event = Event(
         event_id,
@@ -586,10 +694,11 @@ def _event(event_id: str, payload: Mapping[str, Any], reading: _Reading, receive
         received_ms if is_ahead and received_ms is not None else created_ms,
         values,
         moments,
+        reading.keys(),
         tuple(reading.left_out),
         is_ahead,
     )
-    if "subscription_status" in values and (status := event.status) in STATUSES and name in _IMPLIED_ENDING:
+    if name in _IMPLIED_ENDING and "subscription_status" in values and (status := event.status) in STATUSES:
         values["subscription_status"] = status
     return event
 

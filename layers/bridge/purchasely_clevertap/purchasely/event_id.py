@@ -7,6 +7,7 @@ needs nothing but the standard library.
 import hashlib
 import json
 import re
+from typing import Any
 
 PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
 _USABLE = re.compile(PATTERN.strip("^$")).fullmatch
@@ -27,7 +28,7 @@ def event_id(body: bytes) -> str:
     return of(payload.get("event_id") if isinstance(payload, dict) else None, body)
 
 
-def lenient_json(body: bytes) -> object:
+def lenient_json(body: bytes) -> Any:
     """The JSON in a body. What Python's reader can forgive loses no event: half a character, NaN, a byte order mark,
     bytes that are not UTF-8, control characters, a number of any length. Raises ValueError and RecursionError."""
     return json.loads(body.decode("utf-8-sig", errors="replace"), strict=False, parse_int=_integer)
