@@ -197,7 +197,7 @@ def _show(to: Console, event: ParkedEvent) -> None:
             facts.add_row(plain(name, "bold"), plain(value))
     to.print(facts)
     to.print()
-    to.print(plain(_pretty(message.body)), soft_wrap=True)
+    to.print(plain(_pretty(message.body), lines=True), soft_wrap=True)
 
 
 def _pretty(body: bytes) -> str:

@@ -323,5 +323,6 @@ def _tell(account: Account, app: str, present: Present, outcome: Outcome) -> Non
             "\nPaste this URL into Purchasely's console, Settings > Webhooks, and switch all events on:\n",
             soft_wrap=True,
         )
-        to.print(plain(f"  {account.webhook_url(app)}\n", "bold"), soft_wrap=True)
+        to.print(plain(f"  {account.webhook_url(app)}", "bold"), soft_wrap=True)
+        to.print()
         to.print(f"Then see that all is well: bridge check {app}", soft_wrap=True)
