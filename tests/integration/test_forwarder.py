@@ -760,6 +760,16 @@ def test_an_event_of_nobody_is_parked(cloud: Cloud, worker: Worker) -> None:
     assert len(cloud.parked()) == 1
 
 
+def test_a_person_is_remembered_for_1100_days(cloud: Cloud, worker: Worker) -> None:
+    worker.forward(message(event()))
+    key = "default#production#user#user-1"
+    until = int(cloud.subscriber(key)["expires_at"])
+    assert until == cloud.clock.ms // 1000 + 1100 * 24 * 3600
+    cloud.clock.advance(24 * 3600)
+    worker.forward(message(event(at=cloud.clock.ms)))
+    assert int(cloud.subscriber(key)["expires_at"]) == until + 24 * 3600, "from the last event on"
+
+
 def test_unusable_event_name_teaches_the_profile(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     ended = event("App Launched", subscription_status="DEACTIVATED")
     for _ in range(2):

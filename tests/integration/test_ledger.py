@@ -505,7 +505,7 @@ def test_a_transaction_above_4_mb_is_halved(cloud: Cloud, ledger: Ledger) -> Non
 
 
 def test_no_attribute_is_a_reserved_word() -> None:
-    changes = Changes(DELIVERIES, SUBSCRIBERS, "one")
+    changes = Changes(DELIVERIES, SUBSCRIBERS, "one", 86_400)
     claim = Claim(KEY, Entry(unconfirmed_sends=1), "m")
     facts = Settlement(claim, REFUSED, True, frozenset({"event"}), "X", 1, Environment.SANDBOX, PERSON, 1)
     unclaimed = Settlement(claim, REFUSED, False, frozenset(), "X", 1, Environment.SANDBOX, PERSON, 1)
@@ -517,7 +517,7 @@ def test_no_attribute_is_a_reserved_word() -> None:
         changes.free(claim),
         changes.note(KEY, ["m"], now_ms=NOW_MS),
         changes.lease(PERSON, StoredProfile(), now_ms=NOW_MS),
-        changes.save(ProfileSave(PERSON, ProfileState())),
+        changes.save(ProfileSave(PERSON, ProfileState()), now_ms=NOW_MS),
     ]
     syntax = {"SET", "REMOVE", "ADD", "AND", "OR", "attribute_not_exists", "if_not_exists"}
     words = {

@@ -127,7 +127,7 @@ class Forwarder:
     def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> None:
         """Notes the CleverTap ids of anonymous users, and sends on what waited for them."""
         for key, object_id in told.items():
-            self._ledger.associate(key, object_id, time_left)
+            self._ledger.associate(key, object_id, time_left, now_ms=self._clock())
         self._require_released(list(told))
         if self._look_again(list(told)):
             raise LedgerUnavailable("the events queue does not take what is to be looked for")

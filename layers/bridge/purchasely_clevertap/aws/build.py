@@ -34,13 +34,17 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The names of what the stack is made of."""
+    """The names of what the stack is made of.
+
+    A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever.
+    """
 
     stage: str
     events_queue_url: str
     deliveries_table: str
     subscribers_table: str = ""
     parked_queue_url: str = ""
+    subscriber_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ def build_forwarder(
             owner=owner,
             pause=clock.sleep,
             unreadable=profile_unreadable,
+            subscriber_days=resources.subscriber_days,
         ),
         uploader=Uploader(client, credentials, breaker, endpoint=endpoint),
         settings=SettingsStore(connections.ssm, stage=resources.stage, clock=clock.seconds, refused=settings_refused),

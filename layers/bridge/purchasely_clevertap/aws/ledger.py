@@ -72,11 +72,12 @@ class Ledger:
         owner: str,
         pause: Callable[[float], object],
         unreadable: Callable[[], object] = lambda: None,
+        subscriber_days: int = 0,
     ) -> None:
         self._dynamodb = dynamodb
         self._deliveries = deliveries
         self._subscribers = subscribers
-        self._changes = Changes(deliveries, subscribers, owner)
+        self._changes = Changes(deliveries, subscribers, owner, subscriber_days * 24 * 3600)
         self._pause = pause
         self._unreadable = unreadable
 
@@ -101,9 +102,9 @@ class Ledger:
             for key, item in tied.items()
         }
 
-    def associate(self, key: str, object_id: str, time_left: TimeLeft) -> None:
+    def associate(self, key: str, object_id: str, time_left: TimeLeft, *, now_ms: int) -> None:
         """Notes which CleverTap id the anonymous id of `key` has."""
-        if not all(self._write([self._changes.associate(key, object_id)], time_left)):
+        if not all(self._write([self._changes.associate(key, object_id, now_ms=now_ms)], time_left)):
             raise LedgerUnavailable("another worker is at the person")
 
     def held(self, person_key: str) -> Iterator[HeldEvent]:
@@ -155,7 +156,9 @@ class Ledger:
                 in_vain += [self._changes.free(claim) for claim in mine]
                 if key in leased:
                     uncertain_since = now_ms if profiles[key].is_uncertain else 0
-                    in_vain.append(self._changes.save(ProfileSave(key, profiles[key].state, uncertain_since)))
+                    in_vain.append(
+                        self._changes.save(ProfileSave(key, profiles[key].state, uncertain_since), now_ms=now_ms)
+                    )
         self._write(in_vain, time_left)
         return grants
 
@@ -166,7 +169,7 @@ class Ledger:
 
         The profiles come first: once an event has its outcome, nobody asks it again what it says of its person.
         """
-        made = self._write([self._changes.save(save) for save in saves], time_left)
+        made = self._write([self._changes.save(save, now_ms=now_ms) for save in saves], time_left)
         unsaved = {save.key for save, yes in zip(saves, made, strict=True) if not yes}
         told = [each for each in settlements if each.profile_key not in unsaved or not each.is_claimed]
         written = self._write([self._changes.settle(each, now_ms=now_ms) for each in told], time_left)

@@ -841,7 +841,9 @@ def _outcome(results: Iterable[RecordResult], kept_back: Skipped | Parked | None
             case NotTaken(reason) | Unknown(reason):
                 return Retried(reason)
             case SetupFault(status, message):
-                return Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, message or None, status)
+                # Where a redirect leads is ours to tell; other words of the host may quote the credentials.
+                detail = message if 300 <= status < 400 else None
+                return Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, detail, status)
             case Rejected():
                 rejected = result
             case Accepted():
