@@ -40,7 +40,8 @@ from tests.integration.clevertap import (
     lost_answer,
     while_uploading,
 )
-from tests.integration.cloud import Answered, Clock, Cloud, Worker, unreachable
+from tests.integration.cli import messages_of
+from tests.integration.cloud import Answered, Cancelled, Clock, Cloud, Worker, unreachable
 from tests.integration.webhook import NOW_MS, Payload, encoded, event, message, transaction
 
 HOUR = 3600
@@ -749,6 +750,28 @@ def test_an_unreadable_body_is_parked_as_it_is(
     assert clevertap.requests == []
     assert worker.outcome(sent) == Duplicate()
     assert cloud.parked() == []
+
+
+def test_2846_copies_were_parked_of_what_could_not_be_settled(cloud: Cloud, worker: Worker) -> None:
+    worker.calls.always("TransactWriteItems", Cancelled(["ValidationError"]))
+    sent = message(b"not JSON")
+    for _ in range(10):
+        assert why(worker.outcome(sent)) == BUSY
+    assert cloud.parked() == []
+    worker.calls.mend()
+    assert isinstance(worker.outcome(sent), Parked)
+    assert len(cloud.parked()) == 1
+
+
+def test_settling_later_does_not_restart_the_patience(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    sent = message(transaction(event_id="e-1"), sent_at=NOW_MS - 3_600_000)
+    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
+    assert worker.outcome(sent) == Delivered()
+    [left] = messages_of(cloud, cloud.events_url)
+    assert left.sent_at == NOW_MS - 3_600_000
+    assert left.redrive is not None
 
 
 def test_an_event_of_nobody_is_parked(cloud: Cloud, worker: Worker) -> None:

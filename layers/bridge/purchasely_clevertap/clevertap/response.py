@@ -107,7 +107,9 @@ def read(status: int, body: bytes, count: int, *, location: str = "") -> tuple[R
     if status in (401, 402, 403, 404, 405):
         result = SetupFault(status, _message(body, status))
     elif 300 <= status < 400:
-        result = SetupFault(status, _line(f"HTTP {status}, to {location.partition('?')[0]}") if location else f"HTTP {status}")
+        result = SetupFault(
+            status, _line(f"HTTP {status}, to {location.partition('?')[0]}") if location else f"HTTP {status}"
+        )
     elif status == 429:
         result = NotTaken(RetryReason.THROTTLED, status)
     elif status in (502, 504):

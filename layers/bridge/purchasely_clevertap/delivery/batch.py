@@ -226,11 +226,21 @@ class Decided:
         return self.entry.is_abandoned and (self.is_claimed or isinstance(self.outcome, Parked))
 
     @property
+    def is_to_be_parked(self) -> bool:
+        """Whether it is an event that is to be parked, and not claimed yet."""
+        return self.item.is_event and isinstance(self.outcome, Parked) and not self.is_claimed
+
+    @property
+    def claim(self) -> Claim:
+        """The claim of the event."""
+        return Claim(self.item.key, self.entry, self.item.message_id, self.item.about)
+
+    @property
     def settlement(self) -> Settlement:
         """What the ledger is told."""
         event = self.item.event if isinstance(self.item.event, Event) else None
         return Settlement(
-            claim=Claim(self.item.key, self.entry, self.item.message_id, self.item.about),
+            claim=self.claim,
             outcome=self.outcome,
             is_claimed=self.is_claimed,
             accepted=self.accepted,
@@ -251,10 +261,16 @@ class Plan(NamedTuple):
 
     @property
     def claims(self) -> list[ClaimGroup]:
-        """What to claim, group by group."""
+        """What to claim: group by group, then each event that is to be parked.
+
+        Nothing is parked before it is clear that its outcome can be kept: each try would leave one more message.
+        """
         return [
-            ClaimGroup(tuple(task.claim for task in group if task.item.is_event), group[0].profile_key)
-            for group in self.groups
+            *(
+                ClaimGroup(tuple(task.claim for task in group if task.item.is_event), group[0].profile_key)
+                for group in self.groups
+            ),
+            *(ClaimGroup((each.claim,)) for each in self.decided if each.is_to_be_parked),
         ]
 
 
@@ -564,15 +580,23 @@ def releases(items: Iterable[Item]) -> list[str]:
 
 
 def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decided]]:
-    """What this worker may upload, and the events that another worker has."""
+    """What this worker may upload, and what is decided: by the plan, or as another worker has the event."""
     bundles: list[Bundle] = []
-    busy: list[Decided] = []
-    for tasks, granted in zip(plan.groups, grants, strict=True):
-        busy += [_busy(task) for task in tasks if not _is_granted(task, granted)]
+    decided: list[Decided] = []
+    claimed = {key for granted in grants[len(plan.groups) :] for key in granted.entries}
+    for each in plan.decided:
+        if not each.is_to_be_parked:
+            decided.append(each)
+        elif each.item.key in claimed:
+            decided.append(replace(each, is_claimed=True))
+        else:
+            decided.append(replace(each, outcome=BUSY))
+    for tasks, granted in zip(plan.groups, grants, strict=False):
+        decided += [_busy(task) for task in tasks if not _is_granted(task, granted)]
         mine = tuple(sorted((task for task in tasks if _is_granted(task, granted)), key=_chronology))
         if mine:
             bundles.append(_bundle(mine, granted))
-    return bundles, busy
+    return bundles, decided
 
 
 def _is_granted(task: Task, granted: Grant) -> bool:
