@@ -17,7 +17,7 @@ from bridge_cli.id_command import IdCommand
 from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
-from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person
+from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person
 from bridge_cli.times import iso, now_ms, readable
 from purchasely_clevertap.mapping.profile import FactHistory
 from purchasely_clevertap.purchasely.event import Value
@@ -90,7 +90,7 @@ def _events(account: Account, keys: Sequence[str], waiting: Sequence[Delivery]) 
     return sorted(found, key=lambda each: (each.event_at or each.received_at or 0, each.event_id), reverse=True)
 
 
-def _waiting(account: Account, app: str, ids: Iterable[str]) -> list[Delivery]:
+def _waiting(account: Account, app: str, ids: Ids) -> list[Delivery]:
     """The events that wait for the login of one of these anonymous users."""
     table_name = account.output("DeliveriesTableName")
     return list(held_deliveries(account.client("dynamodb"), table_name, anonymous_keys(app, ids)))
