@@ -1,5 +1,6 @@
 """`bridge forget`: what is kept of one person goes, and nothing of anybody else."""
 
+import json
 from typing import Any
 
 import pytest
@@ -124,6 +125,25 @@ def test_an_anonymous_id_took_the_user_of_that_name(cloud: Cloud, cli: Cli, work
     assert "default#production#user#ben" not in document["subscribers"]
     assert cloud.subscriber("default#production#user#ben") != {}
     assert document["events"] == ["e-2"]
+
+
+def test_export_writes_all_of_the_person_and_nobody_else(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    forward(worker, cloud, event(user="ada", clevertap_id="__h1", anonymous_user_id="a-1", event_id="e-1"))
+    forward(worker, cloud, event(user="ben", clevertap_id="__h1", event_id="e-2"))
+    park(cloud, message(encoded(event(user="ada", note="said")), id="3"), message(encoded(event(user="ben")), id="4"))
+    document = cli.json("export", "ada")
+    assert document["ids"] == {"user": ["ada"], "anonymous": ["a-1"], "clevertap": ["__h1"]}
+    assert [each["event_id"] for each in document["events"]] == ["e-1"]
+    assert [json.loads(each["body"])["note"] for each in document["parked"]] == ["said"]
+    assert "ben" not in json.dumps(document)
+
+
+def test_export_has_the_bodies_that_wait(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    forward(worker, cloud, event(user=None, anonymous_user_id="a-1", event_id="e-1", note="held"))
+    document = cli.json("export", "a-1")
+    assert [(each["event_id"], each["outcome"], each["body"]["note"]) for each in document["held"]] == [
+        ("e-1", "held", "held")
+    ]
 
 
 @pytest.mark.parametrize("asked", ["ada", "a-1"])

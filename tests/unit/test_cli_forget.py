@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from bridge_cli.commands.forget import is_about
-from bridge_cli.subscribers import Ids, keys_of
+from bridge_cli.subscribers import Ids, is_about, keys_of
 
 ADA = Ids(frozenset({"7"}), frozenset({"a7"}), frozenset({"__habc"}))
 

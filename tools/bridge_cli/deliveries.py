@@ -42,6 +42,7 @@ class Delivery:
     held_for: str | None = None
     """The key of the anonymous person whose login it waits for."""
     hold_until: int | None = None
+    held_body: str | None = None
 
     @property
     def key(self) -> EventKey:
@@ -133,6 +134,7 @@ def from_item(item: dict[str, Any]) -> Delivery:
         unconfirmed_sends=_number(item, "unconfirmed_sends") or 0,
         held_for=_text(item, "held_for"),
         hold_until=_number(item, "hold_until"),
+        held_body=_text(item, "body"),
     )
 
 

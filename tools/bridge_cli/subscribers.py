@@ -1,5 +1,6 @@
 """Reads the subscribers table: what is known of each person in each CleverTap account."""
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -154,3 +155,41 @@ def person(dynamodb: "DynamoDBClient", table: str, *, app: str, id: str) -> tupl
     if not found:
         ids = Ids(one, one, one)
     return sorted(found.values(), key=lambda each: each.key), ids - anothers
+
+
+def is_about(body: bytes, ids: Ids) -> bool:
+    """Whether the webhook in `body` is about the person; what can't be read is if it quotes an id.
+
+    A user id says whose it is: the CleverTap id is that of a device, which others may use.
+    """
+    payload = _payload(body)
+    if payload is None:
+        return any(f'"{id_}"'.encode(errors="replace") in body for id_ in ids.users | ids.anonymous | ids.objects)
+    if (user_id := _id(payload.get("user_id"))) is not None:
+        return user_id in ids.users
+    if (anonymous_id := _id(payload.get("anonymous_user_id"))) is not None:
+        return anonymous_id in ids.anonymous
+    return _id(payload.get("clevertap_id")) in ids.at_clevertap
+
+
+def mentions(body: bytes, ids: Ids) -> bool:
+    """Whether the webhook in `body` names the person as the other side of a transfer."""
+    payload = _payload(body) or {}
+    return any(
+        _id(payload.get(f"transferred_{way}_{kind}")) in named
+        for way in ("from", "to")
+        for kind, named in (("user_id", ids.users), ("anonymous_user_id", ids.anonymous))
+    )
+
+
+def _payload(body: bytes) -> dict[str, Any] | None:
+    """The object in a body; an empty one for other JSON, None for what can't be read."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) else {}
+
+
+def _id(value: object) -> str | None:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None

@@ -1,6 +1,5 @@
 """`bridge forget`: removes what is kept about one person."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +16,15 @@ from bridge_cli.id_command import IdCommand
 from bridge_cli.output import console, json_option, plain, remark, table, working, write_json
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.prompts import agreed
-from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person, remembered
+from bridge_cli.subscribers import (
+    Remembered,
+    anonymous_keys,
+    is_about,
+    keys_of,
+    mentions,
+    person,
+    remembered,
+)
 from bridge_cli.times import now_ms, readable
 from purchasely_clevertap.outcome import Held, Skipped, SkipReason
 
@@ -106,44 +113,6 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
     else:
         _report(console(), kept)
     click.get_current_context().exit(1 if discarded.failed or again or messages.elsewhere else 0)
-
-
-def is_about(body: bytes, ids: Ids) -> bool:
-    """Whether the webhook in `body` is about the person; what can't be read is if it quotes an id.
-
-    A user id says whose it is: the CleverTap id is that of a device, which others may use.
-    """
-    payload = _payload(body)
-    if payload is None:
-        return any(f'"{id_}"'.encode(errors="replace") in body for id_ in ids.users | ids.anonymous | ids.objects)
-    if (user_id := _id(payload.get("user_id"))) is not None:
-        return user_id in ids.users
-    if (anonymous_id := _id(payload.get("anonymous_user_id"))) is not None:
-        return anonymous_id in ids.anonymous
-    return _id(payload.get("clevertap_id")) in ids.at_clevertap
-
-
-def mentions(body: bytes, ids: Ids) -> bool:
-    """Whether the webhook in `body` names the person as the other side of a transfer."""
-    payload = _payload(body) or {}
-    return any(
-        _id(payload.get(f"transferred_{way}_{kind}")) in named
-        for way in ("from", "to")
-        for kind, named in (("user_id", ids.users), ("anonymous_user_id", ids.anonymous))
-    )
-
-
-def _payload(body: bytes) -> dict[str, Any] | None:
-    """The object in a body; an empty one for other JSON, None for what can't be read."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return payload if isinstance(payload, dict) else {}
-
-
-def _id(value: object) -> str | None:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _make_anonymous(account: Account, event: Delivery) -> None:
