@@ -97,7 +97,7 @@ class Request:
 
 
 class WebhookReceiver:
-    """Verifies requests and queues them. `tolerance`: seconds that a signed timestamp may be from now."""
+    """Verifies requests and queues them. `tolerance`: how many seconds old a signed timestamp may be."""
 
     def __init__(
         self, secrets: Secrets, sqs: "SQSClient", notes: ReceivedNotes, *, queue_url: str, tolerance: float

@@ -59,7 +59,7 @@ class Clock:
 def build_receiver(
     connections: Connections, resources: Resources, *, tolerance: float, seconds: Callable[[], float]
 ) -> WebhookReceiver:
-    """The ingest use case. `tolerance`: seconds that a signed timestamp may be from now."""
+    """The ingest use case. `tolerance`: how many seconds old a signed timestamp may be."""
     return WebhookReceiver(
         Secrets(connections.secretsmanager, stage=resources.stage, name="purchasely", clock=seconds),
         connections.sqs,
