@@ -763,9 +763,7 @@ def test_2846_copies_were_parked_of_what_could_not_be_settled(cloud: Cloud, work
     assert len(cloud.parked()) == 1
 
 
-def test_settling_later_does_not_restart_the_patience(
-    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
-) -> None:
+def test_settling_later_keeps_the_age_of_the_event(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), sent_at=NOW_MS - 3_600_000)
     clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
     assert worker.outcome(sent) == Delivered()
