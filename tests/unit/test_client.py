@@ -243,6 +243,14 @@ def test_1999_requests_for_a_batch_that_is_refused_whatever_is_in_it(status: int
     assert [received.target for received in server.received] == ["/1/upload"] * 3 + ["/1/upload?dryRun=1"]
 
 
+def test_a_firewall_that_refuses_everybody_parks_no_record() -> None:
+    for count in (1, 2, 3):
+        with scripted(otherwise=reply(403, b"<html>")) as server:
+            result = upload(server, records(count))
+        assert result.results == (NotTaken(RetryReason.REQUEST_REFUSED, 403),) * count
+        assert "dryRun" in server.received[-1].target
+
+
 def test_a_single_record_that_is_refused_needs_no_dry_run() -> None:
     with scripted(otherwise=reply(400, MALFORMED)) as server:
         assert upload(server, records(1)).results == (Rejected(400, "Malformed request"),)

@@ -30,6 +30,7 @@ MARGIN_SECONDS = 2.0
 
 # A request, its half and a quarter.
 _REFUSALS = 3
+_FIREWALL = 403
 
 USER_AGENT = f"purchasely-clevertap/{__version__}"
 
@@ -64,6 +65,7 @@ class Client:
         parts.reverse()
         unsent: RecordResult | None = None
         refusals_in_a_row = 0
+        is_asked = False
         while parts:
             part = parts.pop()
             if unsent is None and time_left() <= self._connection.seconds + MARGIN_SECONDS:
@@ -79,7 +81,9 @@ class Client:
                 refusals_in_a_row = 0
                 continue
             refusals_in_a_row += 1
-            if refusals_in_a_row == _REFUSALS and len(records) > 1:
+            # A firewall may refuse one record, or everybody: of a single record nothing else tells.
+            if not is_asked and (refusals_in_a_row == _REFUSALS or (len(part) == 1 and answer.status == _FIREWALL)):
+                is_asked = True
                 requests += 1
                 probe = self.check(credentials)
                 refused = NotTaken(RetryReason.REQUEST_REFUSED, answer.status)
