@@ -37,6 +37,7 @@ _forwarder = build_forwarder(
         deliveries_table=os.environ["DELIVERIES_TABLE"],
         subscribers_table=os.environ["SUBSCRIBERS_TABLE"],
         parked_queue_url=os.environ["PARKED_QUEUE_URL"],
+        subscriber_days=int(os.environ["SUBSCRIBER_RETENTION_DAYS"]),
     ),
     Clock(time.monotonic, _now_ms, time.sleep),
     client=Client(),

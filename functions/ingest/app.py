@@ -20,7 +20,8 @@ _logger = Logger(service="ingest", stage=os.environ["STAGE"], least=os.environ["
 _clients = Clients(connect_timeout=1, read_timeout=2, attempts=2)
 
 _receiver = build_receiver(
-    Connections(_clients.sqs(), _clients.dynamodb(), _clients.secretsmanager()),
+    # The note of a webhook must not cost its answer: the forwarder makes the same one.
+    Connections(_clients.sqs(), _clients.dynamodb_for_notes(seconds=0.3), _clients.secretsmanager()),
     Resources(
         stage=os.environ["STAGE"],
         events_queue_url=os.environ["EVENTS_QUEUE_URL"],

@@ -54,7 +54,7 @@ def created(moto: "DynamoDBClient") -> None:
 def changes(draw: st.DrawFn) -> Change:
     """Every change that the ledger makes, of few items, by few owners, at few moments."""
     key = draw(st.sampled_from(["a#1", "a#2"]))
-    made = Changes(DELIVERIES, SUBSCRIBERS, draw(st.sampled_from(["one", "other"])))
+    made = Changes(DELIVERIES, SUBSCRIBERS, draw(st.sampled_from(["one", "other"])), draw(st.sampled_from([0, 86_400])))
     moments = st.integers(0, 3).map(lambda number: number * 60_000)
     now = draw(moments)
     entry = Entry(attempts=draw(st.integers(0, 2)), unconfirmed_sends=draw(st.integers(0, 1)))
@@ -71,7 +71,7 @@ def changes(draw: st.DrawFn) -> Change:
         case 4:
             return made.lease(key, StoredProfile(version=draw(st.integers(0, 3))), now_ms=now)
         case _:
-            return made.save(ProfileSave(key, ProfileState(), draw(moments)))
+            return made.save(ProfileSave(key, ProfileState(), draw(moments)), now_ms=now)
 
 
 def settlements(claim: Claim) -> st.SearchStrategy[Settlement]:

@@ -146,6 +146,12 @@ def test_a_charge_made_by_another_event(copies: list[str], doubled: int, lost: i
     assert (len(verdict.doubled), len(verdict.lost)) == (doubled, lost)
 
 
+def test_replays_beyond_those_known_by_id_may_go_uncounted() -> None:
+    entries = {APP_EVENT: Entry("delivered", 50)}
+    assert counts(judge(EXPECTED, RIGHT, Remembered(entries, (), 60))) == (0, 0, 0, 0)
+    assert counts(judge(EXPECTED, RIGHT, Remembered(entries, (), 49))) == LOST
+
+
 @pytest.mark.parametrize(
     ("entries", "webhooks"),
     [

@@ -37,6 +37,7 @@ def options(folder: Path, secret: str) -> list[str]:
         *("--passcode-file", file(folder, PRODUCTION.passcode)),
         *("--sandbox-project-id", SANDBOX.account_id, "--sandbox-passcode-file", file(folder, SANDBOX.passcode)),
         *("--purchasely-secret-file", file(folder, secret)),
+        "--yes",
     ]
 
 

@@ -86,13 +86,13 @@ def test_every_request_is_logged_without_its_content(
 
 
 def test_a_path_that_is_no_app_was_logged_as_it_came(ingest: Ingest) -> None:
-    answer = ingest.handle(handed_over(b"{}", {}, app=SOMEBODY))
+    answer = ingest.handle(handed_over(b"{}", signed(b"{}"), app=SOMEBODY))
     assert (answer.status, answer.reason) == (404, "unknown_app")
     assert SOMEBODY not in repr(answer.log)
 
 
 def test_half_a_character_in_a_path_was_not_logged(ingest: Ingest) -> None:
-    assert ingest.handle(handed_over(b"{}", {}, app="\ud83d")).reason == "unknown_app"
+    assert ingest.handle(handed_over(b"{}", signed(b"{}"), app="\ud83d")).reason == "unknown_app"
 
 
 def test_broken_base64_passed_for_a_signed_empty_body(ingest: Ingest) -> None:

@@ -29,19 +29,28 @@ def test_only_listed_secrets_sign(ingest: Ingest, text: str) -> None:
     usable = usable_secrets(text)
     for secret in ("a-secret", "\ud83d", "é", "", "REPLACE_ME"):
         answer = ingest.handle(handed_over(b"{}", signed(b"{}", secret), app=app))
-        assert answer.status == (503 if not usable else 200 if secret in usable else 401)
+        assert answer.status == (no_secret(text) if not usable else 200 if secret in usable else 401)
         assert len(answer.queued) == (answer.status == 200)
 
 
-def usable_secrets(text: str) -> list[str]:
-    """The shared secrets in a secret; none when one of them is none."""
+def listed_secrets(text: str) -> list[str] | None:
+    """The texts in a secret; None if it is not of the form that it should have."""
     try:
         listed = json.loads(text)["shared_secrets"]
     except (ValueError, RecursionError, TypeError, KeyError):
-        return []
-    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
-        return []
-    return [each for each in listed if each not in ("", "REPLACE_ME")]
+        return None
+    return listed if isinstance(listed, list) and all(isinstance(each, str) for each in listed) else None
+
+
+def usable_secrets(text: str) -> list[str]:
+    """The shared secrets in a secret, without what is pasted around them."""
+    trimmed = [each.strip("\ufeff \t\r\n") for each in listed_secrets(text) or ()]
+    return [each for each in trimmed if each and each.casefold() != "replace_me"]
+
+
+def no_secret(text: str) -> int:
+    """The answer while there is no shared secret: none was written yet, or something else was."""
+    return 503 if listed_secrets(text) is None else 404
 
 
 def test_brackets_without_end_ended_the_function(ingest: Ingest) -> None:

@@ -1,6 +1,7 @@
 """The console script `bridge`, run in this process on the stack that the cloud of a test stands for."""
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,11 @@ from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
 from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
 from tests.integration.function import USER_KEY
+
+ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that are no text: controls, formats, halves, separators of lines."""
+HOSTILE = "\x1b[2J\x9b31m\u202e\u200b\rForged"
+"""What a stranger may write into any text."""
 
 OUTPUTS = {
     "WebhookUrl": "https://abc123.execute-api.eu-west-1.amazonaws.com/webhooks/default",
@@ -51,6 +57,9 @@ class Cli:
         result = CliRunner().invoke(bridge, [*arguments, "--stage", STAGE], input=typed, prog_name="bridge")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
+        # No command gives an order to the terminal, whoever wrote what it shows.
+        orders = [each for each in result.output if each != "\n" and unicodedata.category(each) in ORDERS]
+        assert orders == [], result.output
         return result
 
     def json(self, *arguments: str, exit_code: int = 0) -> Any:

@@ -262,6 +262,7 @@ class Cloud:
             deliveries_table=DELIVERIES,
             subscribers_table=SUBSCRIBERS,
             parked_queue_url=self.parked_url,
+            subscriber_days=1100,
         )
 
     def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:

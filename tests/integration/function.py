@@ -51,6 +51,7 @@ class Function:
             "PARKED_QUEUE_URL": cloud.parked_url,
             "DEAD_LETTER_QUEUE_ARN": DEAD_LETTERS_ARN,
             "SUBSCRIBERS_TABLE": SUBSCRIBERS,
+            "SUBSCRIBER_RETENTION_DAYS": "1100",
             "CLEVERTAP_ENDPOINT": "",
             # The account is tried again at once: no test waits for the circuit to close.
             "RETRY_BASE_SECONDS": "0",

@@ -247,6 +247,13 @@ def the_queue_was_purged(world: World) -> None:
 
 def placeholders(world: World) -> None:
     world.cloud.put_secret("purchasely", {"shared_secrets": ["REPLACE_ME"]})
+    assert world.webhook(recent()) == 404
+    world.ago(2 * MINUTE)
+    assert world.webhook(recent()) == 404
+
+
+def a_secret_of_another_form(world: World) -> None:
+    world.cloud.put_secret("purchasely", {"shared_secrets": "a text"})
     assert world.webhook(recent()) == 503
     world.ago(2 * MINUTE)
     assert world.webhook(recent()) == 503
@@ -316,7 +323,8 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("settings", settings_that_are_not_valid),
     ("storage", dynamodb_fails),
     ("balance", the_queue_was_purged),
-    ("webhook-5xx", placeholders),
+    ("webhook-5xx", a_secret_of_another_form),
+    ("webhook-4xx", placeholders),
     ("webhook-4xx", an_app_without_a_secret),
     ("webhook-4xx", the_gateway_throttles),
     ("signatures", many_wrong_signatures),
@@ -367,7 +375,7 @@ def test_only_silence_rings_before_the_first_webhook(world: World) -> None:
         (settings_that_are_not_valid, "setup"),
         (nobody_forwards, "balance"),
         (many_wrong_signatures, "webhook-5xx"),
-        (placeholders, "webhook-4xx"),
+        (placeholders, "webhook-5xx"),
         (placeholders, "ingest-errors"),
         (a_name_nobody_has_heard_of, "parked"),
     ],

@@ -28,7 +28,7 @@ def receive(cloud: Cloud, payload: Payload, *, app: str = "default", minutes_ago
         MessageBody=encoded(payload).decode(),
         MessageAttributes=attributes(app, cloud.clock()),
     )
-    results = ReceivedNotes(cloud.dynamodb, table=DELIVERIES)
+    results = ReceivedNotes(cloud.dynamodb, table=DELIVERIES, clock=cloud.clock.seconds)
     at = cloud.clock() - minutes_ago * 60_000
     assert results.note(app, encoded(payload), sent["MessageId"], now_ms=at)
 

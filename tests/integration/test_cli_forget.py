@@ -1,5 +1,6 @@
 """`bridge forget`: what is kept of one person goes, and nothing of anybody else."""
 
+import json
 from typing import Any
 
 import pytest
@@ -104,6 +105,61 @@ def test_anothers_event_naming_the_person_is_kept(cloud: Cloud, cli: Cli) -> Non
     assert (document["parked"], document["parked_mentions"]) == ([], ["e-1"])
     assert "names this person as the other side" in cli.run("forget", "user-1", "--yes").output
     assert count(cloud, cloud.parked_url) == (1, 0)
+
+
+def test_forgetting_one_user_took_the_others_of_the_device(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    forward(worker, cloud, event(user="ada", clevertap_id="__h1", event_id="e-1"))
+    forward(worker, cloud, event(user="ben", clevertap_id="__h1", event_id="e-2"))
+    park(cloud, message(encoded(event(user="ben", clevertap_id="__h1")), id="3"))
+    document = cli.json("forget", "ada", "--yes")
+    assert document["subscribers"] == ["default#production#object#__h1", "default#production#user#ada"]
+    assert (document["events"], document["parked"]) == (["e-1"], [])
+    assert cloud.subscriber("default#production#user#ben") != {}
+    assert count(cloud, cloud.parked_url) == (1, 0)
+
+
+def test_an_anonymous_id_took_the_user_of_that_name(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    forward(worker, cloud, event(user="ben", event_id="e-1"))
+    forward(worker, cloud, event(user="ada", anonymous_user_id="ben", event_id="e-2"))
+    document = cli.json("forget", "ada", "--yes")
+    assert "default#production#user#ben" not in document["subscribers"]
+    assert cloud.subscriber("default#production#user#ben") != {}
+    assert document["events"] == ["e-2"]
+
+
+def test_export_writes_all_of_the_person_and_nobody_else(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    forward(worker, cloud, event(user="ada", clevertap_id="__h1", anonymous_user_id="a-1", event_id="e-1"))
+    forward(worker, cloud, event(user="ben", clevertap_id="__h1", event_id="e-2"))
+    park(cloud, message(encoded(event(user="ada", note="said")), id="3"), message(encoded(event(user="ben")), id="4"))
+    document = cli.json("export", "ada")
+    assert document["ids"] == {"user": ["ada"], "anonymous": ["a-1"], "clevertap": ["__h1"]}
+    assert [each["event_id"] for each in document["events"]] == ["e-1"]
+    assert [json.loads(each["body"])["note"] for each in document["parked"]] == ["said"]
+    assert "ben" not in json.dumps(document)
+
+
+def test_export_has_the_bodies_that_wait(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    forward(worker, cloud, event(user=None, anonymous_user_id="a-1", event_id="e-1", note="held"))
+    document = cli.json("export", "a-1")
+    assert [(each["event_id"], each["outcome"], each["body"]["note"]) for each in document["held"]] == [
+        ("e-1", "held", "held")
+    ]
+
+
+@pytest.mark.parametrize("asked", ["ada", "a-1"])
+def test_trace_and_forget_find_the_same_person(cloud: Cloud, cli: Cli, worker: Worker, asked: str) -> None:
+    forward(
+        worker,
+        cloud,
+        event(user="ada", event_id="e-1", anonymous_user_id="a-1", clevertap_id="__h1"),
+        event(user="ben", event_id="e-2", anonymous_user_id="a-1"),
+    )
+    traced = cli.json("trace", asked)
+    forgotten = cli.json("forget", asked)
+    keys = {f"default#{each['account']}#{each['kind']}#{each['id']}" for each in traced["subscribers"]}
+    assert keys == set(forgotten["subscribers"])
+    assert "default#production#user#ben" not in forgotten["subscribers"]
+    assert "default#production#user#ada" in forgotten["subscribers"]
 
 
 def test_the_same_id_in_another_app_is_another_person(cloud: Cloud, cli: Cli, worker: Worker) -> None:

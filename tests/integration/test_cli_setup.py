@@ -29,7 +29,16 @@ def options(tmp_path: Path) -> list[str]:
     return [
         *("--clevertap-region", "EU1", "--project-id", "PROJECT-1"),
         *("--passcode-file", str(tmp_path / "passcode"), "--purchasely-secret-file", str(tmp_path / "secret")),
+        "--yes",
     ]
+
+
+def test_a_script_without_yes_writes_nothing(bridge: Installation, options: Sequence[str]) -> None:
+    document = bridge.json("setup", *options[:-1], exit_code=1)
+    assert document["error"]["code"] == "declined"
+    assert bridge.secret("purchasely") == {"shared_secrets": ["REPLACE_ME"]}
+    assert bridge.run("setup", *options).exit_code == 0
+    assert bridge.run("setup", *options[:-1]).exit_code == 0, "there is nothing to write"
 
 
 def test_a_fresh_stack_is_set_up_and_proven(bridge: Installation, options: Sequence[str]) -> None:

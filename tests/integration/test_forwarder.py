@@ -40,7 +40,8 @@ from tests.integration.clevertap import (
     lost_answer,
     while_uploading,
 )
-from tests.integration.cloud import Answered, Clock, Cloud, Worker, unreachable
+from tests.integration.cli import messages_of
+from tests.integration.cloud import Answered, Cancelled, Clock, Cloud, Worker, unreachable
 from tests.integration.webhook import NOW_MS, Payload, encoded, event, message, transaction
 
 HOUR = 3600
@@ -751,6 +752,26 @@ def test_an_unreadable_body_is_parked_as_it_is(
     assert cloud.parked() == []
 
 
+def test_2846_copies_were_parked_of_what_could_not_be_settled(cloud: Cloud, worker: Worker) -> None:
+    worker.calls.always("TransactWriteItems", Cancelled(["ValidationError"]))
+    sent = message(b"not JSON")
+    for _ in range(10):
+        assert why(worker.outcome(sent)) == BUSY
+    assert cloud.parked() == []
+    worker.calls.mend()
+    assert isinstance(worker.outcome(sent), Parked)
+    assert len(cloud.parked()) == 1
+
+
+def test_settling_later_keeps_the_age_of_the_event(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    sent = message(transaction(event_id="e-1"), sent_at=NOW_MS - 3_600_000)
+    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
+    assert worker.outcome(sent) == Delivered()
+    [left] = messages_of(cloud, cloud.events_url)
+    assert left.sent_at == NOW_MS - 3_600_000
+    assert left.redrive is not None
+
+
 def test_an_event_of_nobody_is_parked(cloud: Cloud, worker: Worker) -> None:
     nobody = event()
     del nobody["user_id"]
@@ -758,6 +779,16 @@ def test_an_event_of_nobody_is_parked(cloud: Cloud, worker: Worker) -> None:
     assert isinstance(outcome, Parked)
     assert outcome.reason is ParkReason.NO_USER
     assert len(cloud.parked()) == 1
+
+
+def test_a_person_is_remembered_for_1100_days(cloud: Cloud, worker: Worker) -> None:
+    worker.forward(message(event()))
+    key = "default#production#user#user-1"
+    until = int(cloud.subscriber(key)["expires_at"])
+    assert until == cloud.clock.ms // 1000 + 1100 * 24 * 3600
+    cloud.clock.advance(24 * 3600)
+    worker.forward(message(event(at=cloud.clock.ms)))
+    assert int(cloud.subscriber(key)["expires_at"]) == until + 24 * 3600, "from the last event on"
 
 
 def test_unusable_event_name_teaches_the_profile(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:

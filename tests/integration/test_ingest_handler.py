@@ -96,7 +96,7 @@ def test_a_note_that_fails_does_not_change_the_200(cloud: Cloud, start: Start) -
         (lambda: webhook(app="unknown"), 404, "unknown_app"),
         (lambda: webhook(app="No App"), 404, "unknown_app"),
         (lambda: webhook(b"x" * (MAX_BODY_BYTES + 1)), 413, "too_large"),
-        (lambda: webhook(app="placeholder"), 503, "secret_is_placeholder"),
+        (lambda: webhook(app="placeholder"), 404, "secret_is_placeholder"),
         (lambda: webhook(app="rubbish"), 503, "secret_unavailable"),
     ],
 )

@@ -390,18 +390,40 @@ def waited(cloud: Cloud) -> tuple[Ledger, list[float], Calls]:
     return cloud.ledger(calls=calls, pause=pauses.append), pauses, calls
 
 
+HOT = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+
+
+@pytest.mark.parametrize("cause", HOT)
+def test_a_hot_item_is_tried_again_and_the_others_go_on(cloud: Cloud, cause: str) -> None:
+    ledger, pauses, calls = waited(cloud)
+    calls.next("TransactWriteItems", Cancelled(["None", cause, "None"]), lambda: None, Cancelled([cause]))
+    assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [True] * 3
+    assert [len(call["TransactItems"]) for call in calls.of("TransactWriteItems")] == [3, 2, 1, 1]
+    assert len(pauses) == 2
+    assert [cloud.entry(str(number))["attempts"] for number in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("cause", HOT)
+def test_a_batch_waited_59_seconds_for_one_hot_item(cloud: Cloud, cause: str) -> None:
+    ledger, pauses, calls = waited(cloud)
+    calls.next("TransactWriteItems", Cancelled([cause, "None", "None"]), lambda: None, *[Cancelled([cause])] * 100)
+    assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [False, True, True]
+    assert len(calls.of("TransactWriteItems")) == 11
+    assert sum(pauses) < 5
+
+
+def test_a_note_waits_for_nobody(cloud: Cloud) -> None:
+    ledger, pauses, calls = waited(cloud)
+    calls.next("TransactWriteItems", Cancelled(["TransactionConflict"]))
+    with pytest.raises(LedgerUnavailable):
+        ledger.note({"default#e-1": {"m-1"}}, plenty, now_ms=NOW_MS)
+    assert (pauses, len(calls.of("TransactWriteItems"))) == ([], 1)
+
+
 @pytest.mark.parametrize(
-    "fault",
-    [
-        "ThrottlingException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        Cancelled(["TransactionConflict", "None", "None"]),
-        Cancelled(["None", "ThrottlingError", "None"]),
-        Cancelled(["None", "None", "ProvisionedThroughputExceeded"]),
-    ],
+    "fault", ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"]
 )
-def test_throttling_and_conflicts_are_waited_out(cloud: Cloud, fault: str | Cancelled) -> None:
+def test_throttling_of_all_is_waited_out(cloud: Cloud, fault: str) -> None:
     ledger, pauses, calls = waited(cloud)
     calls.next("TransactWriteItems", fault, fault, fault)
     assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [True] * 3
@@ -415,7 +437,7 @@ def test_a_refusal_beside_a_conflict_is_final(cloud: Cloud) -> None:
     ledger, _, calls = waited(cloud)
     calls.next("TransactWriteItems", Cancelled(["ConditionalCheckFailed", "TransactionConflict", "None"]))
     assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [False, True, True]
-    assert [len(call["TransactItems"]) for call in calls.of("TransactWriteItems")] == [3, 2]
+    assert [len(call["TransactItems"]) for call in calls.of("TransactWriteItems")] == [3, 1, 1]
 
 
 def test_endless_throttling_is_given_up(cloud: Cloud) -> None:
@@ -483,7 +505,7 @@ def test_a_transaction_above_4_mb_is_halved(cloud: Cloud, ledger: Ledger) -> Non
 
 
 def test_no_attribute_is_a_reserved_word() -> None:
-    changes = Changes(DELIVERIES, SUBSCRIBERS, "one")
+    changes = Changes(DELIVERIES, SUBSCRIBERS, "one", 86_400)
     claim = Claim(KEY, Entry(unconfirmed_sends=1), "m")
     facts = Settlement(claim, REFUSED, True, frozenset({"event"}), "X", 1, Environment.SANDBOX, PERSON, 1)
     unclaimed = Settlement(claim, REFUSED, False, frozenset(), "X", 1, Environment.SANDBOX, PERSON, 1)
@@ -495,7 +517,7 @@ def test_no_attribute_is_a_reserved_word() -> None:
         changes.free(claim),
         changes.note(KEY, ["m"], now_ms=NOW_MS),
         changes.lease(PERSON, StoredProfile(), now_ms=NOW_MS),
-        changes.save(ProfileSave(PERSON, ProfileState())),
+        changes.save(ProfileSave(PERSON, ProfileState()), now_ms=NOW_MS),
     ]
     syntax = {"SET", "REMOVE", "ADD", "AND", "OR", "attribute_not_exists", "if_not_exists"}
     words = {

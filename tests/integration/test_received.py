@@ -1,8 +1,12 @@
 """The note that ingest makes of an accepted webhook."""
 
+from collections import Counter
+
 import pytest
 
+from bridge_cli.deliveries import all_deliveries
 from purchasely_clevertap.aws.received import ReceivedNotes
+from purchasely_clevertap.delivery.keys import MOST_MESSAGES
 from purchasely_clevertap.outcome import Delivered
 from purchasely_clevertap.purchasely.event_id import event_id
 from tests.integration.clevertap import ScriptedClevertap
@@ -14,7 +18,7 @@ DAYS_30 = 30 * 24 * 3600
 
 @pytest.fixture
 def results(cloud: Cloud) -> ReceivedNotes:
-    return ReceivedNotes(cloud.dynamodb, table=DELIVERIES)
+    return ReceivedNotes(cloud.dynamodb, table=DELIVERIES, clock=cloud.clock.seconds)
 
 
 def test_a_note_has_message_time_and_30_days(cloud: Cloud, results: ReceivedNotes) -> None:
@@ -83,3 +87,43 @@ def test_both_functions_name_an_unreadable_body_alike(
     assert handled.event_id == event_id(body)
     entry = cloud.entry(handled.event_id)
     assert (entry["outcome"], entry["messages"]) == ("parked", {"m-1"})
+
+
+def test_a_hanging_dynamodb_is_asked_once_in_30_seconds(cloud: Cloud, results: ReceivedNotes) -> None:
+    cloud.calls.always("UpdateItem", unreachable())
+    noted = [results.note("default", b"{}", f"m-{number}", now_ms=NOW_MS) for number in range(100)]
+    assert (noted, len(cloud.calls.of("UpdateItem"))) == ([False] * 100, 1)
+    cloud.calls.mend()
+    cloud.clock.advance(29)
+    assert not results.note("default", b"{}", "m-100", now_ms=NOW_MS)
+    cloud.clock.advance(1)
+    assert results.note("default", b"{}", "m-101", now_ms=NOW_MS)
+
+
+def test_replays_filled_the_entry_of_their_event(
+    cloud: Cloud, results: ReceivedNotes, clevertap: ScriptedClevertap
+) -> None:
+    payload = event(event_id="e-1")
+    for number in range(200):
+        assert results.note("default", encoded(payload), f"m-{number}", now_ms=NOW_MS)
+    entry = cloud.entry("e-1")
+    assert (len(entry["messages"]), entry["further_messages"]) == (MOST_MESSAGES, 150)
+    replays = [message(payload, id=f"m-{number}") for number in range(200)]
+    worker = cloud.worker(clevertap)
+    assert Counter(each.outcome.name for each in worker.forward(*replays).messages) == {
+        "delivered": 1,
+        "duplicate": 199,
+    }
+    assert {each.outcome.name for each in worker.forward(*replays).messages} == {"duplicate"}
+    entry = cloud.entry("e-1")
+    assert (len(entry["messages"]), entry["further_messages"]) == (MOST_MESSAGES, 150)
+    [delivery] = all_deliveries(cloud.dynamodb, DELIVERIES)
+    assert delivery.webhooks == 200
+
+
+def test_replays_that_ingest_could_not_note_fill_no_entry(cloud: Cloud, clevertap: ScriptedClevertap) -> None:
+    payload = event(event_id="e-1")
+    worker = cloud.worker(clevertap)
+    for start in (0, 100):
+        worker.forward(*(message(payload, id=f"m-{start + number}") for number in range(100)))
+    assert len(cloud.entry("e-1")["messages"]) == MOST_MESSAGES

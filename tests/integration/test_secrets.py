@@ -147,22 +147,29 @@ def test_an_absent_app_is_unusable_in_an_outage(cloud: Cloud, secrets: Secrets) 
     assert isinstance(secrets.get("new"), Unusable)
 
 
-def test_guessed_names_do_not_fill_the_memory(cloud: Cloud, secrets: Secrets) -> None:
-    cloud.calls.always("GetSecretValue", "ResourceNotFoundException")
-    for number in range(1000):
-        assert secrets.get(f"guess-{number}") == Absent()
-    assert secrets.get("guess-1000") == Absent()
-    assert reads(cloud) == 1001
-    assert secrets.get("guess-0") == Absent()
-    assert reads(cloud) == 1002  # forgotten with all the others when there were too many
-    cloud.calls.mend()
+def test_1500_made_up_names_cost_20_calls(cloud: Cloud, secrets: Secrets) -> None:
     assert secrets.get("default") == {"value": 1}
+    for number in range(1500):
+        assert secrets.get(f"guess-{number}") == Absent()
+    assert reads(cloud) == 21
+    cloud.calls.always("GetSecretValue", "InternalServiceError")
+    assert secrets.get("default") == {"value": 1}, "no name has pushed it out"
+    cloud.calls.mend()
+    cloud.put_secret("thing", {"value": 2}, app="new-app")
+    cloud.clock.advance(30)
+    assert secrets.get("new-app") == {"value": 2}
 
 
-def test_guessed_names_do_not_fill_it_with_failures(cloud: Cloud, secrets: Secrets) -> None:
+def test_made_up_names_cost_20_calls_that_fail(cloud: Cloud, secrets: Secrets) -> None:
     cloud.calls.always("GetSecretValue", "ThrottlingException")
-    for number in range(1001):
-        assert isinstance(secrets.get(f"guess-{number}"), Unusable)
-    assert reads(cloud) == 1001
-    assert isinstance(secrets.get("guess-0"), Unusable)
-    assert reads(cloud) == 1002
+    for number in range(1500):
+        assert isinstance(secrets.get(f"guess-{number}"), Unusable if number < 20 else Absent)
+    assert reads(cloud) == 20
+
+
+@pytest.mark.parametrize("around", ["\ufeff{}", "{}\n", " \r\n{}\r\n", "\ufeff{}\n"])
+def test_a_pasted_secret_is_read_without_its_padding(cloud: Cloud, secrets: Secrets, around: str) -> None:
+    cloud.secretsmanager.put_secret_value(
+        SecretId=f"purchasely-clevertap/{STAGE}/default/thing", SecretString=around.replace("{}", '{"value": 3}')
+    )
+    assert secrets.get("default") == {"value": 3}

@@ -174,3 +174,23 @@ def test_a_failure_on_the_way_back_is_unavailable(cloud: Cloud, store: Store) ->
     cloud.put_settings(BAD)
     cloud.calls.next("GetParameter", lambda: None, "InternalServerError")
     assert isinstance(store.mapper("default"), SettingsUnavailable)
+
+
+def test_settings_made_anew_apply_within_a_minute(cloud: Cloud, store: Store) -> None:
+    cloud.put_settings(US)
+    assert store.region() is Region.US1
+    cloud.ssm.delete_parameter(Name=f"/purchasely-clevertap/{STAGE}/default/settings")
+    assert cloud.put_settings(INDIA) == 1, "its first version again"
+    cloud.clock.advance(60)
+    assert store.region() is Region.IN1
+
+
+@pytest.mark.parametrize("around", ["\ufeff{}", "{}\n", " \r\n{}\r\n", "\ufeff {}\n\n"])
+def test_pasted_settings_are_read_without_their_padding(cloud: Cloud, store: Store, around: str) -> None:
+    cloud.ssm.put_parameter(
+        Name=f"/purchasely-clevertap/{STAGE}/default/settings",
+        Value=around.replace("{}", '{"region": "us1"}'),
+        Type="String",
+        Overwrite=True,
+    )
+    assert store.region() is Region.US1

@@ -79,13 +79,13 @@ def test_a_forgery_is_refused_and_not_queued(
     assert aws.delivery(event_id(decode_body(request))) == {}
 
 
-def test_a_placeholder_is_answered_503_and_logged(
+def test_a_placeholder_is_answered_404_and_logged(
     ingest: LambdaFunction, aws: Account, sample: Callable[[str], Request]
 ) -> None:
     aws.put_secret("new-app", "purchasely", {"shared_secrets": ["REPLACE_ME"]})
     request = signed_now(sample("ingest/text_body.json")) | {"pathParameters": {"app": "new-app"}}
 
-    assert ingest.invoke(request) == {"statusCode": 503, "body": ""}
+    assert ingest.invoke(request) == {"statusCode": 404, "body": ""}
     assert "secret_is_placeholder" in {entry["reason"] for entry in ingest.entries("refused")}
     assert aws.take("EventsQueue") == []
 

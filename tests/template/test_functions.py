@@ -18,6 +18,7 @@ ENVIRONMENTS: dict[str, dict[str, object]] = {
         "PARKED_QUEUE_URL": "ParkedQueue",
         "DEAD_LETTER_QUEUE_ARN": "DeadLetterQueue.Arn",
         "SUBSCRIBERS_TABLE": "SubscribersTable",
+        "SUBSCRIBER_RETENTION_DAYS": 1100,
         "CLEVERTAP_ENDPOINT": "",
         "RETRY_BASE_SECONDS": 30,
         "RETRY_MAX_SECONDS": 3600,
@@ -81,6 +82,7 @@ def test_environment_is_wired_to_resources(template: Template, function: str) ->
         ("CleverTapEndpoint", "CLEVERTAP_ENDPOINT", "http://127.0.0.1:1"),
         ("RetryBaseSeconds", "RETRY_BASE_SECONDS", 1),
         ("RetryMaxSeconds", "RETRY_MAX_SECONDS", 4),
+        ("SubscriberRetentionDays", "SUBSCRIBER_RETENTION_DAYS", 30),
     ],
 )
 def test_environment_follows_parameters(parameter: str, variable: str, value: object) -> None:

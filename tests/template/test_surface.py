@@ -30,6 +30,7 @@ DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu
         ("KmsKeyArn", ""),
         ("LogLevel", "INFO"),
         ("LogRetentionDays", 30),
+        ("SubscriberRetentionDays", 1100),
         ("IngestMemory", 512),
         ("ForwarderMemory", 512),
         ("ThrottleRate", 500),

@@ -101,7 +101,7 @@ def test_every_step_can_be_written_as_json(value: dict[str, Json], step: Step) -
     [
         (7, "a step is an object"),
         ([[]], "a step is an object"),
-        ({}, "fault must be one of ok, delay, refuse, fail_empty, status"),
+        ({}, "fault must be one of ok, delay, interim, refuse, fail_empty, status"),
         ({"fault": "explode"}, "fault must be one of ok"),
         ({"fault": ["ok"]}, "fault must be one of ok"),
         ({"fault": "status"}, "status needs status"),

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from bridge_cli.commands.forget import is_about
-from bridge_cli.subscribers import keys_of
+from bridge_cli.subscribers import Ids, is_about, keys_of
 
-KEYS = ("user_id", "clevertap_id")
+ADA = Ids(frozenset({"7"}), frozenset({"a7"}), frozenset({"__habc"}))
 
 
 @pytest.mark.parametrize(
@@ -15,8 +14,14 @@ KEYS = ("user_id", "clevertap_id")
     [
         ({"user_id": "7"}, True),
         ({"user_id": 7}, True),
-        ({"clevertap_id": "__habc", "user_id": "8"}, True),
-        ({"clevertap_id": "abc"}, True),
+        ({"anonymous_user_id": "a7"}, True),
+        ({"clevertap_id": "__habc"}, True),
+        ({"clevertap_id": "__ha7"}, True),
+        ({"user_id": "7", "clevertap_id": "another"}, True),
+        ({"user_id": "8", "clevertap_id": "__habc"}, False),
+        ({"user_id": "8", "anonymous_user_id": "a7"}, False),
+        ({"anonymous_user_id": "7"}, False),
+        ({"user_id": "a7"}, False),
         ({"user_id": "77"}, False),
         ({"user_id": True}, False),
         ({"user_id": ["7"]}, False),
@@ -26,7 +31,7 @@ KEYS = ("user_id", "clevertap_id")
     ],
 )
 def test_a_webhook_is_about_whom_its_keys_name(payload: object, about: bool) -> None:
-    assert is_about(json.dumps(payload).encode(), {"7", "__habc"}, KEYS) is about
+    assert is_about(json.dumps(payload).encode(), ADA) is about
 
 
 @pytest.mark.parametrize(
@@ -41,19 +46,17 @@ def test_a_webhook_is_about_whom_its_keys_name(payload: object, about: bool) -> 
     ],
 )
 def test_what_can_not_be_read_is_about_whom_it_quotes(body: bytes, about: bool) -> None:
-    assert is_about(body, {"7"}, KEYS) is about
+    assert is_about(body, ADA) is about
 
 
 def test_a_person_may_stand_under_several_keys() -> None:
-    assert keys_of("default", ["7"]) == [
+    assert keys_of("default", ADA)[:8] == [
         "default#production#user#7",
-        "default#production#anonymous#7",
-        "default#production#object#7",
-        "default#production#object#__h7",
-        "default#production#object#-h7",
+        "default#production#anonymous#a7",
+        "default#production#object#-h__habc",
+        "default#production#object#-ha7",
+        "default#production#object#__h__habc",
+        "default#production#object#__ha7",
+        "default#production#object#__habc",
         "default#sandbox#user#7",
-        "default#sandbox#anonymous#7",
-        "default#sandbox#object#7",
-        "default#sandbox#object#__h7",
-        "default#sandbox#object#-h7",
     ]

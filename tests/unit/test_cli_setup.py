@@ -288,6 +288,8 @@ def test_refused_credentials_are_never_shown() -> None:
     [
         (SetupFault(0, "no request"), "no request can be made"),
         (SetupFault(403, ""), "refuses the credentials \\(403\\)"),
+        (SetupFault(404, "HTTP 404"), "HTTP 404"),
+        (SetupFault(302, "HTTP 302, to https://other.example"), "to https://other.example"),
         (Rejected(513, "restricted"), "refuses the test record \\(513\\)"),
         (NotTaken(RetryReason.CONNECT), "cannot be reached"),
         (NotTaken(RetryReason.THROTTLED, 429), "429"),

@@ -180,10 +180,11 @@ class Picky:
         self.taken: list[str] = []
 
     def __call__(self, peer: Peer) -> None:
+        if "dryRun" in peer.request.target:
+            return success()(peer)
         names = peer.request.records
         if self.poisoned & set(names):
-            peer.send(http(self.status, MALFORMED))
-            return
+            return peer.send(http(self.status, MALFORMED if self.status != 403 else b"<html>Forbidden</html>"))
         taken = [name for name in names if name not in self.refused]
         self.taken += taken
         unprocessed = [
@@ -193,20 +194,20 @@ class Picky:
         ]
         outcome = "success" if not unprocessed else "partial" if taken else "fail"
         body = json.dumps({"status": outcome, "processed": len(taken), "unprocessed": unprocessed}).encode()
-        peer.send(http(200, body))
+        return peer.send(http(200, body))
 
 
-@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize("status", [400, 403, 413])
 @pytest.mark.parametrize("poisoned", [0, 499, 500, 999])
 def test_a_malformed_record_costs_no_other(status: int, poisoned: int) -> None:
     picky = Picky(poisoned={str(poisoned)}, refused=set(), status=status)
     with scripted(otherwise=picky) as server:
         result = upload(server, records(1000))
     expected: list[RecordResult] = [Accepted()] * 1000
-    expected[poisoned] = Rejected(status, "Malformed request")
+    expected[poisoned] = Rejected(status, "Malformed request" if status != 403 else "HTTP 403")
     assert result.results == tuple(expected)
     assert len(picky.taken) == len(set(picky.taken)) == 999
-    assert result.requests == len(server.received) <= 1 + 2 * math.ceil(math.log2(1000))
+    assert result.requests == len(server.received) <= 2 + 2 * math.ceil(math.log2(1000))
 
 
 @settings(max_examples=40, deadline=None)
@@ -230,7 +231,43 @@ def test_every_record_has_one_result_and_goes_once(count: int, poisoned: set[int
     ]
     assert result.results == tuple(expected)
     assert sorted(picky.taken, key=int) == [str(n) for n in range(count) if n not in poisoned | refused]
-    assert result.requests <= 2 + 2 * len(poisoned) * (math.ceil(math.log2(1000)) + 1)
+    assert result.requests <= 3 + 2 * len(poisoned) * (math.ceil(math.log2(1000)) + 1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 413])
+def test_1999_requests_for_a_batch_that_is_refused_whatever_is_in_it(status: int) -> None:
+    with scripted(otherwise=reply(status, b"<html>")) as server:
+        result = upload(server, records(2500))
+    assert result.results == (NotTaken(RetryReason.REQUEST_REFUSED, status),) * 2500
+    assert result.requests == len(server.received) == 4
+    assert [received.target for received in server.received] == ["/1/upload"] * 3 + ["/1/upload?dryRun=1"]
+
+
+def test_a_firewall_that_refuses_everybody_parks_no_record() -> None:
+    for count in (1, 2, 3):
+        with scripted(otherwise=reply(403, b"<html>")) as server:
+            result = upload(server, records(count))
+        assert result.results == (NotTaken(RetryReason.REQUEST_REFUSED, 403),) * count
+        assert "dryRun" in server.received[-1].target
+
+
+def test_a_single_record_that_is_refused_needs_no_dry_run() -> None:
+    with scripted(otherwise=reply(400, MALFORMED)) as server:
+        assert upload(server, records(1)).results == (Rejected(400, "Malformed request"),)
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", b"HTTP/1.1 102 X\r\n\r\n" * 3])
+def test_two_parts_got_each_others_verdicts_by_an_interim_answer(interim: bytes) -> None:
+    refused = b'{"status":"fail","processed":0,"unprocessed":[{"code":513,"error":"No. Skipped record number: 1"}]}'
+
+    def hinted(peer: Peer) -> None:
+        peer.send(interim)
+        success()(peer)
+
+    with scripted(hinted, reply(200, refused)) as server:
+        result = upload(server, records(1001))
+    assert result.results == (*(Accepted(),) * 1000, Rejected(513, "No."))
 
 
 def test_a_server_error_concerns_only_its_half() -> None:
@@ -246,7 +283,7 @@ def test_a_server_error_concerns_only_its_half() -> None:
     ("step", "met", "rest"),
     [
         (reply(401, MALFORMED), SetupFault(401, "Malformed request"), SetupFault(401, "Malformed request")),
-        (reply(403), SetupFault(403, "HTTP 403"), SetupFault(403, "HTTP 403")),
+        (reply(404), SetupFault(404, "HTTP 404"), SetupFault(404, "HTTP 404")),
         (reply(429), NotTaken(RetryReason.THROTTLED, 429), NotTaken(RetryReason.THROTTLED, 429)),
         (hang(), Unknown(RetryReason.TIMEOUT), NotTaken(RetryReason.NOT_SENT)),
         (reset(), Unknown(RetryReason.CONNECTION_LOST), NotTaken(RetryReason.NOT_SENT)),
@@ -267,7 +304,7 @@ def test_what_would_only_repeat_ends_the_upload(
     ("step", "met"),
     [
         (reply(500), NotTaken(RetryReason.SERVER_ERROR, 500)),
-        (reply(404), NotTaken(RetryReason.UNEXPECTED_STATUS, 404)),
+        (reply(409), NotTaken(RetryReason.UNEXPECTED_STATUS, 409)),
         (reply(200, b'{"status":"fail","processed":0,"unprocessed":[]}'), NotTaken(RetryReason.NOT_PROCESSED)),
         (reply(200, OK), Unknown(RetryReason.COUNT_MISMATCH)),
     ],
@@ -461,7 +498,7 @@ def test_a_lost_answer_may_mean_taken(step: Step) -> None:
 @pytest.mark.parametrize(
     ("status", "result"),
     [
-        (300, NotTaken(RetryReason.UNEXPECTED_STATUS, 300)),
+        (409, NotTaken(RetryReason.UNEXPECTED_STATUS, 409)),
         (503, NotTaken(RetryReason.SERVER_ERROR, 503)),
         (429, NotTaken(RetryReason.THROTTLED, 429)),
         (401, SetupFault(401, "HTTP 401")),
@@ -592,7 +629,9 @@ def test_redirects_are_not_followed(status: int, target: str) -> None:
         location = f"Location: {target or other.url}\r\n".encode(errors="surrogateescape")
         answer = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n%b\r\n" % (status, location)
         with scripted(lambda peer: peer.send(answer)) as server:
-            assert upload(server, records(1)).results == (NotTaken(RetryReason.UNEXPECTED_STATUS, status),)
+            (result,) = upload(server, records(1)).results
+            assert isinstance(result, SetupFault)
+            assert result.status == status
     assert len(server.received) == 1
     assert other.received == []
 

@@ -625,3 +625,24 @@ def test_new_project_gets_the_whole_profile() -> None:
     assert told(moved) == state.profile()
     assert moved.linked == frozenset()
     assert update(synced(moved).for_project("SECOND")) is None
+
+
+def test_a_state_is_never_larger_than_an_item_may_be() -> None:
+    long = "é" * 200
+    bought = {key: f"{key} {long}" for key in BOUGHT_AT}
+    state = known(
+        *(
+            news(
+                at=MOMENT + number, purchasely_subscription_id=f"subs_{number}", plan=f"plan {number} {long}", **bought
+            )
+            for number in range(100)
+        )
+    )
+    text = state.encoded()
+    assert len(text.encode()) <= 200_000
+    kept = ProfileState.decoded(text)
+    assert "subs_99" in kept.subscriptions, "the newest stay"
+    assert kept.profile()["has_active_subscription"] is True
+    many = frozenset(f"id-{number}" for number in range(10_000))
+    crowd = state._replace(linked=many, unlinked=many, known_as=many)
+    assert len(crowd.encoded().encode()) <= 200_000

@@ -58,9 +58,10 @@ def whole(mapper: Mapper) -> list[Told]:
 def sends(mapper: Mapper, told: Told) -> bool:
     """Whether CleverTap gets the event by the settings of `mapper`."""
     event = read(told.body)
-    return isinstance(event, Event) and isinstance(
-        mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True), Mapped
-    )
+    if not isinstance(event, Event):
+        return False
+    mapped = mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True)
+    return isinstance(mapped, Mapped) and mapped.kept_back is None
 
 
 def of_known_users(told: Sequence[Told]) -> list[Told]:

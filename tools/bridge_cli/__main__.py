@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "redrive": "Send parked events back to the events queue.",
     "balance": "Is every webhook accounted for?",
     "rotate": "Replace a secret without a gap.",
+    "export": "Write what is kept about one person, as JSON.",
     "forget": "Remove what is kept about one person.",
 }
 """The commands and the first line of their help, in the order in which a new user needs them: set up, try, look, act.

@@ -24,6 +24,8 @@ def problem(result: RecordResult) -> str | None:
             return None
         case SetupFault(0, message):
             return f"no request can be made of these credentials: {message}"
+        case SetupFault(status, message) if status not in (401, 403):
+            return f"this is not where CleverTap takes uploads ({message}): look at the region and the endpoint"
         case SetupFault(status):
             return (
                 f"CleverTap refuses the credentials ({status}): project id, passcode and region do not fit together; "

@@ -6,6 +6,8 @@ from typing import IO, Any
 
 import click
 
+from bridge_cli.terminal import harmless
+
 
 class ExitCode(IntEnum):
     """How a command ends."""
@@ -45,7 +47,7 @@ class CliError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Writes the line."""
-        click.echo(f"bridge: {self.format_message()}", file=file or sys.stderr)
+        click.echo(harmless(f"bridge: {self.format_message()}"), file=file or sys.stderr)
 
 
 def unreachable(message: str, code: str = ErrorCode.UNREACHABLE) -> CliError:

@@ -23,6 +23,8 @@ class Delivery:
     app: str
     event_id: str
     messages: frozenset[str] = frozenset()
+    further_messages: int = 0
+    """How many more brought it, whose ids are not kept."""
     received_at: int | None = None
     outcome: str | None = None
     reason: str | None = None
@@ -40,6 +42,7 @@ class Delivery:
     held_for: str | None = None
     """The key of the anonymous person whose login it waits for."""
     hold_until: int | None = None
+    held_body: str | None = None
 
     @property
     def key(self) -> EventKey:
@@ -49,7 +52,7 @@ class Delivery:
     @property
     def webhooks(self) -> int:
         """How many webhooks brought the event: at least the one that is remembered of it."""
-        return max(len(self.messages), 1)
+        return max(len(self.messages) + self.further_messages, 1)
 
 
 def all_deliveries(dynamodb: "DynamoDBClient", table: str, *, app: str | None = None) -> Iterator[Delivery]:
@@ -115,6 +118,7 @@ def from_item(item: dict[str, Any]) -> Delivery:
         app=app,
         event_id=event_id,
         messages=frozenset(item.get("messages", {}).get("SS", ())),
+        further_messages=_number(item, "further_messages") or 0,
         received_at=_number(item, "received_at"),
         outcome=_text(item, "outcome"),
         reason=_text(item, "reason"),
@@ -130,6 +134,7 @@ def from_item(item: dict[str, Any]) -> Delivery:
         unconfirmed_sends=_number(item, "unconfirmed_sends") or 0,
         held_for=_text(item, "held_for"),
         hold_until=_number(item, "hold_until"),
+        held_body=_text(item, "body"),
     )
 
 

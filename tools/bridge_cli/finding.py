@@ -64,7 +64,7 @@ def of_purchasely_secret(app: str, secret: Document | Absent | Unusable) -> Find
         return Finding(subject, False, f"has no list of texts {SHARED_SECRETS}: webhooks are answered 503", set_up)
     accepted = shared_secrets(secret)
     if not accepted:
-        return Finding(subject, False, "is the placeholder: webhooks are answered 503", set_up)
+        return Finding(subject, False, "is the placeholder: webhooks are answered 404", set_up)
     for position, each in enumerate(accepted, 1):
         if wrong := value_problem(each):
             return Finding(

@@ -1,7 +1,6 @@
 """What commands write: tables for people, or one JSON document for scripts."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge_cli.terminal import harmless
+
 # Somewhere else than on a terminal, no column is cut.
 _WIDTH_OF_A_FILE = 200
-# What would reach the terminal as an order to it, and halves of characters, which have no encoding.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document, for scripts. Times are ISO 8601, in UTC."
@@ -43,15 +42,16 @@ def table(*columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -
     return made
 
 
-def plain(value: object, style: str = "") -> Text:
-    """`value` as text that is shown as it is, whatever it holds: no markup, no orders to the terminal."""
+def plain(value: object, style: str = "", *, lines: bool = False) -> Text:
+    """`value` as text that is shown as it is, whatever it holds: no markup, no orders to the terminal. It is one line,
+    unless it may have several `lines`."""
     match value:
         case None:
             return Text()
         case bool():
             return Text("yes" if value else "no", style)
         case _:
-            return Text(_CONTROL.sub("�", str(value)), style)
+            return Text(harmless(str(value), lines=lines), style)
 
 
 def show(document: object, view: Callable[[Console], Any], *, as_json: bool) -> None:
@@ -62,9 +62,14 @@ def show(document: object, view: Callable[[Console], Any], *, as_json: bool) -> 
         view(console())
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Writes a text of one line or of several, whatever it holds."""
+    click.echo(harmless(text, lines=True), err=err)
+
+
 def remark(text: str) -> None:
-    """Says something beside the answer of a command, on stderr."""
-    click.echo(text, err=True)
+    """Says something beside the answer of a command, in one line on stderr."""
+    click.echo(harmless(text), err=True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Keys that nobody here knows are kept. No message quotes a value.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from purchasely_clevertap.aws.secrets import PLACEHOLDER
+from purchasely_clevertap.aws.secrets import is_placeholder, unpadded
 from purchasely_clevertap.clevertap.account import Environment
 
 type Document = Mapping[str, Any]
@@ -19,7 +19,7 @@ def value_problem(value: str) -> str | None:
     """Why `value` can be no project id, passcode or shared secret, as the end of a sentence; None if it can."""
     if not value:
         return "is empty"
-    if value == PLACEHOLDER:
+    if is_placeholder(value):
         return "is the placeholder"
     if not (value.isascii() and value.isprintable()):
         return "has characters that no secret has: control characters, or letters outside of ASCII"
@@ -33,7 +33,7 @@ def shared_secrets(document: Document) -> tuple[str, ...]:
     listed = document.get(SHARED_SECRETS)
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         return ()
-    return tuple(dict.fromkeys(each for each in listed if each and each != PLACEHOLDER))
+    return tuple(dict.fromkeys(unpadded(each) for each in listed if unpadded(each) and not is_placeholder(each)))
 
 
 def with_shared_secret(document: Document, secret: str) -> Document:
@@ -50,7 +50,7 @@ def account_keys(document: Document, account: Environment) -> tuple[str, str] | 
     """Project id and passcode of `account`; None while there are none, or placeholders."""
     match document.get(account):
         case {"account_id": str(account_id), "passcode": str(passcode)} if account_id.strip() and passcode.strip():
-            return None if PLACEHOLDER in (account_id, passcode) else (account_id, passcode)
+            return None if any(map(is_placeholder, (account_id, passcode))) else (account_id, passcode)
         case _:
             return None
 

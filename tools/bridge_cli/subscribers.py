@@ -1,6 +1,7 @@
 """Reads the subscribers table: what is known of each person in each CleverTap account."""
 
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -63,26 +64,59 @@ class Remembered:
         )
 
     @property
-    def other_ids(self) -> frozenset[str]:
-        """The ids under which the same person may be kept as well: before signing in, and as CleverTap knows them."""
-        named = (facts_of(self.state.person).get("anonymous_user_id"), self.tied_user, self.tied_object)
-        return self.state.linked | self.state.known_as | {str(each) for each in named if each is not None}
+    def ids(self) -> "Ids":
+        """The ids of the person by what is kept here: before signing in, and as CleverTap knows them."""
+        own = Ids.of_kind(self.kind, self.id)
+        before = facts_of(self.state.person).get("anonymous_user_id")
+        return Ids(
+            own.users | ({self.tied_user} if self.tied_user is not None else set()),
+            own.anonymous | self.state.known_as | ({str(before)} if before is not None else set()),
+            own.objects | self.state.linked | ({self.tied_object} if self.tied_object is not None else set()),
+        )
 
 
-def keys_of(app: str, ids: Iterable[str]) -> list[str]:
-    """Every key under which a person with one of `ids` may be kept: in both accounts, as user, as anonymous user and as
-    CleverTap id."""
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of one person: user ids, anonymous ids of Purchasely's, CleverTap ids.
+
+    The same text may be the user id of one person and the anonymous id of another.
+    """
+
+    users: frozenset[str] = frozenset()
+    anonymous: frozenset[str] = frozenset()
+    objects: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_kind(cls, kind: str, id: str) -> "Ids":
+        """One id of that kind."""
+        one = frozenset({id})
+        return {"user": cls(users=one), "anonymous": cls(anonymous=one)}.get(kind, cls(objects=one))
+
+    @property
+    def at_clevertap(self) -> frozenset[str]:
+        """The CleverTap ids, and those that an SDK makes of an id that the app has chosen."""
+        return self.objects | {f"{prefix}{id_}" for id_ in self.objects | self.anonymous for prefix in _PREFIXES}
+
+    def __or__(self, other: "Ids") -> "Ids":
+        return Ids(self.users | other.users, self.anonymous | other.anonymous, self.objects | other.objects)
+
+    def __sub__(self, other: "Ids") -> "Ids":
+        return Ids(self.users - other.users, self.anonymous - other.anonymous, self.objects - other.objects)
+
+
+def keys_of(app: str, ids: Ids) -> list[str]:
+    """Every key under which a person with these ids may be kept, in both accounts."""
     return [
-        f"{app}#{account}#{kind}#{prefix}{id_}"
-        for id_ in ids
+        f"{app}#{account}#{kind}#{id_}"
         for account in Environment
-        for kind, prefix in (("user", ""), ("anonymous", ""), ("object", ""), *(("object", each) for each in _PREFIXES))
+        for kind, named in (("user", ids.users), ("anonymous", ids.anonymous), ("object", ids.at_clevertap))
+        for id_ in sorted(named)
     ]
 
 
-def anonymous_keys(app: str, ids: Iterable[str]) -> list[str]:
-    """The keys under which events of anonymous users with one of `ids` wait for a login."""
-    return [anonymous_key(app, account, id_) for id_ in ids for account in Environment]
+def anonymous_keys(app: str, ids: Ids) -> list[str]:
+    """The keys under which events of anonymous users with these ids wait for a login."""
+    return [anonymous_key(app, account, id_) for id_ in sorted(ids.anonymous) for account in Environment]
 
 
 def remembered(dynamodb: "DynamoDBClient", table: str, keys: Collection[str]) -> Iterator[Remembered]:
@@ -97,15 +131,65 @@ def remembered(dynamodb: "DynamoDBClient", table: str, keys: Collection[str]) ->
             pending += unprocessed["Keys"]
 
 
-def person(dynamodb: "DynamoDBClient", table: str, *, app: str, id: str) -> tuple[list[Remembered], frozenset[str]]:
-    """What is kept of the person `id`, and every id that they have by it: also what led to them before signing in."""
-    ids, new = frozenset({id}), frozenset({id})
-    found: dict[str, Remembered] = {}
+def person(dynamodb: "DynamoDBClient", table: str, *, app: str, id: str) -> tuple[list[Remembered], Ids]:
+    """What is kept of the person `id`, and every id that they have by it: also what led to them before signing in.
+
+    `id` is a user id; if no user has it, an anonymous id or a CleverTap id. What is tied to another user is theirs.
+    """
+    one = frozenset({id})
+    found = {each.key: each for each in remembered(dynamodb, table, keys_of(app, Ids(users=one)))}
+    ids = Ids(users=one) if found else Ids(anonymous=one, objects=one)
+    anothers = Ids()
+    looked_for: set[str] = set()
     for _ in range(_ROUNDS):
-        for each in remembered(dynamodb, table, keys_of(app, new)):
-            found[each.key] = each
-        new = frozenset().union(*(each.other_ids for each in found.values())) - ids
-        if not new:
+        keys = [key for key in keys_of(app, ids) if key not in looked_for]
+        if not keys:
             break
-        ids |= new
-    return sorted(found.values(), key=lambda each: each.key), ids
+        looked_for.update(keys)
+        for each in remembered(dynamodb, table, keys):
+            if each.tied_user is not None and ids.users and each.tied_user not in ids.users:
+                anothers |= Ids.of_kind(each.kind, each.id)
+            else:
+                found[each.key] = each
+                ids |= each.ids
+    if not found:
+        ids = Ids(one, one, one)
+    return sorted(found.values(), key=lambda each: each.key), ids - anothers
+
+
+def is_about(body: bytes, ids: Ids) -> bool:
+    """Whether the webhook in `body` is about the person; what can't be read is if it quotes an id.
+
+    A user id says whose it is: the CleverTap id is that of a device, which others may use.
+    """
+    payload = _payload(body)
+    if payload is None:
+        return any(f'"{id_}"'.encode(errors="replace") in body for id_ in ids.users | ids.anonymous | ids.objects)
+    if (user_id := _id(payload.get("user_id"))) is not None:
+        return user_id in ids.users
+    if (anonymous_id := _id(payload.get("anonymous_user_id"))) is not None:
+        return anonymous_id in ids.anonymous
+    return _id(payload.get("clevertap_id")) in ids.at_clevertap
+
+
+def mentions(body: bytes, ids: Ids) -> bool:
+    """Whether the webhook in `body` names the person as the other side of a transfer."""
+    payload = _payload(body) or {}
+    return any(
+        _id(payload.get(f"transferred_{way}_{kind}")) in named
+        for way in ("from", "to")
+        for kind, named in (("user_id", ids.users), ("anonymous_user_id", ids.anonymous))
+    )
+
+
+def _payload(body: bytes) -> dict[str, Any] | None:
+    """The object in a body; an empty one for other JSON, None for what can't be read."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) else {}
+
+
+def _id(value: object) -> str | None:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None

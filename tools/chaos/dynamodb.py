@@ -289,6 +289,15 @@ def _sum(one: Value, other: Value) -> Value:
     return {"N": str(int(one["N"]) + int(other["N"]))}
 
 
+def _size(value: Value) -> int:
+    """The members of a set, the bytes of a text."""
+    if "SS" in value:
+        return len(value["SS"])
+    if "S" in value:
+        return len(value["S"].encode())
+    raise Refused("ValidationException")
+
+
 @lru_cache(maxsize=1000)
 def _condition(text: str | None) -> _Condition:
     if text is None:
@@ -326,6 +335,14 @@ def _term(tokens: _Tokens) -> Callable[[Item, Values], bool]:
         attribute = tokens.take()
         tokens.take(")")
         return lambda item, _values: (attribute in item) is (token == "attribute_exists")  # noqa: S105
+    if token == "size":  # noqa: S105 - a token of an expression
+        tokens.take("(")
+        measured = tokens.take()
+        tokens.take(")")
+        operator, name = tokens.take("=", "<=", "<", ">", ">="), tokens.take()
+        return lambda item, values: (
+            measured in item and _compare({"N": str(_size(item[measured]))}, operator, values[name])
+        )
     operator, name = tokens.take("=", "<=", "<", ">", ">="), tokens.take()
     return lambda item, values: token in item and _compare(item[token], operator, values[name])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 
-from clevertap_emulator import Cut, FailEmpty, Hang, LostAnswer, NotJson, Refuse, Status, Truncated
+from clevertap_emulator import Cut, FailEmpty, Hang, Interim, LostAnswer, NotJson, Refuse, Status, Truncated
 
 from . import aws
 from .aws import AnswerLost, CallFault, Cancel, Die, Part, Slow, Unreachable
@@ -34,8 +34,9 @@ class Fault:
     (with "settle" for a transaction that follows an upload). They do so with the chance `share`; with `spells`, only in
     so many spells of some minutes, otherwise all the time. `again` is the share of messages that SQS delivers once
     more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which Lambda starts a new
-    worker. `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives` is how
-    often somebody redrives what is parked while faults go on.
+    worker. `replays` is how often a stranger sends one captured request again, from before its event has an outcome
+    until long after. `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives`
+    is how often somebody redrives what is parked while faults go on.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Fault:
     spells: int = 0
     again: float = 0.0
     twice: float = 0.0
+    replays: int = 0
     cold: float = 0.0
     shuffled: bool = False
     most_receives: int = 1000
@@ -153,6 +155,8 @@ _ROWS = (
     ),
     Fault("cannot connect", _one_of(NoConnection())),
     Fault("401 for a while", _one_of(Status(401), Status(403)), share=1.0, spells=2, cold=0.2),
+    Fault("a firewall's 403", _one_of(Status(403, "<html>Forbidden</html>")), share=0.3),
+    Fault("interim answers", _one_of(Interim()), share=0.5),
     Fault(
         "hangs beyond the time-out",
         _late_or_never,
@@ -166,6 +170,14 @@ _ROWS = (
     Fault("SQS delivers twice", again=0.3),
     Fault("SQS shuffles, late and retried", _one_of(Status(503)), share=0.3, shuffled=True),
     Fault("the same webhook again", twice=0.5, again=0.4),
+    Fault("one request 20,000 times", replays=20_000, again=0.1),
+    Fault(
+        "one request 20,000 times, and DynamoDB fails",
+        calls=_of(_DYNAMODB, _unavailable),
+        share=0.6,
+        spells=3,
+        replays=20_000,
+    ),
     Fault("DynamoDB throttles", calls=_of(_DYNAMODB, _throttled)),
     Fault(
         "DynamoDB conflicts",

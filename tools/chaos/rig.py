@@ -149,6 +149,10 @@ class _Run:
         for webhooks in by_user.values():
             self._sending += 1
             self._simulation.start("ingest", partial(self._send_all, webhooks), delay=webhooks[0].after)
+        if replays := self._script.fault.replays:
+            self._sending += 1
+            captured = self._simulation.random.choice(self._traffic.webhooks)
+            self._simulation.start("stranger", partial(self._replay, captured, replays), delay=captured.after)
 
     def _send_all(self, webhooks: list[Planned]) -> None:
         """As Purchasely: nothing of a user is sent while something is not answered 200."""
@@ -161,6 +165,14 @@ class _Run:
             if self._script.happens(self._simulation.now, self._script.fault.twice):
                 self._simulation.sleep(self._simulation.random.choice((0, 1, 20)))
                 self._answer(planned)
+        self._sending -= 1
+
+    def _replay(self, captured: Planned, times: int) -> None:
+        """As a stranger who has captured a request. What is refused is not sent again."""
+        for _ in range(times):
+            self._simulation.sleep(self._simulation.random.expovariate(times / TRAFFIC_SECONDS / 2))
+            self._answer(captured)
+        self._script.strikes += times
         self._sending -= 1
 
     def _answer(self, planned: Planned) -> int | None:

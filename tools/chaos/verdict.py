@@ -8,6 +8,7 @@ from clevertap_emulator import Profile, Stored, Violation
 from .oracle import Expected, Record
 
 CHARGED = "Charged"
+KNOWN_BY_ID = 50  # webhooks of one event
 MONEY = (CHARGED, "Refunded")
 _CENT = 0.005  # amounts are compared as money
 
@@ -58,7 +59,8 @@ class Entry:
         outcome, messages = item.get("outcome", {}).get("S"), item.get("messages", {}).get("SS", ())
         return cls(
             outcome=outcome if isinstance(outcome, str) else None,
-            webhooks=len(messages) if isinstance(messages, Sequence) else 0,
+            webhooks=(len(messages) if isinstance(messages, Sequence) else 0)
+            + int(str(item.get("further_messages", {}).get("N", 0))),
             unconfirmed_sends=int(str(item.get("unconfirmed_sends", {}).get("N", 0))),
         )
 
@@ -254,7 +256,10 @@ def _judge_outcomes(expected: Expected, bridge: Remembered, verdict: Verdict) ->
             verdict.lost.append(f"event {event[1]} of app {event[0]} is {is_now}, not {outcome}")
     for app, event_id in bridge.entries.keys() - expected.outcomes.keys():
         verdict.lost.append(f"event {event_id} of app {app} was never sent")
-    if (received := sum(entry.webhooks for entry in bridge.entries.values())) != bridge.webhooks:
+    received = sum(entry.webhooks for entry in bridge.entries.values())
+    # Of more webhooks than it knows by their ids, the bridge may fail to count some.
+    is_full = any(entry.webhooks >= KNOWN_BY_ID for entry in bridge.entries.values())
+    if received != bridge.webhooks and not (is_full and received < bridge.webhooks):
         verdict.lost.append(f"the queue took {bridge.webhooks} webhooks, the bridge remembers {received}")
 
 

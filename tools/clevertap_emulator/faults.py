@@ -32,6 +32,14 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Interim:
+    """The real answer, behind interim ones (103) that promise nothing."""
+
+    taken: ClassVar[bool] = True
+    told: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Refuses the records at these positions (1-based), of this event name or of this identity; by default all."""
 
@@ -116,12 +124,13 @@ class LostAnswer:
     told: ClassVar[bool] = False
 
 
-type Step = Ok | Delay | Refuse | FailEmpty | Status | NotJson | Truncated | Cut | Hang | LostAnswer
+type Step = Ok | Delay | Interim | Refuse | FailEmpty | Status | NotJson | Truncated | Cut | Hang | LostAnswer
 """`told`: the sender learns the outcome of its records."""
 
 NAMES: Mapping[type[Step], str] = {
     Ok: "ok",
     Delay: "delay",
+    Interim: "interim",
     Refuse: "refuse",
     FailEmpty: "fail_empty",
     Status: "status",

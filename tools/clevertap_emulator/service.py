@@ -16,6 +16,7 @@ from clevertap_emulator.faults import (
     FailEmpty,
     Faults,
     Hang,
+    Interim,
     LostAnswer,
     NotJson,
     Ok,
@@ -51,11 +52,15 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`announced` is the Content-Length, more than `body` holds where the connection is to be cut."""
+    """`announced` is the Content-Length, more than `body` holds where the connection is to be cut.
+
+    `interim` is how many interim answers come before it.
+    """
 
     status: int
     body: bytes
     announced: int
+    interim: int = 0
 
     @classmethod
     def of(cls, status: int, body: Object) -> "Reply":
@@ -196,6 +201,8 @@ class Service:
                 return Reply(reply.status, half, len(half))
             case Cut():
                 return Reply(reply.status, half, len(reply.body))
+            case Interim():
+                return replace(reply, interim=2)
             case Hang() | LostAnswer():
                 return None
             case _:

@@ -95,8 +95,8 @@ class Forwarder:
         links = self._ledger.links(batch.link_keys(items, setups), time_left)
         plan = batch.plan(items, entries, links, setups, now_ms=self._clock(), retry_policy=self._retry_policy)
         grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock())
-        bundles, busy = batch.grant(plan, grants)
-        yield from self._settle([*plan.decided, *busy], (), time_left)
+        bundles, decided = batch.grant(plan, grants)
+        yield from self._settle(decided, (), time_left)
         self._associate(batch.associations(items, setups), time_left)
         self._require_released(batch.releases(items))
         bundles, waiting = self._learn(bundles, time_left)
@@ -127,7 +127,7 @@ class Forwarder:
     def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> None:
         """Notes the CleverTap ids of anonymous users, and sends on what waited for them."""
         for key, object_id in told.items():
-            self._ledger.associate(key, object_id, time_left)
+            self._ledger.associate(key, object_id, time_left, now_ms=self._clock())
         self._require_released(list(told))
         if self._look_again(list(told)):
             raise LedgerUnavailable("the events queue does not take what is to be looked for")

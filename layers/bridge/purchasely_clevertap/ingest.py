@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.aws.received import ReceivedNotes
-from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable
+from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable, is_placeholder, unpadded
 from purchasely_clevertap.delivery.association import parse_association
 from purchasely_clevertap.delivery.keys import APP
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, MessageKind, attributes, encode_body
-from purchasely_clevertap.purchasely.signature import SignatureProblem, verify
+from purchasely_clevertap.purchasely.signature import SignatureProblem, signed
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -97,7 +97,7 @@ class Request:
 
 
 class WebhookReceiver:
-    """Verifies requests and queues them. `tolerance`: seconds that a signed timestamp may be from now."""
+    """Verifies requests and queues them. `tolerance`: how many seconds old a signed timestamp may be."""
 
     def __init__(
         self, secrets: Secrets, sqs: "SQSClient", notes: ReceivedNotes, *, queue_url: str, tolerance: float
@@ -141,11 +141,15 @@ class WebhookReceiver:
         """Which of the app's shared secrets signed the request: 0 is the current one."""
         # An old association must not be played again; Purchasely repeats a webhook for weeks.
         tolerance = _ASSOCIATION_SECONDS if request.kind is MessageKind.IDENTITY else self._tolerance
+        # What needs no secret comes first: a stranger costs no call.
+        signature = signed(request.headers, now=now, tolerance=tolerance)
+        if isinstance(signature, SignatureProblem):
+            return Refused(signature, 401)
         for reread in (False, True):
             shared = self._shared_secrets(request.app, reread=reread)
             if isinstance(shared, Refused):
                 return shared
-            signed_by = verify(request.headers, request.body, shared, now=now, tolerance=tolerance)
+            signed_by = signature.by(request.body, shared)
             # The secret may have been rotated since it was read: only a fresh read can tell a wrong signature.
             if signed_by is not SignatureProblem.WRONG_SIGNATURE:
                 break
@@ -173,10 +177,11 @@ def _usable(secret: Mapping[str, Any]) -> Sequence[str] | Refused:
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         detail = 'the purchasely secret needs {"shared_secrets": ["…"]}, a list of texts'
         return Refused(RefusalReason.SECRET_UNAVAILABLE, 503, detail)
-    usable = [each for each in listed if each and each != PLACEHOLDER]
+    usable = [unpadded(each) for each in listed if unpadded(each) and not is_placeholder(each)]
     if not usable:
         detail = (
             f"the purchasely secret is still the placeholder: put the app's shared secret in place of {PLACEHOLDER}"
         )
-        return Refused(RefusalReason.SECRET_IS_PLACEHOLDER, 503, detail)
+        # Not 503: a stranger who knows the URL could ring the alarm on failures with it.
+        return Refused(RefusalReason.SECRET_IS_PLACEHOLDER, 404, detail)
     return usable

@@ -54,6 +54,7 @@ class RetryReason(StrEnum):
     SERVER_ERROR = "server_error"
     UNEXPECTED_STATUS = "unexpected_status"
     NOT_PROCESSED = "not_processed"
+    REQUEST_REFUSED = "request_refused"  # whatever is in it: HTTP 400, 413, or a firewall's 403
     RECORD_ERROR = "record_error"
     CONNECT = "connect"
     NO_TIME_LEFT = "no_time_left"

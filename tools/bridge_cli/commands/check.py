@@ -58,9 +58,9 @@ def _view(console: Console, found: Iterable[Finding]) -> None:
     lines = table("", "", "")
     lines.show_header = False
     for each in found:
-        words = plain(each.found)
+        words = plain(each.found, lines=True)
         if each.todo:
-            words.append_text(plain(f"\n→ {each.todo}", "bold"))
+            words.append("\n").append_text(plain(f"→ {each.todo}", "bold"))
         lines.add_row(plain(*_MARKS[each.good]), plain(each.subject), words)
     console.print(lines)
 

@@ -1,7 +1,6 @@
 """`bridge forget`: removes what is kept about one person."""
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,18 +16,18 @@ from bridge_cli.id_command import IdCommand
 from bridge_cli.output import console, json_option, plain, remark, table, working, write_json
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.prompts import agreed
-from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person, remembered
+from bridge_cli.subscribers import (
+    Remembered,
+    anonymous_keys,
+    is_about,
+    keys_of,
+    mentions,
+    person,
+    remembered,
+)
 from bridge_cli.times import now_ms, readable
-from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
 from purchasely_clevertap.outcome import Held, Skipped, SkipReason
 
-_ABOUT: Final = ("user_id", "anonymous_user_id", "clevertap_id")
-_MENTIONED: Final = (
-    "transferred_from_user_id",
-    "transferred_from_anonymous_user_id",
-    "transferred_to_user_id",
-    "transferred_to_anonymous_user_id",
-)
 REMAINS: Final = (
     "What CleverTap and Purchasely have: ask them to erase it.",
     "Events of this person that are on their way now, or still come, are remembered anew: ask again later.",
@@ -70,9 +69,9 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
 
     Their state in both CleverTap accounts, also under the anonymous ids and CleverTap ids that were tied to it, is
     deleted; their events forget whom they were about; those that wait for their login and those that are parked are
-    discarded. First it says what that
-    is, and asks. It can't be taken back: what CleverTap has of the profile is no longer known, so the next
-    event sends all of it again, and one that comes late may overwrite what is newer.
+    discarded. Other users of their device stay. First it says what that is, and asks. It can't be taken back: what
+    CleverTap has of the profile is no longer known, so the next event sends all of it again, and one that comes late
+    may overwrite what is newer.
 
     It reads the whole deliveries table: about 0.02 USD for each million events in it. With --json nothing happens
     without --yes: the document says what would.
@@ -87,9 +86,9 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
     waiting = list(held_deliveries(dynamodb, account.output("DeliveriesTableName"), anonymous_keys(app, ids)))
     with taken(account) as messages:
         of_app = Choice(app=app).of(messages.messages)
-        parked = [event for event in of_app if is_about(event.newest.body, ids, _ABOUT)]
-        mentions = [each for each in of_app if each not in parked and is_about(each.newest.body, ids, _MENTIONED)]
-        kept = Kept(found, events, waiting, parked, mentions)
+        parked = [event for event in of_app if is_about(event.newest.body, ids)]
+        mentioned = [each for each in of_app if each not in parked and mentions(each.newest.body, ids)]
+        kept = Kept(found, events, waiting, parked, mentioned)
         if messages.elsewhere:
             remark(f"{messages.elsewhere} parked messages are with another command: ask again in 15 minutes")
         if not _agreed(kept, user_id, app, yes=yes, as_json=as_json):
@@ -114,23 +113,6 @@ def command(account: Account, user_id: str, app: str, yes: bool, as_json: bool) 
     else:
         _report(console(), kept)
     click.get_current_context().exit(1 if discarded.failed or again or messages.elsewhere else 0)
-
-
-def is_about(body: bytes, ids: Collection[str], keys: Collection[str]) -> bool:
-    """Whether one of `keys` of the webhook in `body` holds one of `ids` (unreadable, it quotes one)."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return any(f'"{id_}"'.encode(errors="replace") in body for id_ in ids)
-    return isinstance(payload, dict) and any(_in(payload.get(key), ids) for key in keys)
-
-
-def _in(value: object, ids: Collection[str]) -> bool:
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        return False
-    # A CleverTap id begins with its SDK's prefix when the app has chosen the rest, such as Purchasely's anonymous id.
-    named = {*ids, *(id_.removeprefix(prefix) for id_ in ids for prefix in (ANDROID_ID_PREFIX, IOS_ID_PREFIX))}
-    return str(value) in named
 
 
 def _make_anonymous(account: Account, event: Delivery) -> None:

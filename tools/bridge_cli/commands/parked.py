@@ -1,6 +1,5 @@
 """`bridge parked`: the events that wait for a person."""
 
-import base64
 import json
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,9 +12,10 @@ from bridge_cli.app_parameters import DEFAULT_APP, any_app_option
 from bridge_cli.cli_error import CliError, ErrorCode, misused
 from bridge_cli.commands.redrive import command as redrive
 from bridge_cli.discarding import discard, ledger_of, parked_without_message
+from bridge_cli.documents import body_document, parked_document
 from bridge_cli.id_command import IdCommand
 from bridge_cli.output import json_option, plain, remark, show, table, working, write_json
-from bridge_cli.parked_messages import Choice, ParkedEvent, ParkedMessage, taken
+from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.parked_selection import (
     agreed_on,
     by_reason,
@@ -29,7 +29,7 @@ from bridge_cli.parked_selection import (
     selection,
     yes_option,
 )
-from bridge_cli.times import iso, now_ms, readable
+from bridge_cli.times import now_ms, readable
 
 _LISTED: Final = 50
 
@@ -68,7 +68,7 @@ def list_(account: Account, choice: Choice, limit: int, as_json: bool) -> None:
         "messages": sum(len(event.messages) for event in events),
         "held_elsewhere": held_elsewhere,
         "by_reason": by_reason(events),
-        "parked": [_described(event) for event in events],
+        "parked": [parked_document(event) for event in events],
     }
     show(document, lambda to: _list(to, events, held_elsewhere, limit), as_json=as_json)
 
@@ -95,7 +95,7 @@ def show_(account: Account, event_id: str, app: str | None, as_json: bool) -> No
         apps = ", ".join(event.newest.app for event in events)
         raise misused(f"several apps have an event {event_id}: name one of them with --app: {apps}")
     event = events[0]
-    show({**_described(event), **_body(event.newest)}, lambda to: _show(to, event), as_json=as_json)
+    show({**parked_document(event), **body_document(event.newest)}, lambda to: _show(to, event), as_json=as_json)
 
 
 @command.command("discard", cls=IdCommand, epilog="Example: bridge parked discard --reason unreadable --until 7d")
@@ -197,7 +197,7 @@ def _show(to: Console, event: ParkedEvent) -> None:
             facts.add_row(plain(name, "bold"), plain(value))
     to.print(facts)
     to.print()
-    to.print(plain(_pretty(message.body)), soft_wrap=True)
+    to.print(plain(_pretty(message.body), lines=True), soft_wrap=True)
 
 
 def _pretty(body: bytes) -> str:
@@ -205,28 +205,3 @@ def _pretty(body: bytes) -> str:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return body.decode(errors="replace") or "(no body)"
-
-
-def _body(message: ParkedMessage) -> dict[str, str | None]:
-    """The exact body: as text, or in base64 when it is none."""
-    try:
-        return {"body": message.body.decode(), "body_base64": None}
-    except UnicodeDecodeError:
-        return {"body": None, "body_base64": base64.b64encode(message.body).decode()}
-
-
-def _described(event: ParkedEvent) -> dict[str, Any]:
-    message = event.newest
-    return {
-        "event_id": message.event_id,
-        "app": message.app,
-        "event_name": message.event_name,
-        "reason": message.reason,
-        "code": message.code,
-        "detail": message.detail,
-        "received_at": iso(message.received_at),
-        "parked_at": iso(message.parked_at),
-        "message_id": message.message_id,
-        "accepted": sorted(event.accepted),
-        "messages": len(event.messages),
-    }

@@ -131,7 +131,7 @@ def _view(console: Console, found: Forecast) -> None:
         console.print("Without such an account it is skipped (no_sandbox_account).")
     for record in found.records:
         console.print()
-        console.print(plain(json.dumps(record.content, indent=2, ensure_ascii=False)), soft_wrap=True)
+        console.print(plain(json.dumps(record.content, indent=2, ensure_ascii=False), lines=True), soft_wrap=True)
     if found.left_out:
         console.print()
         console.print(plain(f"Cut or left out, as CleverTap takes no such value: {', '.join(found.left_out)}"))

@@ -17,7 +17,7 @@ from bridge_cli.clevertap_check import new_client, problem
 from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.configuration import Configuration, StoredSettings, size_warnings
 from bridge_cli.deployment import deployment
-from bridge_cli.output import console, json_option, plain, remark, show, table, working, write_json
+from bridge_cli.output import console, json_option, plain, remark, say, show, table, working, write_json
 from bridge_cli.prompts import agreed
 from bridge_cli.sample import samples
 from bridge_cli.secret_document import account_keys
@@ -70,7 +70,7 @@ def show_settings(account: Account, app: str, complete: bool, as_json: bool) -> 
         )
     else:
         remark(f"{configuration.settings_parameter}, {_version(stored)}")
-        click.echo(json.dumps(held, indent=2, ensure_ascii=False) if complete else _pretty(stored.text or "{}"))
+        say(json.dumps(held, indent=2, ensure_ascii=False) if complete else _pretty(stored.text or "{}"))
         for problem in stored.problems:
             remark(f"Not valid: {problem}")
     if stored.problems:
@@ -237,7 +237,9 @@ class _Comparison:
         shown = table("what changes for CleverTap", "when", "sample events")
         for (situation, group), names in grouped.items():
             words = "\n".join(change.words for change in group)
-            shown.add_row(plain(words), "" if situation is Situation.PURCHASE else situation, _listed(names))
+            shown.add_row(
+                plain(words, lines=True), "" if situation is Situation.PURCHASE else situation, _listed(names)
+            )
         to.print(shown)
         unchanged = len(samples()) - len({effect.event for effect in self._effects if effect.changes})
         if unchanged:

@@ -80,6 +80,7 @@ class _ProjectIdType(click.ParamType[str]):
 @secret_option("--sandbox-passcode-file", "the passcode of the project for test purchases")
 @click.option("--sandbox-region", type=_RegionType(), help="Where that project is, if it is elsewhere.")
 @secret_option("--purchasely-secret-file", "Purchasely's client shared secret (its console, Settings > Webhooks)")
+@click.option("--yes", is_flag=True, help="Write without a person at the terminal.")
 @json_option
 @on_account
 def command(
@@ -92,13 +93,14 @@ def command(
     sandbox_passcode_file: str | None,
     sandbox_region: Region | None,
     purchasely_secret_file: str | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Set up APP, or change how it is set up.
 
     Asks for what no option says, and has CleverTap try the credentials (a dry run). Only then it writes them: two
     secrets, and the region into the settings, whose other keys stay. At last it sends a signed test webhook to the
-    real ingest: a test purchase of a made-up user that the app's settings skip, so CleverTap gets nothing of it.
+    real ingest: the login of a made-up user, of which CleverTap gets nothing. A script writes only with --yes.
 
     An app that was set up before keeps what is left out; a new shared secret is accepted beside the former one. A
     further app needs no deployment: its APP, 1 to 40 of a-z, 0-9 and -, becomes the last part of its webhook URL.
@@ -124,6 +126,8 @@ def command(
     before = present_of(configuration)
     wanted = proven(wanted_of(given, before), new_client(), deployed, say)
     after = wanted.applied(before)
+    if after != before and not yes and not prompts.at_terminal():
+        raise CliError("nothing is written by a script without --yes", code=ErrorCode.DECLINED)
     written = write(configuration, before, after, say)
     outcome = prove(account, app, wanted.shared_secret, clock=Stopwatch())
     if as_json:
@@ -323,5 +327,6 @@ def _tell(account: Account, app: str, present: Present, outcome: Outcome) -> Non
             "\nPaste this URL into Purchasely's console, Settings > Webhooks, and switch all events on:\n",
             soft_wrap=True,
         )
-        to.print(plain(f"  {account.webhook_url(app)}\n", "bold"), soft_wrap=True)
+        to.print(plain(f"  {account.webhook_url(app)}", "bold"), soft_wrap=True)
+        to.print()
         to.print(f"Then see that all is well: bridge check {app}", soft_wrap=True)

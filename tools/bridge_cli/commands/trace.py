@@ -13,13 +13,13 @@ from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
 from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.deliveries import Delivery, deliveries_of, delivery, held_deliveries
+from bridge_cli.documents import delivery_document, facts_with_times, subscriber_document
 from bridge_cli.id_command import IdCommand
 from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
-from bridge_cli.subscribers import Remembered, anonymous_keys, keys_of, person
+from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person
 from bridge_cli.times import iso, now_ms, readable
-from purchasely_clevertap.mapping.profile import FactHistory
 from purchasely_clevertap.purchasely.event import Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
 
@@ -64,8 +64,8 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         with working("Reading the deliveries …"):
             events = _events(account, keys_of(app, ids), waiting)
         document["user_hash"] = user_hash(id_, account.user_key)
-        document["subscribers"] = [_subscriber_document(each) for each in found]
-        document["events"] = [_delivery_document(each) for each in events]
+        document["subscribers"] = [subscriber_document(each) for each in found]
+        document["events"] = [delivery_document(each) for each in events]
 
     def view(to: Console) -> None:
         if event is not None:
@@ -90,7 +90,7 @@ def _events(account: Account, keys: Sequence[str], waiting: Sequence[Delivery]) 
     return sorted(found, key=lambda each: (each.event_at or each.received_at or 0, each.event_id), reverse=True)
 
 
-def _waiting(account: Account, app: str, ids: Iterable[str]) -> list[Delivery]:
+def _waiting(account: Account, app: str, ids: Ids) -> list[Delivery]:
     """The events that wait for the login of one of these anonymous users."""
     table_name = account.output("DeliveriesTableName")
     return list(held_deliveries(account.client("dynamodb"), table_name, anonymous_keys(app, ids)))
@@ -124,31 +124,9 @@ def _lines(account: Account, event: Delivery) -> list[Line] | None:
         return None
 
 
-def _delivery_document(event: Delivery) -> dict[str, Any]:
-    return {
-        "event_id": event.event_id,
-        "event_name": event.event_name,
-        "event_at": iso(event.event_at),
-        "received_at": iso(event.received_at),
-        "messages": sorted(event.messages),
-        "attempts": event.attempts,
-        "account": event.account,
-        "subscriber": event.subscriber,
-        "outcome": event.outcome or "in_flight",
-        "reason": event.reason,
-        "code": event.code,
-        "accepted": sorted(event.accepted),
-        "unconfirmed_sends": event.unconfirmed_sends,
-        "settled_at": iso(event.settled_at),
-        "held_for": event.held_for,
-        "held_until": iso(event.hold_until),
-        "leased_until": iso(event.lease_until or None),
-    }
-
-
 def _event_document(event: Delivery, parked: ParkedEvent | None, lines: Iterable[Line] | None) -> dict[str, Any]:
     return {
-        **_delivery_document(event),
+        **delivery_document(event),
         "parked_message": None
         if parked is None
         else {
@@ -159,39 +137,6 @@ def _event_document(event: Delivery, parked: ParkedEvent | None, lines: Iterable
         },
         "log": None if lines is None else [{**asdict(line), "at": iso(line.at)} for line in lines],
     }
-
-
-def _subscriber_document(found: Remembered) -> dict[str, Any]:
-    return {
-        "subscriber": found.key,
-        "account": found.account,
-        "kind": found.kind,
-        "id": found.id,
-        "person": _dated(found.state.person),
-        "subscriptions": {key: _dated(history) for key, history in found.state.subscriptions.items()},
-        "one_time_purchases": {key: _dated(history) for key, history in found.state.purchases.items()},
-        "lapsed": {key: iso(at) for key, at in found.state.lapsed.items()},
-        "profile": found.state.profile(),
-        "clevertap_has": dict(found.state.sent),
-        "linked": sorted(found.state.linked),
-        "not_linked": sorted(found.state.unlinked),
-        "known_as": sorted(found.state.known_as),
-        "tied_user": found.tied_user,
-        "tied_object": found.tied_object,
-        "unreadable": found.is_unreadable,
-        "leased_until": iso(found.lease_until or None),
-    }
-
-
-def _dated(history: FactHistory) -> dict[str, Any]:
-    return {name: {"value": value, "told_at": iso(at)} for name, value, at in _facts(history)}
-
-
-def _facts(history: FactHistory) -> Iterator[tuple[str, Value, int]]:
-    """Each fact that holds, and when the event was that told it."""
-    for at, _, facts in history:
-        for name, value in facts.items():
-            yield name, value, at
 
 
 def _show_event(to: Console, event: Delivery, parked: ParkedEvent | None, lines: Sequence[Line] | None) -> None:
@@ -268,18 +213,18 @@ def _show_subscribers(to: Console, found: Sequence[Remembered], events: Sequence
     for each in found:
         to.print(plain(f"Subscriber {each.kind} {each.id} in the {each.account} account of app {each.app}", "bold"))
         facts = table("what is known", "", "told (UTC)")
-        for name, value, at in _facts(each.state.person):
+        for name, value, at in facts_with_times(each.state.person):
             facts.add_row(plain(name), plain(_readable(value)), plain(readable(at)))
         for key, history in each.state.subscriptions.items():
             facts.add_row(plain(f"subscription {key}", "bold"))
-            for name, value, at in _facts(history):
+            for name, value, at in facts_with_times(history):
                 facts.add_row(plain(f"  {name}"), plain(_readable(value)), plain(readable(at)))
             if key in each.state.lapsed:
                 ended = f"{readable(each.state.lapsed[key])} UTC"
                 facts.add_row(plain("  has lapsed"), plain(f"no event since its end, {ended}"))
         for key, history in each.state.purchases.items():
             facts.add_row(plain(f"one-time purchase {key}", "bold"))
-            for name, value, at in _facts(history):
+            for name, value, at in facts_with_times(history):
                 facts.add_row(plain(f"  {name}"), plain(_readable(value)), plain(readable(at)))
         to.print(facts)
         if each.is_unreadable:

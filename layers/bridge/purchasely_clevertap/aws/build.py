@@ -34,13 +34,17 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The names of what the stack is made of."""
+    """The names of what the stack is made of.
+
+    A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever.
+    """
 
     stage: str
     events_queue_url: str
     deliveries_table: str
     subscribers_table: str = ""
     parked_queue_url: str = ""
+    subscriber_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,11 @@ class Clock:
 def build_receiver(
     connections: Connections, resources: Resources, *, tolerance: float, seconds: Callable[[], float]
 ) -> WebhookReceiver:
-    """The ingest use case. `tolerance`: seconds that a signed timestamp may be from now."""
+    """The ingest use case. `tolerance`: how many seconds old a signed timestamp may be."""
     return WebhookReceiver(
         Secrets(connections.secretsmanager, stage=resources.stage, name="purchasely", clock=seconds),
         connections.sqs,
-        ReceivedNotes(connections.dynamodb, table=resources.deliveries_table),
+        ReceivedNotes(connections.dynamodb, table=resources.deliveries_table, clock=seconds),
         queue_url=resources.events_queue_url,
         tolerance=tolerance,
     )
@@ -103,6 +107,7 @@ def build_forwarder(
             owner=owner,
             pause=clock.sleep,
             unreadable=profile_unreadable,
+            subscriber_days=resources.subscriber_days,
         ),
         uploader=Uploader(client, credentials, breaker, endpoint=endpoint),
         settings=SettingsStore(connections.ssm, stage=resources.stage, clock=clock.seconds, refused=settings_refused),

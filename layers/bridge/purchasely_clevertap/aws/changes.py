@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ProfileSave, Settlement, StoredProfile, Tie
-from purchasely_clevertap.delivery.keys import RETENTION_SECONDS
+from purchasely_clevertap.delivery.keys import MOST_MESSAGES, RETENTION_SECONDS
 from purchasely_clevertap.outcome import Parked, Retried, Skipped
 
 if TYPE_CHECKING:
@@ -35,11 +35,15 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What the worker `owner` writes to the two tables. Times are epoch milliseconds."""
+    """What the worker `owner` writes to the two tables. Times are epoch milliseconds.
+
+    A person of whom nothing is heard for `subscriber_seconds` is forgotten; 0 stands for never.
+    """
 
     deliveries: str
     subscribers: str
     owner: str
+    subscriber_seconds: int = 0
 
     def claim(self, claim: Claim, *, now_ms: int) -> Change:
         """Makes the event this worker's until the lease expires."""
@@ -93,20 +97,20 @@ class Changes(NamedTuple):
         return Change(
             self.subscribers,
             {"subscriber": _s(tie.key)},
-            "SET tied_user = :user, version = if_not_exists(version, :zero) + :one",
+            f"SET tied_user = :user, version = if_not_exists(version, :zero) + :one{self._until}",
             "(attribute_not_exists(tied_user) OR tied_user = :user) AND "
             "(attribute_not_exists(lease_until) OR lease_until <= :now)",
-            {":user": _s(tie.user_id), ":zero": _n(0), ":one": _n(1), ":now": _n(now_ms)},
+            {":user": _s(tie.user_id), ":zero": _n(0), ":one": _n(1), ":now": _n(now_ms), **self._expires(now_ms)},
         )
 
-    def associate(self, key: str, object_id: str) -> Change:
+    def associate(self, key: str, object_id: str, *, now_ms: int) -> Change:
         """Says which CleverTap id an anonymous id has."""
         return Change(
             self.subscribers,
             {"subscriber": _s(key)},
-            "SET tied_object = :object, version = if_not_exists(version, :zero) + :one",
+            f"SET tied_object = :object, version = if_not_exists(version, :zero) + :one{self._until}",
             None,
-            {":object": _s(object_id), ":zero": _n(0), ":one": _n(1)},
+            {":object": _s(object_id), ":zero": _n(0), ":one": _n(1), **self._expires(now_ms)},
         )
 
     def note(self, key: str, messages: Collection[str], *, now_ms: int) -> Change:
@@ -135,14 +139,14 @@ class Changes(NamedTuple):
             },
         )
 
-    def save(self, save: ProfileSave) -> Change:
+    def save(self, save: ProfileSave, *, now_ms: int) -> Change:
         """Keeps the state and ends the lease. Holds only while the lease is this worker's."""
         ends = save.state.ends_ms
         return Change(
             self.subscribers,
             {"subscriber": _s(save.key)},
             # A new version: a worker that has read the state which this one replaces must not get the lease with it.
-            "SET facts = :facts, version = version + :one, lease_until = :free"
+            f"SET facts = :facts, version = version + :one, lease_until = :free{self._until}"
             + (", ends_at = :ends REMOVE lease_owner" if ends is not None else " REMOVE lease_owner, ends_at"),
             "lease_owner = :owner",
             {
@@ -151,19 +155,29 @@ class Changes(NamedTuple):
                 ":free": _n(save.lease_until),
                 ":owner": _s(self.owner),
                 **({":ends": _n(ends)} if ends is not None else {}),
+                **self._expires(now_ms),
             },
         )
 
+    @property
+    def _until(self) -> str:
+        return ", expires_at = :expires" if self.subscriber_seconds else ""
+
+    def _expires(self, now_ms: int) -> dict[str, Any]:
+        """When a person is forgotten who was heard of now."""
+        return {":expires": _n(now_ms // 1000 + self.subscriber_seconds)} if self.subscriber_seconds else {}
+
     def _if_as_seen(self, claim: Claim, update: str, now_ms: int, values: Mapping[str, Any]) -> Change:
         """A change that holds only if nothing has changed since the entry was read, and that counts as one itself."""
+        message_id = claim.message_id if len(claim.seen.messages) < MOST_MESSAGES else None
         return self._entry_change(
             claim.key,
-            f"{update} ADD messages :message" if claim.message_id else update,
+            f"{update} ADD messages :message" if message_id else update,
             "(attribute_not_exists(attempts) OR attempts = :seen) AND "
             "(attribute_not_exists(lease_until) OR lease_until <= :clock)",
             {
                 **values,
-                **({":message": {"SS": [claim.message_id]}} if claim.message_id else {}),
+                **({":message": {"SS": [message_id]}} if message_id else {}),
                 ":attempts": _n(claim.seen.attempts + 1),
                 ":seen": _n(claim.seen.attempts),
                 ":clock": _n(now_ms),

@@ -36,6 +36,14 @@ class Clients:
         """DynamoDB."""
         return cast("DynamoDBClient", self._session.create_client("dynamodb", config=self._config))
 
+    def dynamodb_for_notes(self, *, seconds: float) -> "DynamoDBClient":
+        """DynamoDB for what may fail: one try, and no longer than this for the connection and for the answer."""
+        hurried = Config(
+            connect_timeout=seconds, read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1}
+        )
+        client = self._session.create_client("dynamodb", config=self._config.merge(hurried))
+        return cast("DynamoDBClient", client)
+
     def dynamodb_for_batches(self) -> "DynamoDBClient":
         """DynamoDB, with calls of a hundred items that take little processor time."""
         from purchasely_clevertap.aws import dynamodb_json  # ingest has no batches

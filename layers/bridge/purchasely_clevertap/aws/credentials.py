@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable
+from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable, is_placeholder
 from purchasely_clevertap.clevertap.account import Environment
 
 
@@ -49,6 +49,6 @@ def project_keys(given: object) -> tuple[str, str] | None:
     """Account id and passcode of one project in the secret; None when it has none, or only the placeholder."""
     match given:
         case {"account_id": str(account_id), "passcode": str(passcode)} if account_id.strip() and passcode.strip():
-            return None if PLACEHOLDER in (account_id, passcode) else (account_id, passcode)
+            return None if any(map(is_placeholder, (account_id, passcode))) else (account_id, passcode)
         case _:
             return None

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _READ_TOGETHER: Final = 100  # DynamoDB, BatchGetItem: 100 items
 _WRITTEN_TOGETHER: Final = 100  # DynamoDB, TransactWriteItems: 100 items
 _PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 0.5
+_MOST_TRIES: Final = 10  # some 3 s for an item that is hot, of the 60 s of a batch
 
 # A change that will not hold however often it is tried: by its condition, or because its item would be too large.
 _REFUSED: Final = frozenset({"ConditionalCheckFailed", "ValidationError", "ValidationException"})
@@ -70,11 +72,12 @@ class Ledger:
         owner: str,
         pause: Callable[[float], object],
         unreadable: Callable[[], object] = lambda: None,
+        subscriber_days: int = 0,
     ) -> None:
         self._dynamodb = dynamodb
         self._deliveries = deliveries
         self._subscribers = subscribers
-        self._changes = Changes(deliveries, subscribers, owner)
+        self._changes = Changes(deliveries, subscribers, owner, subscriber_days * 24 * 3600)
         self._pause = pause
         self._unreadable = unreadable
 
@@ -99,9 +102,10 @@ class Ledger:
             for key, item in tied.items()
         }
 
-    def associate(self, key: str, object_id: str, time_left: TimeLeft) -> None:
+    def associate(self, key: str, object_id: str, time_left: TimeLeft, *, now_ms: int) -> None:
         """Notes which CleverTap id the anonymous id of `key` has."""
-        self._write([self._changes.associate(key, object_id)], time_left)
+        if not all(self._write([self._changes.associate(key, object_id, now_ms=now_ms)], time_left)):
+            raise LedgerUnavailable("another worker is at the person")
 
     def held(self, person_key: str) -> Iterator[HeldEvent]:
         """The events that wait for the login of this person. One that began to wait just now may be missing."""
@@ -152,7 +156,9 @@ class Ledger:
                 in_vain += [self._changes.free(claim) for claim in mine]
                 if key in leased:
                     uncertain_since = now_ms if profiles[key].is_uncertain else 0
-                    in_vain.append(self._changes.save(ProfileSave(key, profiles[key].state, uncertain_since)))
+                    in_vain.append(
+                        self._changes.save(ProfileSave(key, profiles[key].state, uncertain_since), now_ms=now_ms)
+                    )
         self._write(in_vain, time_left)
         return grants
 
@@ -163,7 +169,7 @@ class Ledger:
 
         The profiles come first: once an event has its outcome, nobody asks it again what it says of its person.
         """
-        made = self._write([self._changes.save(save) for save in saves], time_left)
+        made = self._write([self._changes.save(save, now_ms=now_ms) for save in saves], time_left)
         unsaved = {save.key for save, yes in zip(saves, made, strict=True) if not yes}
         told = [each for each in settlements if each.profile_key not in unsaved or not each.is_claimed]
         written = self._write([self._changes.settle(each, now_ms=now_ms) for each in told], time_left)
@@ -172,7 +178,8 @@ class Ledger:
     def note(self, messages: Mapping[str, Collection[str]], time_left: TimeLeft, *, now_ms: int) -> None:
         """Notes further messages that brought an event, by its key; noting one twice counts it once."""
         changes = [self._changes.note(key, ids, now_ms=now_ms) for key, ids in messages.items()]
-        self._write(changes, time_left)
+        if not all(self._write(changes, time_left, most_tries=1)):
+            raise LedgerUnavailable("another worker is at an event of which a copy came")
 
     def _profiles(self, keys: Collection[str], time_left: TimeLeft) -> dict[str, StoredProfile]:
         found = self._read(self._subscribers, "subscriber", keys, time_left)
@@ -189,13 +196,15 @@ class Ledger:
             state, lease_until = ProfileState(), max(lease_until, 1)
         return StoredProfile(state, int(item.get("version", {}).get("N", 0)), lease_until)
 
-    def _write(self, changes: Sequence[Change], time_left: TimeLeft) -> list[bool]:
+    def _write(self, changes: Sequence[Change], time_left: TimeLeft, *, most_tries: int = _MOST_TRIES) -> list[bool]:
         """Makes the changes, at most one for each item; says of each whether its condition held.
 
-        A change that DynamoDB can never make, as its item would be too large, does not hold. Throttling and conflicts
-        with another worker are waited out while `time_left` lasts.
+        A change that DynamoDB can never make, as its item would be too large, does not hold. Throttling of all is
+        waited out while `time_left` lasts. An item that is throttled alone, or that another worker is at, is tried
+        `most_tries` times, while the others go on; then its change does not hold.
         """
         held: list[bool] = [True] * len(changes)
+        tries = [0] * len(changes)
         pending = [list(indexes) for indexes in batched(range(len(changes)), _WRITTEN_TOGETHER, strict=False)]
         while pending:
             together = pending.pop(0)
@@ -208,14 +217,23 @@ class Ledger:
             refused = {index for index, cause in zip(together, causes, strict=True) if cause in _REFUSED}
             for index in refused:
                 held[index] = False
-            again = [index for index in together if index not in refused]
-            if not again:
+            if free := [index for index, cause in zip(together, causes, strict=True) if cause == "None"]:
+                pending.insert(0, free)
+            hot = [index for index in together if index not in refused and index not in free]
+            if not hot:
                 continue
-            if not refused:  # throttled, or another worker's transaction was in the way
+            if set(causes) <= _THROTTLED:
                 if time_left() < 1:
-                    raise LedgerUnavailable(f"DynamoDB still answers {sorted(set(causes) - {'None'})}")
+                    raise LedgerUnavailable(f"DynamoDB still answers {sorted(set(causes))}")
                 self._pause(_PAUSE_SECONDS)
-            pending.append(again)
+                pending.append(hot)
+                continue
+            for index in hot:
+                tries[index] += 1
+                held[index] = tries[index] < most_tries
+            if again := [index for index in hot if held[index]]:
+                self._pause(min(_PAUSE_SECONDS * 2 ** min(tries[again[0]], 5), _LONGEST_PAUSE_SECONDS))
+                pending.append(again)
         return held
 
     def _transact(self, changes: Sequence[Change]) -> list[str] | None:

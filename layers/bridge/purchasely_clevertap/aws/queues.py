@@ -160,6 +160,8 @@ def _entry(index: int, request: ParkRequest, now_ms: int) -> "SendMessageBatchRe
             event_id=request.event_id,
             event_name=request.event_name,
             parked_at=now_ms,
+            # What is only to be settled later goes on waiting from where it was.
+            first_sent_at=None if parked else request.message.sent_at,
             accepted=request.accepted,
         ),
     }

@@ -21,6 +21,10 @@ _ABSENCE_KEPT_SECONDS: Final = 30.0  # a new app is served soon; a guesser of ap
 _FRESH_SECONDS: Final = 10.0
 _SECONDS_AFTER_FAILURE: Final = 10.0
 _MOST_KEPT: Final = 1000
+_MOST_LOOKED_FOR: Final = 20  # names that no secret was found of, in the time that an absence is kept
+
+_PADDING: Final = "\ufeff \t\r\n"
+"""What editors and shells put around a pasted text: a byte order mark, white space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,10 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The secret cannot be read or does not hold what it should. `detail` never quotes it."""
+    """The secret cannot be read or does not hold what it should. `detail` never quotes it; `is_there`: it was read."""
 
     detail: str
+    is_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,9 @@ class Secrets:
         self._name = name
         self._clock = clock
         self._kept: dict[str, _KeptSecret] = {}
+        self._absent: dict[str, _KeptSecret] = {}  # apart: made-up names push no secret out
+        self._looking_since = -math.inf
+        self._looked_in_vain = 0
         self._failures: dict[str, _Failure] = {}
 
     def get(self, app: str, *, reread: bool = False) -> Mapping[str, Any] | Absent | Unusable:
@@ -75,22 +83,35 @@ class Secrets:
 
         Kept for five minutes, and for longer while Secrets Manager does not answer. With `reread` it is read anew, or
         Unusable when nobody can tell. A batch may want that a thousand times, and a stranger as often as he likes: what
-        was read anew in the last ten seconds is new enough.
+        was read anew in the last ten seconds is new enough. Names without a secret are looked for twenty times in half
+        a minute, however many a stranger makes up; beyond that they are taken to be absent.
         """
         now = self._clock()
-        kept = self._kept.get(app)
+        kept = self._kept.get(app) or self._absent.get(app)
         if kept is not None and (now - kept.reread_at < _FRESH_SECONDS if reread else now - kept.read_at < kept.lasts):
             return kept.value
         failure = self._failures.get(app)
         if failure is None or now - failure.ended_at >= _SECONDS_AFTER_FAILURE:
+            if app not in self._kept and not self._may_look(now):
+                return Absent()
             found = self._read(app)
+            self._looked_in_vain += isinstance(found, Absent) or (isinstance(found, Unusable) and not found.is_there)
             if not isinstance(found, Unusable):
-                _put(self._kept, app, _KeptSecret(found, now, reread_at=now if reread else -math.inf))
+                found_at = _KeptSecret(found, now, reread_at=now if reread else -math.inf)
+                is_absent = isinstance(found, Absent)
+                _put(self._absent if is_absent else self._kept, app, found_at)
+                (self._kept if is_absent else self._absent).pop(app, None)
                 self._failures.pop(app, None)
                 return found
             failure = _Failure(found, self._clock())
             _put(self._failures, app, failure)
         return failure.found if reread or kept is None or isinstance(kept.value, Absent) else kept.value
+
+    def _may_look(self, now: float) -> bool:
+        """Whether one more name may be looked for that no secret is known of."""
+        if now - self._looking_since >= _ABSENCE_KEPT_SECONDS:
+            self._looking_since, self._looked_in_vain = now, 0
+        return self._looked_in_vain < _MOST_LOOKED_FOR
 
     def _read(self, app: str) -> Mapping[str, Any] | Absent | Unusable:
         name = f"purchasely-clevertap/{self._stage}/{app}/{self._name}"
@@ -105,10 +126,20 @@ class Secrets:
         except BotoCoreError as error:
             return Unusable(f"secret {name} cannot be read: {type(error).__name__}")
         try:
-            value = json.loads(text)
+            value = json.loads(text.strip(_PADDING))
         except (ValueError, RecursionError):
-            return Unusable(f"secret {name} is not JSON")
-        return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object")
+            return Unusable(f"secret {name} is not JSON", is_there=True)
+        return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object", is_there=True)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether it is what the stack puts where a person has to write the secret, however it is written."""
+    return unpadded(text).casefold() == PLACEHOLDER.casefold()
+
+
+def unpadded(text: str) -> str:
+    """The text without what editors and shells put around it."""
+    return text.strip(_PADDING)
 
 
 def _put[T](kept: dict[str, T], app: str, value: T) -> None:

@@ -29,6 +29,7 @@ class _KeptSettings:
     read_at: float
     mapper: Mapper
     version: int
+    text: str = ""
 
 
 class SettingsStore:
@@ -82,7 +83,8 @@ class SettingsStore:
             if read is None:
                 return kept if kept is not None and kept.version == 0 else _KeptSettings(0, Mapper(DEFAULT), 0)
             newest, text = read
-            if kept is not None and kept.version == newest:
+            # A parameter that was deleted and made anew begins at version 1 again.
+            if kept is not None and (kept.version, kept.text) == (newest, text):
                 return kept
             for version in range(newest, max(newest - _VERSIONS_TRIED, 0), -1):
                 if version != newest:
@@ -91,7 +93,7 @@ class SettingsStore:
                         continue
                     text = read[1]
                 try:
-                    return _KeptSettings(0, Mapper(parse(text)), version)
+                    return _KeptSettings(0, Mapper(parse(text)), version, text)
                 except SettingsError as error:
                     if version == newest:
                         self._refused(app, version, error.problems)

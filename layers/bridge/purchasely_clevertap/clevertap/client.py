@@ -28,6 +28,10 @@ READ_TIMEOUT_SECONDS = 20.0
 # Beyond the longest exchange: looking up the host's name, and settling what came back.
 MARGIN_SECONDS = 2.0
 
+# A request, its half and a quarter.
+_REFUSALS = 3
+_FIREWALL = 403
+
 USER_AGENT = f"purchasely-clevertap/{__version__}"
 
 _CHECK_RECORD = (
@@ -47,7 +51,9 @@ class Client:
         """Uploads `records`, each an encoded JSON object, in requests of at most 1000. Never raises.
 
         A request that CleverTap finds malformed is halved until the record to blame stands alone, which takes
-        O(k log n) requests for k of n records; what one half delivered is not sent again with the other.
+        O(k log n) requests for k of n records; what one half delivered is not sent again with the other. If nothing
+        but refusals come, a dry run with a record of our own tells whether the records are to blame; if it is refused
+        too, they all wait.
         No request is begun unless `time_left()` exceeds the longest it can take, nor after an answer that the next
         one would only repeat: records that were not sent because of it get a result of their own.
         """
@@ -58,6 +64,8 @@ class Client:
         parts = [range(len(records))[start : start + MAX_RECORDS] for start in range(0, len(records), MAX_RECORDS)]
         parts.reverse()
         unsent: RecordResult | None = None
+        refusals_in_a_row = 0
+        is_asked = False
         while parts:
             part = parts.pop()
             if unsent is None and time_left() <= self._connection.seconds + MARGIN_SECONDS:
@@ -70,7 +78,20 @@ class Client:
             if not isinstance(answer, Malformed):
                 results[part.start : part.stop] = answer
                 unsent = _unsent(answer[0])
-            elif len(part) > 1:
+                refusals_in_a_row = 0
+                continue
+            refusals_in_a_row += 1
+            # A firewall may refuse one record, or everybody: of a single record nothing else tells.
+            if not is_asked and (refusals_in_a_row == _REFUSALS or (len(part) == 1 and answer.status == _FIREWALL)):
+                is_asked = True
+                requests += 1
+                probe = self.check(credentials)
+                refused = NotTaken(RetryReason.REQUEST_REFUSED, answer.status)
+                unsent = refused if isinstance(probe, Rejected) else _unsent(probe)
+                if unsent is not None:
+                    parts.append(part)
+                    continue
+            if len(part) > 1:
                 middle = len(part) // 2
                 parts += [part[middle:], part[:middle]]
             else:
@@ -97,7 +118,7 @@ class Client:
             b'{"d":[' + b",".join(records) + b"]}",
         )
         if isinstance(response, HttpResponse):
-            return read(response.status, response.body, len(records))
+            return read(response.status, response.body, len(records), location=response.location)
         return (response,) * len(records)
 
 

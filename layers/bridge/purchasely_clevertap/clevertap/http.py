@@ -37,10 +37,11 @@ _FAILURES = (OSError, ValueError, urllib3.exceptions.HTTPError)
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP status and its body; the body is empty when it could not be used."""
+    """An HTTP status and its body; the body is empty when it could not be used. `location`: where a redirect leads."""
 
     status: int
     body: bytes
+    location: str = ""
 
 
 class HttpConnector:
@@ -83,7 +84,7 @@ class HttpConnector:
             url, data=body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
         ) as response:
             try:
-                return HttpResponse(response.status_code, _content(response))
+                return HttpResponse(response.status_code, _content(response), response.headers.get("Location", ""))
             except _FAILURES:
                 if 200 <= response.status_code < 300:
                     raise
@@ -178,6 +179,15 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The first line of the final answer. http.client passes over 100 alone, and would take any other interim
+        answer (RFC 9110, 15.2) for the final one, and the final one for that of the next request."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        while 100 <= status < 200:
+            http.client.parse_headers(self.fp)
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, status, reason
 
 
 class _HttpConnection(HTTPConnection):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from purchasely_clevertap.outcome import RetryReason
 
 MESSAGE_CHARACTERS = 300
+_CODE_DIGITS = 9
 
 # "Miscellaneous server error": the only code of a record that is not the record's own fault.
 _SERVER_ERROR = 555
@@ -62,7 +63,8 @@ class Unknown:
 class SetupFault:
     """The account id, the passcode, the region or the endpoint is wrong; nothing is wrong with the record.
 
-    `status`: 401 or 403; 0 when they did not even make a request. `message`: as in `Rejected`.
+    `status`: 401, 402, 403, 404, 405 or a redirect's; 0 when they did not even make a request. `message`: as in
+    `Rejected`.
     """
 
     status: int
@@ -84,21 +86,30 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The request as a whole was refused (HTTP 400 or 413), and which record is to blame is not said."""
+    """The request as a whole was refused (HTTP 400 or 413, or 403 by a firewall), and which record is to blame is not
+    said."""
 
     status: int
     message: str
 
 
-def read(status: int, body: bytes, count: int) -> tuple[RecordResult, ...] | Malformed:
-    """The results, in the order of the `count` records that were sent, or Malformed. Never raises."""
+def read(status: int, body: bytes, count: int, *, location: str = "") -> tuple[RecordResult, ...] | Malformed:
+    """The results, in the order of the `count` records that were sent, or Malformed. Never raises.
+
+    `location` is where a redirect leads.
+    """
     if 200 <= status < 300:
         return _receipts(_parse(body), count)
-    if status in (400, 413):
+    # Only CleverTap's own answer says that credentials are wrong; a firewall before it refuses what a record holds.
+    if status in (400, 413) or (status == 403 and not _is_clevertaps(body)):
         return Malformed(status, _message(body, status))
     result: RecordResult
-    if status in (401, 403):
+    if status in (401, 402, 403, 404, 405):
         result = SetupFault(status, _message(body, status))
+    elif 300 <= status < 400:
+        result = SetupFault(
+            status, _line(f"HTTP {status}, to {location.partition('?')[0]}") if location else f"HTTP {status}"
+        )
     elif status == 429:
         result = NotTaken(RetryReason.THROTTLED, status)
     elif status in (502, 504):
@@ -146,7 +157,7 @@ def _entry(entry: object) -> tuple[int | None, RecordResult]:
     types of what is echoed differ from what was sent."""
     if not isinstance(entry, dict):
         return None, Rejected(None, "")
-    error, code = entry.get("error"), entry.get("code")
+    error, code = entry.get("error"), _code(entry.get("code"))
     text = error if isinstance(error, str) else ""
     position = None
     # The last one: what stands before it may quote the record.
@@ -157,8 +168,24 @@ def _entry(entry: object) -> tuple[int | None, RecordResult]:
     if code == _SERVER_ERROR:
         result: RecordResult = NotTaken(RetryReason.RECORD_ERROR)
     else:
-        result = Rejected(code if type(code) is int else None, _line(text))
+        result = Rejected(code, _line(text))
     return int(position[1]) if position else None, result
+
+
+def _code(given: object) -> int | None:
+    """A code, a number or the digits of one."""
+    if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
+        given = int(given.strip()[:_CODE_DIGITS])
+    return given if type(given) is int else None
+
+
+def _is_clevertaps(body: bytes) -> bool:
+    """Whether it is an answer as CleverTap gives them."""
+    match _parse(body):
+        case {"status": str()} | {"error": str()} | {"code": int() | str()}:
+            return True
+        case _:
+            return False
 
 
 def _message(body: bytes, status: int) -> str:

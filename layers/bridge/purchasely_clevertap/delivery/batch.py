@@ -26,7 +26,15 @@ from purchasely_clevertap.delivery.entry import (
     Tie,
     Tied,
 )
-from purchasely_clevertap.delivery.keys import anonymous_key, apart_key, entry_key, object_key, person_of, profile_key
+from purchasely_clevertap.delivery.keys import (
+    MOST_MESSAGES,
+    anonymous_key,
+    apart_key,
+    entry_key,
+    object_key,
+    person_of,
+    profile_key,
+)
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.mapping.identity import (
@@ -73,6 +81,7 @@ _ACCOUNT_FAILURES: Final = frozenset(
         RetryReason.UNEXPECTED_STATUS,
         RetryReason.CONNECT,
         RetryReason.NOT_PROCESSED,
+        RetryReason.REQUEST_REFUSED,
     }
 )
 
@@ -217,11 +226,21 @@ class Decided:
         return self.entry.is_abandoned and (self.is_claimed or isinstance(self.outcome, Parked))
 
     @property
+    def is_to_be_parked(self) -> bool:
+        """Whether it is an event that is to be parked, and not claimed yet."""
+        return self.item.is_event and isinstance(self.outcome, Parked) and not self.is_claimed
+
+    @property
+    def claim(self) -> Claim:
+        """The claim of the event."""
+        return Claim(self.item.key, self.entry, self.item.message_id, self.item.about)
+
+    @property
     def settlement(self) -> Settlement:
         """What the ledger is told."""
         event = self.item.event if isinstance(self.item.event, Event) else None
         return Settlement(
-            claim=Claim(self.item.key, self.entry, self.item.message_id, self.item.about),
+            claim=self.claim,
             outcome=self.outcome,
             is_claimed=self.is_claimed,
             accepted=self.accepted,
@@ -242,10 +261,16 @@ class Plan(NamedTuple):
 
     @property
     def claims(self) -> list[ClaimGroup]:
-        """What to claim, group by group."""
+        """What to claim: group by group, then each event that is to be parked.
+
+        Nothing is parked before it is clear that its outcome can be kept: each try would leave one more message.
+        """
         return [
-            ClaimGroup(tuple(task.claim for task in group if task.item.is_event), group[0].profile_key)
-            for group in self.groups
+            *(
+                ClaimGroup(tuple(task.claim for task in group if task.item.is_event), group[0].profile_key)
+                for group in self.groups
+            ),
+            *(ClaimGroup((each.claim,)) for each in self.decided if each.is_to_be_parked),
         ]
 
 
@@ -555,15 +580,23 @@ def releases(items: Iterable[Item]) -> list[str]:
 
 
 def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decided]]:
-    """What this worker may upload, and the events that another worker has."""
+    """What this worker may upload, and what is decided: by the plan, or as another worker has the event."""
     bundles: list[Bundle] = []
-    busy: list[Decided] = []
-    for tasks, granted in zip(plan.groups, grants, strict=True):
-        busy += [_busy(task) for task in tasks if not _is_granted(task, granted)]
+    decided: list[Decided] = []
+    claimed = {key for granted in grants[len(plan.groups) :] for key in granted.entries}
+    for each in plan.decided:
+        if not each.is_to_be_parked:
+            decided.append(each)
+        elif each.item.key in claimed:
+            decided.append(replace(each, is_claimed=True))
+        else:
+            decided.append(replace(each, outcome=BUSY))
+    for tasks, granted in zip(plan.groups, grants, strict=False):
+        decided += [_busy(task) for task in tasks if not _is_granted(task, granted)]
         mine = tuple(sorted((task for task in tasks if _is_granted(task, granted)), key=_chronology))
         if mine:
             bundles.append(_bundle(mine, granted))
-    return bundles, busy
+    return bundles, decided
 
 
 def _is_granted(task: Task, granted: Grant) -> bool:
@@ -831,8 +864,10 @@ def _outcome(results: Iterable[RecordResult], kept_back: Skipped | Parked | None
         match result:
             case NotTaken(reason) | Unknown(reason):
                 return Retried(reason)
-            case SetupFault(status):
-                return Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=status)
+            case SetupFault(status, message):
+                # Where a redirect leads is ours to tell; other words of the host may quote the credentials.
+                detail = message if 300 <= status < 400 else None
+                return Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, detail, status)
             case Rejected():
                 rejected = result
             case Accepted():
@@ -880,8 +915,10 @@ def unnoted(decided: Iterable[Decided]) -> dict[str, frozenset[str]]:
         noted = set(each.entry.messages)
         if not isinstance(each.outcome, Duplicate):  # its message was noted along with the claim or the outcome
             noted.add(each.item.message.id)
-        if missing := each.item.webhooks - noted:
-            found[each.item.key] = missing
+        # Ingest counts those for which the entry has no room.
+        room = max(MOST_MESSAGES - len(noted), 0)
+        if missing := sorted(each.item.webhooks - noted)[:room]:
+            found[each.item.key] = frozenset(missing)
     return found
 
 

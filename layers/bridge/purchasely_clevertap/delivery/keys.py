@@ -17,6 +17,11 @@ RETENTION_SECONDS: Final = 30 * 24 * 3600
 _APART: Final = "~"  # in no event id
 
 
+MOST_MESSAGES: Final = 50
+"""So many messages that brought an event are known by their ids, more than Purchasely ever sends (26). The rest are
+only counted, so that nobody can fill an entry by playing one request again and again."""
+
+
 def entry_key(app: str, event_id: str) -> str:
     """The key of an event in the deliveries table."""
     return f"{app}#{event_id}"

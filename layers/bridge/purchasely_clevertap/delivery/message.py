@@ -47,8 +47,8 @@ class Redrive(NamedTuple):
 class Message(NamedTuple):
     """A message of the events queue or the dead-letter queue.
 
-    `received_at` and `sent_at` are epoch milliseconds; `receives` counts this receive too. `redrive` is set when
-    the message comes back from the parked queue.
+    `received_at` and `sent_at` are epoch milliseconds; it has been tried since `sent_at`. `receives` counts this
+    receive too. `redrive` is set when the message comes back from the parked queue.
     """
 
     id: str
@@ -102,8 +102,10 @@ def parked_attributes(
     event_name: str | None,
     parked_at: int,
     accepted: Iterable[str],
+    first_sent_at: int | None = None,
 ) -> "dict[str, MessageAttributeValueTypeDef]":
-    """The message attributes of a parked event: SQS allows ten, and these are ten."""
+    """The message attributes of a parked event: SQS allows ten, and these are ten. What is only to be settled later has
+    no reason, and in place of it the time since which it has been tried, `first_sent_at`."""
     origin = message.redrive.message_id if message.redrive else None
     texts = {
         "app": message.app,
@@ -118,6 +120,7 @@ def parked_attributes(
     return {
         "received_at": _number(message.received_at),
         "parked_at": _number(parked_at),
+        **({"first_sent_at": _number(first_sent_at)} if first_sent_at is not None else {}),
         # SQS refuses an attribute of no characters.
         **{name: _text(_carriable(value)) for name, value in texts.items() if value},
     }
@@ -127,7 +130,8 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
     """The message in a record of an SQS event of Lambda."""
     given = {name: value.get("stringValue", "") for name, value in record["messageAttributes"].items()}
     system = record["attributes"]
-    sent_at = int(system["SentTimestamp"])
+    first_sent_at = given.get("first_sent_at", "")
+    sent_at = int(first_sent_at if _WHOLE(first_sent_at) else system["SentTimestamp"])
     received_at = given.get("received_at", "")
     return Message(
         id=record["messageId"],

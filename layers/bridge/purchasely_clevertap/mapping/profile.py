@@ -129,6 +129,8 @@ PROFILE_PROPERTIES = (
 _MOST_SUBSCRIPTIONS = 100
 _MOST_PURCHASES = 100
 _MOST_ATTRIBUTION = 20
+_MOST_IDS = 100
+_MOST_BYTES = 200_000
 
 
 class Charge(NamedTuple):
@@ -316,8 +318,12 @@ class ProfileState(NamedTuple):
         """The state once CleverTap has taken the profile `properties` and tied the CleverTap ids `links`."""
         return self._replace(sent=dict(properties), linked=self.linked.union(links))
 
-    def encoded(self) -> str:
-        """The state as JSON, to be kept; what is empty is left out."""
+    def encoded(self, most: int = _MOST_SUBSCRIPTIONS) -> str:
+        """The state as JSON, to be kept; what is empty is left out.
+
+        Of a person of whom more is known than an item of DynamoDB may hold, what is oldest is forgotten: of
+        subscriptions and of purchases at most `most` are kept, and fewer if these are too large.
+        """
         state: dict[str, Any] = {
             "person": self.person,
             "subscriptions": dict(self.subscriptions),
@@ -325,12 +331,21 @@ class ProfileState(NamedTuple):
             "charges": {key: tuple(charge) for key, charge in self.charges.items()},
             "lapsed": dict(self.lapsed),
             "sent": dict(self.sent),
-            "linked": sorted(self.linked),
-            "unlinked": sorted(self.unlinked),
-            "known_as": sorted(self.known_as),
+            "linked": sorted(self.linked)[:_MOST_IDS],
+            "unlinked": sorted(self.unlinked)[:_MOST_IDS],
+            "known_as": sorted(self.known_as)[:_MOST_IDS],
             "account_id": self.account_id,
         }
-        return orjson.dumps({key: value for key, value in state.items() if value}).decode()
+        encoded = orjson.dumps({key: value for key, value in state.items() if value})
+        if len(encoded) <= _MOST_BYTES or most == 1:
+            return encoded.decode()
+        fewer = max(most // 4, 1)
+        reduced = self._replace(
+            subscriptions=_newest(dict(self.subscriptions), fewer),
+            purchases=_newest(dict(self.purchases), fewer),
+            charges=dict(list(self.charges.items())[-fewer:]),
+        )
+        return reduced.encoded(fewer)
 
     @classmethod
     def decoded(cls, text: str) -> Self:

@@ -474,7 +474,7 @@ DEFAULT: Final = Settings()
 
 def parse(text: str) -> Settings:
     """The settings in the JSON `text`; `SettingsError` with everything that is wrong with it, if anything is."""
-    text = text.removeprefix("\ufeff")  # some editors put a byte order mark into the file
+    text = text.strip("\ufeff \t\r\n")  # some editors put a byte order mark into the file
     if problems := _json_problems(text):
         raise SettingsError(problems)
     try:

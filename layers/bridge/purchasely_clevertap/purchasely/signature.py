@@ -6,11 +6,15 @@ followed by the raw body, keyed with the app's shared secret (docs.purchasely.co
 """
 
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 SIGNATURE_HEADER = "x-purchasely-request-signature"
 TIMESTAMP_HEADER = "x-purchasely-timestamp"
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{64}").fullmatch
+_AHEAD_SECONDS: Final = 300  # how far the sender's clock may be ahead: nobody signs for a later day
 _DIGITS_OF_MILLISECONDS = 13  # until the year 2286; a timestamp of as many digits is one
 
 
@@ -29,14 +33,26 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
     return hmac.digest(secret.encode(errors="surrogatepass"), timestamp.encode() + body, "sha256").hex()
 
 
-def verify(
-    headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: float, tolerance: float
-) -> int | SignatureProblem:
-    """Which of `secrets` signed exactly these bytes, if the timestamp is within `tolerance` seconds of `now`.
+class Signed(NamedTuple):
+    """What a request says of its signature, before anybody knows whether it is right."""
 
-    Header names are compared without case. Every secret is tried, each in constant time, so that the answer's
-    timing tells neither the signature nor which of the secrets it was made with.
-    """
+    signature: str
+    timestamp: str
+
+    def by(self, body: bytes, secrets: Sequence[str]) -> int | SignatureProblem:
+        """Which of `secrets` signed exactly these bytes.
+
+        Every secret is tried, each in constant time, so that the answer's timing tells neither the signature nor which
+        of the secrets it was made with.
+        """
+        given = self.signature.encode()
+        matches = [hmac.compare_digest(sign(secret, self.timestamp, body).encode(), given) for secret in secrets]
+        return matches.index(True) if True in matches else SignatureProblem.WRONG_SIGNATURE
+
+
+def signed(headers: Mapping[str, str], *, now: float, tolerance: float) -> Signed | SignatureProblem:
+    """The signature and its timestamp, if they have the right form and the timestamp is at most `tolerance` seconds old
+    and five minutes ahead of `now`. Header names are compared without case. It needs no secret."""
     lowered = {name.lower(): value for name, value in headers.items()}
     signature = lowered.get(SIGNATURE_HEADER)
     timestamp = lowered.get(TIMESTAMP_HEADER)
@@ -46,11 +62,15 @@ def verify(
         return SignatureProblem.MISSING_TIMESTAMP
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _DIGITS_OF_MILLISECONDS):
         return SignatureProblem.BAD_TIMESTAMP
-    given = signature.encode(errors="surrogatepass")
-    matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in secrets]
-    if True not in matches:
-        return SignatureProblem.WRONG_SIGNATURE
     seconds = int(timestamp) / (1000 if len(timestamp) == _DIGITS_OF_MILLISECONDS else 1)
-    if abs(now - seconds) > tolerance:
+    if not -_AHEAD_SECONDS <= now - seconds <= tolerance:
         return SignatureProblem.TIMESTAMP_OUTSIDE_TOLERANCE
-    return matches.index(True)
+    return Signed(signature, timestamp) if _SIGNATURE(signature) else SignatureProblem.WRONG_SIGNATURE
+
+
+def verify(
+    headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: float, tolerance: float
+) -> int | SignatureProblem:
+    """Which of `secrets` signed exactly these bytes, if the timestamp is as `signed` wants it."""
+    found = signed(headers, now=now, tolerance=tolerance)
+    return found if isinstance(found, SignatureProblem) else found.by(body, secrets)
