@@ -16,6 +16,8 @@ from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.clevertap.response import RecordResult, SetupFault
 from purchasely_clevertap.mapping.settings import Sandbox, Settings
 
+_SHORT: Final = 8  # characters of a secret that anybody could guess
+
 OLDEST_SANE_MS: Final = 30 * 60_000
 """CleverTap triggers live campaigns for events up to two hours old: at this age there is time left to act."""
 MOST_SANE: Final = 10_000
@@ -70,6 +72,10 @@ def of_purchasely_secret(app: str, secret: Document | Absent | Unusable) -> Find
             return Finding(
                 subject, False, f"number {position} of those accepted {wrong}", f"bridge rotate purchasely {app}"
             )
+    if short := [position for position, each in enumerate(accepted, 1) if len(each) < _SHORT]:
+        # How long Purchasely's are is not documented.
+        found = f"number {short[0]} of those accepted has only {len(accepted[short[0] - 1])} characters: is it whole?"
+        return Finding(subject, None, found)
     if len(accepted) == 1:
         return Finding(subject, True, "is there")
     return Finding(
