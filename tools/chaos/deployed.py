@@ -33,6 +33,7 @@ _VISIBILITY_SECONDS = 20
 # The lease of a dead worker, 90 s, and some tries after it.
 _LONGEST_SECONDS = 200.0
 _UPLOAD_SECONDS = 15.0
+_ASKED_SECONDS = 60.0  # simulations may have all processors meanwhile
 _STRIKE_SECONDS = 1.0
 _SENDERS = 4
 _STORIES = 8  # of each row: some 70 events
@@ -119,7 +120,9 @@ class Deployed:
 
     def ask(self, what: str, **query: str) -> Any:
         """What the emulated CleverTap tells."""
-        answer = self._clevertap.get(f"{self._stack.clevertap_url}/_emulator/{what}", params=query, timeout=10)
+        answer = self._clevertap.get(
+            f"{self._stack.clevertap_url}/_emulator/{what}", params=query, timeout=_ASKED_SECONDS
+        )
         answer.raise_for_status()
         return answer.json()
 
