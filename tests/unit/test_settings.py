@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bridge_cli.configuration import compact
 from purchasely_clevertap.clevertap.account import Region
 from purchasely_clevertap.clevertap.limits import PROHIBITED_CHARACTERS, RESERVED_EVENT_NAMES, RESERVED_PROFILE_KEYS
 from purchasely_clevertap.mapping.settings import (
@@ -288,6 +289,12 @@ def test_json_that_is_no_object_is_refused(text: str, found: str) -> None:
 
 def test_a_byte_order_mark_does_no_harm() -> None:
     assert parse('\ufeff{"region": "in1"}').region is Region.IN1
+
+
+def test_padded_settings_are_compacted() -> None:
+    padded = '\n\ufeff {"region": "in1"}\r\n'
+    assert parse(padded).region is Region.IN1
+    assert compact(padded) == '{"region":"in1"}'
 
 
 def test_a_repeated_key_is_refused_anywhere() -> None:

@@ -14,6 +14,7 @@ from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
 from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
 from purchasely_clevertap.delivery.keys import APP
 from purchasely_clevertap.mapping.settings import DEFAULT, Settings, SettingsError, parse
+from purchasely_clevertap.padding import unpadded
 
 _SECRET: Final = re.compile(rf"({APP.pattern})/(?:purchasely|clevertap)")
 # Parameter Store, PutParameter: a standard parameter has up to 4 KB, an advanced one 8.
@@ -131,7 +132,7 @@ class Configuration:
 
 def compact(text: str) -> str:
     """The same settings without spaces and line breaks."""
-    return json.dumps(json.loads(text.removeprefix("\ufeff")), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(json.loads(unpadded(text)), ensure_ascii=False, separators=(",", ":"))
 
 
 def size_warnings(text: str) -> list[str]:

@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeFilterType
 
-RETENTION_MS: Final = 14 * 24 * 3_600_000
-"""For how long `template.yaml` lets the queues keep a message."""
-
 _VISIBLE: Final = "ApproximateNumberOfMessages"
 _HIDDEN: Final = "ApproximateNumberOfMessagesNotVisible"
 _DELAYED: Final = "ApproximateNumberOfMessagesDelayed"

@@ -6,8 +6,9 @@ Keys that nobody here knows are kept. No message quotes a value.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from purchasely_clevertap.aws.secrets import is_placeholder, unpadded
+from purchasely_clevertap.aws.secrets import is_placeholder
 from purchasely_clevertap.clevertap.account import Environment
+from purchasely_clevertap.padding import unpadded
 
 type Document = Mapping[str, Any]
 

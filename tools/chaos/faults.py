@@ -21,8 +21,6 @@ ACTIVE_SECONDS = 2400.0
 type Uploads = Callable[[Random, int, int], UploadFault]
 type Calls = Callable[[Random], CallFault]
 
-_READS = ("BatchGetItem",)
-_WRITES = ("TransactWriteItems", "UpdateItem")
 _CODES_OF_RECORDS = (509, 512, 513, 515, 523, 525, 528, 555, 555, 555)
 
 

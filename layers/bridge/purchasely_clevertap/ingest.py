@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.aws.received import ReceivedNotes
-from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable, is_placeholder, unpadded
+from purchasely_clevertap.aws.secrets import PLACEHOLDER, Absent, Secrets, Unusable, is_placeholder
 from purchasely_clevertap.delivery.association import parse_association
 from purchasely_clevertap.delivery.keys import APP
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, MessageKind, attributes, encode_body
+from purchasely_clevertap.padding import unpadded
 from purchasely_clevertap.purchasely.signature import SignatureProblem, signed
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clevertap.response import SetupFault
 from purchasely_clevertap.mapping.settings import Sandbox
+from purchasely_clevertap.padding import unpadded
 
 _REGIONS: Final = "eu1 Europe, in1 India, sg1 Singapore, us1 United States, aps3 Indonesia, mec1 Middle East"
 _DASHBOARD: Final = re.compile(r"(?:https?://)?([a-z0-9]+)\.dashboard\.clevertap\.com(?:/.*)?", re.IGNORECASE)
@@ -153,7 +154,7 @@ def present_of(configuration: Configuration) -> Present:
             f"`bridge settings put FILE {configuration.app}`",
             code=ErrorCode.INVALID,
         )
-    settings = None if stored.text is None else json.loads(stored.text.removeprefix("\ufeff"))
+    settings = None if stored.text is None else json.loads(unpadded(stored.text))
     return Present(configuration.document("purchasely"), configuration.document("clevertap"), settings)
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from purchasely_clevertap.padding import unpadded
+
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -22,9 +24,6 @@ _FRESH_SECONDS: Final = 10.0
 _SECONDS_AFTER_FAILURE: Final = 10.0
 _MOST_KEPT: Final = 1000
 _MOST_LOOKED_FOR: Final = 20  # names that no secret was found of, in the time that an absence is kept
-
-_PADDING: Final = "\ufeff \t\r\n"
-"""What editors and shells put around a pasted text: a byte order mark, white space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,9 @@ class Secrets:
             found = self._read(app)
             self._looked_in_vain += isinstance(found, Absent) or (isinstance(found, Unusable) and not found.is_there)
             if not isinstance(found, Unusable):
-                found_at = _KeptSecret(found, now, reread_at=now if reread else -math.inf)
+                kept_now = _KeptSecret(found, now, reread_at=now if reread else -math.inf)
                 is_absent = isinstance(found, Absent)
-                _put(self._absent if is_absent else self._kept, app, found_at)
+                _put(self._absent if is_absent else self._kept, app, kept_now)
                 (self._kept if is_absent else self._absent).pop(app, None)
                 self._failures.pop(app, None)
                 return found
@@ -126,7 +125,7 @@ class Secrets:
         except BotoCoreError as error:
             return Unusable(f"secret {name} cannot be read: {type(error).__name__}")
         try:
-            value = json.loads(text.strip(_PADDING))
+            value = json.loads(unpadded(text))
         except (ValueError, RecursionError):
             return Unusable(f"secret {name} is not JSON", is_there=True)
         return value if isinstance(value, dict) else Unusable(f"secret {name} is not a JSON object", is_there=True)
@@ -135,11 +134,6 @@ class Secrets:
 def is_placeholder(text: str) -> bool:
     """Whether it is what the stack puts where a person has to write the secret, however it is written."""
     return unpadded(text).casefold() == PLACEHOLDER.casefold()
-
-
-def unpadded(text: str) -> str:
-    """The text without what editors and shells put around it."""
-    return text.strip(_PADDING)
 
 
 def _put[T](kept: dict[str, T], app: str, value: T) -> None:

@@ -25,6 +25,7 @@ from purchasely_clevertap.clevertap.limits import (
     property_key_problem,
 )
 from purchasely_clevertap.mapping.profile import PROFILE_PROPERTIES
+from purchasely_clevertap.padding import unpadded
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import KEYS, money_key
 
@@ -474,7 +475,7 @@ DEFAULT: Final = Settings()
 
 def parse(text: str) -> Settings:
     """The settings in the JSON `text`; `SettingsError` with everything that is wrong with it, if anything is."""
-    text = text.strip("\ufeff \t\r\n")  # some editors put a byte order mark into the file
+    text = unpadded(text)
     if problems := _json_problems(text):
         raise SettingsError(problems)
     try:
