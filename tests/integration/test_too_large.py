@@ -241,9 +241,10 @@ def test_an_association_without_room_is_parked_alone(cloud: Cloud, worker: Worke
     assert len(cloud.parked()) == 1
 
 
-def test_an_event_too_large_for_any_entry_ends(worker: Worker) -> None:
+@pytest.mark.parametrize("length", [1_000, 150_000, 250_000, 450_000])
+def test_an_event_too_large_for_any_entry_ends(worker: Worker, length: int) -> None:
     """Its name, which the entry has, is beyond what an item takes."""
-    huge, other = message(event("X" * 450_000)), message(event(user="user-2"))
+    huge, other = message(event("X" * length)), message(event(user="user-2"))
     assert [each.name for each in worker.outcomes(huge, other)] == ["parked", "delivered"]
     assert worker.outcome(huge) == Duplicate()
 
