@@ -58,9 +58,13 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """DynamoDB cancels the transaction for these causes, one for each item; "None" is an item not to blame."""
+    """DynamoDB cancels the transaction for these causes, one for each item; "None" is an item not to blame.
+
+    `message` is that of each item which is to blame.
+    """
 
     causes: Sequence[str]
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,9 @@ class Calls:
                 return _refused(code)
             case BotoCoreError():
                 raise step
-            case Cancelled(causes):
-                return _refused("TransactionCanceledException", CancellationReasons=[{"Code": each} for each in causes])
+            case Cancelled(causes, message):
+                reasons = [{"Code": each, **({"Message": message} if each != "None" else {})} for each in causes]
+                return _refused("TransactionCanceledException", CancellationReasons=reasons)
             case Answered(content):
                 return SimpleNamespace(status_code=200), dict(content)
             case _:

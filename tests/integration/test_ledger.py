@@ -498,6 +498,17 @@ def test_an_invalid_item_costs_only_itself(cloud: Cloud, ledger: Ledger) -> None
     assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [True, False, True]
 
 
+def test_room_is_made_for_the_item_to_blame_alone(cloud: Cloud, ledger: Ledger) -> None:
+    """As DynamoDB says it of one item among others."""
+    too_large = Cancelled(
+        ["None", "ValidationError", "None"], "Item size to update has exceeded the maximum allowed size"
+    )
+    cloud.calls.next("TransactWriteItems", too_large)
+    grants = ledger.claim(groups(3), plenty, now_ms=NOW_MS)
+    assert granted(grants) == [True, False, True]
+    assert [len(grant.full_entries) for grant in grants] == [0, 1, 0]
+
+
 def test_a_transaction_above_4_mb_is_halved(cloud: Cloud, ledger: Ledger) -> None:
     cloud.calls.next("TransactWriteItems", "ValidationException")
     assert granted(ledger.claim(groups(10), plenty, now_ms=NOW_MS)) == [True] * 10

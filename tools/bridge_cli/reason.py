@@ -22,6 +22,8 @@ REASONS: Final[Mapping[str, str]] = {
     ParkReason.REFUSED_BY_CLEVERTAP: "CleverTap refuses it",
     ParkReason.RETRIES_EXHAUSTED: "CleverTap did not take it for as long as it is tried",
     ParkReason.DEAD_LETTER: "the forwarder died of it, again and again",
+    ParkReason.ENTRY_TOO_LARGE: "its entry in the deliveries table had no room: see what fills it, then redrive",
+    ParkReason.STATE_TOO_LARGE: "its person's item in the subscribers table has no room: make some, then redrive",
 }
 """What each reason of an outcome means, as the end of a sentence that begins with the event."""
 

@@ -18,7 +18,9 @@ _TOKEN_SECONDS = 600  # for so long a transaction with the same token is the sam
 _ITEM_BYTES = 400 * 1024
 _INDEX_LAG_SECONDS = 1.5
 
-_TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|(:?[A-Za-z_][A-Za-z0-9_]*))")
+_TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
+
+_TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|([:#]?[A-Za-z_][A-Za-z0-9_]*))")
 
 
 class Refused(Exception):
@@ -141,19 +143,17 @@ class Tables:
                 return
             self._tokens[token] = self._seconds() + _TOKEN_SECONDS
         changed: list[Item] = []
-        causes: list[str] = []
+        causes: list[dict[str, str]] = []
         for update in updates:
             try:
                 changed.append(self._changed(update))
-                causes.append("None")
+                causes.append({"Code": "None"})
             except Refused as refused:
-                causes.append(
-                    "ConditionalCheckFailed" if refused.code == "ConditionalCheckFailedException" else "ValidationError"
-                )
+                causes.append(_cause(refused))
         if len(changed) < len(updates):
             if token is not None:
                 del self._tokens[token]
-            raise Refused("TransactionCanceledException", CancellationReasons=[{"Code": cause} for cause in causes])
+            raise Refused("TransactionCanceledException", CancellationReasons=causes)
         self._put(updates, changed)
 
     def _put(self, updates: Sequence[Mapping[str, Any]], changed: Sequence[Item]) -> None:
@@ -170,21 +170,46 @@ class Tables:
         name = key[self._keys[table]]["S"]
         old = self.items[table].get(name, {})
         values: Values = update.get("ExpressionAttributeValues", {})
-        parsed, condition = _update(update["UpdateExpression"]), _condition(update.get("ConditionExpression"))
-        if parsed.used | condition.used != values.keys() or update.get("ExpressionAttributeNames"):
+        names: Mapping[str, str] = update.get("ExpressionAttributeNames", {})
+        parsed = _update(update["UpdateExpression"], tuple(names.items()))
+        condition = _condition(update.get("ConditionExpression"))
+        if parsed.used | condition.used != values.keys() | names.keys():
             raise Refused("ValidationException")
         if not condition.holds(old, values):
             raise Refused("ConditionalCheckFailedException")
         new = {**old, **key}
         for part in parsed.parts:
             part(new, old, values)
-        if sum(len(attribute) + len(str(value)) for attribute, value in new.items()) > _ITEM_BYTES:
-            raise Refused("ValidationException")
+        if sum(len(attribute.encode()) + _bytes(value) for attribute, value in new.items()) > _ITEM_BYTES:
+            raise Refused("ValidationException", Error={"Code": "ValidationException", "Message": _TOO_LARGE})
         return new
 
 
+def _cause(refused: Refused) -> dict[str, str]:
+    """Why a transaction was cancelled, for the item that is to blame."""
+    if refused.code == "ConditionalCheckFailedException":
+        return {"Code": "ConditionalCheckFailed"}
+    message = refused.more.get("Error", {}).get("Message")
+    return {"Code": "ValidationError"} | ({"Message": message} if message else {})
+
+
+def _bytes(value: Value) -> int:
+    """What a value takes of an item (DynamoDB, item sizes and formats)."""
+    ((kind, held),) = value.items()
+    match kind:
+        case "S":
+            return len(held.encode())
+        case "SS":
+            return sum(len(each.encode()) for each in held)
+        case "N":
+            return len(held.lstrip("-").strip("0")) // 2 + 2
+        case _:
+            raise Unknown(kind)
+
+
 class _Tokens:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: Mapping[str, str] | None = None) -> None:
+        self._names = names or {}
         self._tokens: list[str] = []
         self.used: set[str] = set()
         end = 0
@@ -204,14 +229,14 @@ class _Tokens:
         token = self._tokens.pop() if self._tokens else ""
         if expected and token not in expected:
             raise Unknown(f"{token!r} in an expression, where {expected} was expected")
-        if token.startswith(":"):
+        if token.startswith((":", "#")):
             self.used.add(token)
-        return token
+        return self._names.get(token, token)
 
 
 @lru_cache(maxsize=1000)
-def _update(text: str) -> _Update:
-    tokens = _Tokens(text)
+def _update(text: str, names: tuple[tuple[str, str], ...] = ()) -> _Update:
+    tokens = _Tokens(text, dict(names))
     parts: list[Callable[[Item, Item, Values], None]] = []
     while tokens.next:
         clause = {"SET": _set, "REMOVE": _remove, "ADD": _add}[tokens.take("SET", "REMOVE", "ADD")]

@@ -97,7 +97,8 @@ class Forwarder:
         grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock())
         bundles, decided = batch.grant(plan, grants)
         yield from self._settle(decided, (), time_left)
-        self._associate(batch.associations(items, setups), time_left)
+        full = self._associate(batch.associations(items, setups), time_left)
+        yield from self._settle(batch.not_associated(items, setups, full), (), time_left)
         self._require_released(batch.releases(items))
         bundles, waiting = self._learn(bundles, time_left)
         for results in waiting:
@@ -121,16 +122,20 @@ class Forwarder:
         failed = self._release(logins) | self._look_again(logins)
         waiting = [bundle for bundle in bundles if batch.waits_for_tie(bundle, tied, failed)]
         ready = [bundle for bundle in bundles if bundle not in waiting] if waiting else bundles
-        results = [batch.give_back(bundle, now_ms=now) for bundle in waiting]
+        results = [batch.give_back(bundle, tied, now_ms=now) for bundle in waiting]
         return batch.learn(ready, tied, now_ms=now), results
 
-    def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> None:
-        """Notes the CleverTap ids of anonymous users, and sends on what waited for them."""
-        for key, object_id in told.items():
-            self._ledger.associate(key, object_id, time_left, now_ms=self._clock())
-        self._require_released(list(told))
-        if self._look_again(list(told)):
+    def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> frozenset[str]:
+        """Notes the CleverTap ids of anonymous users, and sends on what waited for them; the keys without room."""
+        noted = [
+            key
+            for key, object_id in told.items()
+            if self._ledger.associate(key, object_id, time_left, now_ms=self._clock())
+        ]
+        self._require_released(noted)
+        if self._look_again(noted):
             raise LedgerUnavailable("the events queue does not take what is to be looked for")
+        return frozenset(told.keys() - set(noted))
 
     def _require_released(self, person_keys: Sequence[str]) -> None:
         if self._release(person_keys):

@@ -29,6 +29,8 @@ class ParkReason(StrEnum):
     REFUSED_BY_CLEVERTAP = "refused_by_clevertap"
     RETRIES_EXHAUSTED = "retries_exhausted"
     DEAD_LETTER = "dead_letter"
+    ENTRY_TOO_LARGE = "entry_too_large"  # the event's item had no room: something else than the bridge filled it
+    STATE_TOO_LARGE = "state_too_large"  # the person's item has no room
 
 
 class RetryReason(StrEnum):

@@ -19,6 +19,7 @@ class Change(NamedTuple):
     update: str
     condition: str | None
     values: Mapping[str, Any]
+    names: Mapping[str, str] = {}
 
     @property
     def update_item(self) -> "UpdateTypeDef":
@@ -31,6 +32,8 @@ class Change(NamedTuple):
         }
         if self.condition is not None:
             item["ConditionExpression"] = self.condition
+        if self.names:
+            item["ExpressionAttributeNames"] = self.names
         return item
 
 
@@ -90,6 +93,26 @@ class Changes(NamedTuple):
         accepted = settlement.accepted if settlement is not None else frozenset[str]()
         return self._if_mine(
             claim.key, f"SET lease_until = :free{update} REMOVE lease_owner{gone}", accepted, {":free": _n(0), **values}
+        )
+
+    def shed(self, claim: Claim, item: Mapping[str, Any], *, is_claimed: bool, now_ms: int) -> Change | None:
+        """Takes off `item`, the entry of an event, whatever its outcome does not need; the messages stay counted.
+
+        Holds while the entry is as it was seen, or this worker's if it is claimed. None if there is nothing to take.
+        """
+        names = {f"#shed{number}": name for number, name in enumerate(sorted(item.keys() - _KEPT))}
+        if not names:
+            return None
+        condition, values = (
+            ("lease_owner = :owner", {":owner": _s(self.owner)}) if is_claimed else _as_seen(claim, now_ms)
+        )
+        return Change(
+            self.deliveries,
+            {"event": _s(claim.key)},
+            f"REMOVE {', '.join(names)} SET further_messages = if_not_exists(further_messages, :none) + :messages",
+            condition,
+            {**values, ":none": _n(0), ":messages": _n(len(item.get("messages", {}).get("SS", ())))},
+            names,
         )
 
     def tie(self, tie: Tie, *, now_ms: int) -> Change:
@@ -170,17 +193,16 @@ class Changes(NamedTuple):
     def _if_as_seen(self, claim: Claim, update: str, now_ms: int, values: Mapping[str, Any]) -> Change:
         """A change that holds only if nothing has changed since the entry was read, and that counts as one itself."""
         message_id = claim.message_id if len(claim.seen.messages) < MOST_MESSAGES else None
+        condition, seen = _as_seen(claim, now_ms)
         return self._entry_change(
             claim.key,
             f"{update} ADD messages :message" if message_id else update,
-            "(attribute_not_exists(attempts) OR attempts = :seen) AND "
-            "(attribute_not_exists(lease_until) OR lease_until <= :clock)",
+            condition,
             {
                 **values,
+                **seen,
                 **({":message": {"SS": [message_id]}} if message_id else {}),
                 ":attempts": _n(claim.seen.attempts + 1),
-                ":seen": _n(claim.seen.attempts),
-                ":clock": _n(now_ms),
                 **({} if ":expires_at" in values else {":expires": _n(now_ms // 1000 + RETENTION_SECONDS)}),
             },
         )
@@ -198,6 +220,32 @@ class Changes(NamedTuple):
     def _entry_change(self, key: str, update: str, condition: str | None, values: Mapping[str, Any]) -> Change:
         return Change(self.deliveries, {"event": _s(key)}, update, condition, values)
 
+
+def _as_seen(claim: Claim, now_ms: int) -> tuple[str, dict[str, Any]]:
+    """That nothing has changed since the entry was read: the condition and its values."""
+    condition = (
+        "(attribute_not_exists(attempts) OR attempts = :seen) AND "
+        "(attribute_not_exists(lease_until) OR lease_until <= :clock)"
+    )
+    return condition, {":seen": _n(claim.seen.attempts), ":clock": _n(now_ms)}
+
+
+# What an entry needs lest its event is delivered, parked or counted twice. All else may go where there is no room.
+_KEPT: Final = frozenset(
+    {
+        "event",
+        "about",
+        "accepted",
+        "attempts",
+        "expires_at",
+        "further_messages",
+        "lease_owner",
+        "lease_until",
+        "outcome",
+        "received_at",
+        "unconfirmed_sends",
+    }
+)
 
 # What is kept of an event that waits, and gone with any other outcome.
 _HOLD: Final = ("held_for", "body", "held_at", "hold_until")

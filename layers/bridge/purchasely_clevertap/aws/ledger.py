@@ -9,6 +9,7 @@ workers must never both believe that an event is theirs.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.aws.changes import Change, Changes
 from purchasely_clevertap.delivery.entry import (
+    Claim,
     ClaimGroup,
     Entry,
     Grant,
@@ -41,9 +43,14 @@ _LONGEST_PAUSE_SECONDS: Final = 0.5
 _MOST_TRIES: Final = 10  # some 3 s for an item that is hot, of the 60 s of a batch
 
 # A change that will not hold however often it is tried: by its condition, or because its item would be too large.
-_REFUSED: Final = frozenset({"ConditionalCheckFailed", "ValidationError", "ValidationException"})
+_TOO_LARGE: Final = "ItemTooLarge"  # DynamoDB calls it a ValidationError and has the size in its message
+_SIZE: Final = "Item size"
+_REFUSED: Final = frozenset({"ConditionalCheckFailed", "ValidationError", "ValidationException", _TOO_LARGE})
 _TOO_MUCH: Final = "ValidationException"  # for a whole transaction: one of its items, or 4 MB in all
 _THROTTLED: Final = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})
+
+# An item has 400 KB at most, and a state 200 KB.
+_MOST_BESIDE_STATE: Final = 190_000
 
 HELD_INDEX: Final = "held"
 """The index of the deliveries table that has the events which wait, by their person."""
@@ -53,6 +60,17 @@ type TimeLeft = Callable[[], float]
 
 class LedgerUnavailable(Exception):
     """DynamoDB does not answer, or not in the time that is left. Some of the call's changes may have been made."""
+
+
+class _Written(Enum):
+    """What became of a change."""
+
+    MADE = auto()
+    REFUSED = auto()  # its condition does not hold, or another worker is at the item
+    TOO_LARGE = auto()  # its item has no room for it
+
+
+_MADE: Final = _Written.MADE
 
 
 class Ledger:
@@ -93,19 +111,22 @@ class Ledger:
 
     def tie(self, ties: Sequence[Tie], time_left: TimeLeft, *, now_ms: int) -> dict[str, Tied]:
         """Ties anonymous ids and CleverTap ids to users, the first one named; says whose each is now, by its key."""
-        self._write([self._changes.tie(tie, now_ms=now_ms) for tie in ties], time_left)
+        made = self._write([self._changes.tie(tie, now_ms=now_ms) for tie in ties], time_left)
+        full = {tie.key for tie, written in zip(ties, made, strict=True) if written is _Written.TOO_LARGE}
         keys = [tie.key for tie in ties]
         found = self._read(self._subscribers, "subscriber", keys, time_left) if keys else {}
         tied = {key: found.get(key, {}) for key in keys}
         return {
-            key: Tied(_link(item).user_id, self._profile(item).state, _link(item).object_id)
+            key: Tied(_link(item).user_id, self._profile(item).state, _link(item).object_id, key in full)
             for key, item in tied.items()
         }
 
-    def associate(self, key: str, object_id: str, time_left: TimeLeft, *, now_ms: int) -> None:
-        """Notes which CleverTap id the anonymous id of `key` has."""
-        if not all(self._write([self._changes.associate(key, object_id, now_ms=now_ms)], time_left)):
+    def associate(self, key: str, object_id: str, time_left: TimeLeft, *, now_ms: int) -> bool:
+        """Notes which CleverTap id the anonymous id of `key` has; false if its item has no room for that."""
+        (written,) = self._write([self._changes.associate(key, object_id, now_ms=now_ms)], time_left)
+        if written is _Written.REFUSED:
             raise LedgerUnavailable("another worker is at the person")
+        return written is _MADE
 
     def held(self, person_key: str) -> Iterator[HeldEvent]:
         """The events that wait for the login of this person. One that began to wait just now may be missing."""
@@ -133,28 +154,39 @@ class Ledger:
     def claim(self, groups: Sequence[ClaimGroup], time_left: TimeLeft, *, now_ms: int) -> list[Grant]:
         """Claims the events and leases their profiles; an event is granted only together with its profile.
 
-        What was claimed or leased in vain is given back at once.
+        What was claimed or leased in vain is given back at once. An event whose item has no room for the claim loses
+        what its outcome does not need, and is claimed then.
         """
         keys = [group.profile_key for group in groups if group.profile_key is not None]
         profiles = self._profiles(keys, time_left) if keys else {}
         claims = [claim for group in groups for claim in group.claims]
         changes = [self._changes.claim(claim, now_ms=now_ms) for claim in claims]
-        changes += [self._changes.lease(key, profiles[key], now_ms=now_ms) for key in keys]
+        leased = [key for key in keys if not profiles[key].is_full]
+        changes += [self._changes.lease(key, profiles[key], now_ms=now_ms) for key in leased]
         made = self._write(changes, time_left)
-        claimed = {claim.key for claim, yes in zip(claims, made, strict=False) if yes}
-        leased = {key for key, yes in zip(keys, made[len(claims) :], strict=True) if yes}
+        crowded = [index for index, written in enumerate(made[: len(claims)]) if written is _Written.TOO_LARGE]
+        self._make_room([claims[index] for index in crowded], time_left, is_claimed=False, now_ms=now_ms)
+        for index, written in zip(crowded, self._write([changes[i] for i in crowded], time_left), strict=True):
+            made[index] = written
+        full = {claims[index].key for index in crowded}
+        claimed = {claim.key for claim, written in zip(claims, made, strict=False) if written is _MADE}
+        leases = dict(zip(leased, made[len(claims) :], strict=True))
         grants: list[Grant] = []
         in_vain: list[Change] = []
         for group in groups:
-            mine, key = [claim for claim in group.claims if claim.key in claimed], group.profile_key
-            if key is None:
-                grants.append(Grant(frozenset(claim.key for claim in mine)))
-            elif key in leased and (mine or not group.claims):
-                grants.append(Grant(frozenset(claim.key for claim in mine), profiles[key]))
+            key = group.profile_key
+            mine = frozenset(claim.key for claim in group.claims if claim.key in claimed)
+            fit, crammed = mine - full, mine & full
+            # A full profile is not leased.
+            lease = _MADE if key is None else leases.get(key, _Written.TOO_LARGE)
+            if lease is _Written.TOO_LARGE:
+                grants.append(Grant(fit, None, crammed, is_profile_full=True))
+            elif lease is _MADE and (key is None or fit or not group.claims):
+                grants.append(Grant(fit, None if key is None else profiles[key], crammed))
             else:
-                grants.append(Grant())
-                in_vain += [self._changes.free(claim) for claim in mine]
-                if key in leased:
+                grants.append(Grant(full_entries=crammed))
+                in_vain += [self._changes.free(claim) for claim in group.claims if claim.key in fit]
+                if lease is _MADE and key is not None:
                     uncertain_since = now_ms if profiles[key].is_uncertain else 0
                     in_vain.append(
                         self._changes.save(ProfileSave(key, profiles[key].state, uncertain_since), now_ms=now_ms)
@@ -170,16 +202,38 @@ class Ledger:
         The profiles come first: once an event has its outcome, nobody asks it again what it says of its person.
         """
         made = self._write([self._changes.save(save, now_ms=now_ms) for save in saves], time_left)
-        unsaved = {save.key for save, yes in zip(saves, made, strict=True) if not yes}
+        unsaved = {save.key for save, written in zip(saves, made, strict=True) if written is not _MADE}
         told = [each for each in settlements if each.profile_key not in unsaved or not each.is_claimed]
-        written = self._write([self._changes.settle(each, now_ms=now_ms) for each in told], time_left)
-        return frozenset(each.claim.key for each, yes in zip(told, written, strict=True) if yes)
+        settled: set[str] = set()
+        for has_room in (False, True):
+            written = self._write([self._changes.settle(each, now_ms=now_ms) for each in told], time_left)
+            settled |= {each.claim.key for each, made_of in zip(told, written, strict=True) if made_of is _MADE}
+            told = [each for each, made_of in zip(told, written, strict=True) if made_of is _Written.TOO_LARGE]
+            if not told or has_room:
+                break
+            for is_claimed in (False, True):
+                crowded = [each.claim for each in told if each.is_claimed is is_claimed]
+                self._make_room(crowded, time_left, is_claimed=is_claimed, now_ms=now_ms)
+        return frozenset(settled)
 
     def note(self, messages: Mapping[str, Collection[str]], time_left: TimeLeft, *, now_ms: int) -> None:
-        """Notes further messages that brought an event, by its key; noting one twice counts it once."""
+        """Notes further messages that brought an event, by its key; noting one twice counts it once.
+
+        Those for which an entry has no room are not noted: no later try could either, and the balance adds up.
+        """
         changes = [self._changes.note(key, ids, now_ms=now_ms) for key, ids in messages.items()]
-        if not all(self._write(changes, time_left, most_tries=1)):
+        if _Written.REFUSED in self._write(changes, time_left, most_tries=1):
             raise LedgerUnavailable("another worker is at an event of which a copy came")
+
+    def _make_room(self, claims: Sequence[Claim], time_left: TimeLeft, *, is_claimed: bool, now_ms: int) -> None:
+        """Takes off the entries of these events what their outcomes do not need."""
+        items = self._read(self._deliveries, "event", [claim.key for claim in claims], time_left)
+        found = [
+            self._changes.shed(claim, items[claim.key], is_claimed=is_claimed, now_ms=now_ms)
+            for claim in claims
+            if claim.key in items
+        ]
+        self._write([change for change in found if change is not None], time_left)
 
     def _profiles(self, keys: Collection[str], time_left: TimeLeft) -> dict[str, StoredProfile]:
         found = self._read(self._subscribers, "subscriber", keys, time_left)
@@ -194,16 +248,19 @@ class Ledger:
             # Nothing is known then, and the whole profile is told.
             self._unreadable()
             state, lease_until = ProfileState(), max(lease_until, 1)
-        return StoredProfile(state, int(item.get("version", {}).get("N", 0)), lease_until)
+        is_full = sum(len(str(value)) for name, value in item.items() if name != "facts") > _MOST_BESIDE_STATE
+        return StoredProfile(state, int(item.get("version", {}).get("N", 0)), lease_until, is_full)
 
-    def _write(self, changes: Sequence[Change], time_left: TimeLeft, *, most_tries: int = _MOST_TRIES) -> list[bool]:
-        """Makes the changes, at most one for each item; says of each whether its condition held.
+    def _write(
+        self, changes: Sequence[Change], time_left: TimeLeft, *, most_tries: int = _MOST_TRIES
+    ) -> list[_Written]:
+        """Makes the changes, at most one for each item; says what became of each.
 
-        A change that DynamoDB can never make, as its item would be too large, does not hold. Throttling of all is
+        A change that DynamoDB can never make, as its item would be too large, is tried once. Throttling of all is
         waited out while `time_left` lasts. An item that is throttled alone, or that another worker is at, is tried
         `most_tries` times, while the others go on; then its change does not hold.
         """
-        held: list[bool] = [True] * len(changes)
+        held: list[_Written] = [_MADE] * len(changes)
         tries = [0] * len(changes)
         pending = [list(indexes) for indexes in batched(range(len(changes)), _WRITTEN_TOGETHER, strict=False)]
         while pending:
@@ -214,9 +271,9 @@ class Ledger:
             if causes == [_TOO_MUCH] * len(together) and len(together) > 1:
                 pending += [together[: len(together) // 2], together[len(together) // 2 :]]
                 continue
-            refused = {index for index, cause in zip(together, causes, strict=True) if cause in _REFUSED}
-            for index in refused:
-                held[index] = False
+            refused = {index: cause for index, cause in zip(together, causes, strict=True) if cause in _REFUSED}
+            for index, cause in refused.items():
+                held[index] = _Written.TOO_LARGE if cause == _TOO_LARGE else _Written.REFUSED
             if free := [index for index, cause in zip(together, causes, strict=True) if cause == "None"]:
                 pending.insert(0, free)
             hot = [index for index in together if index not in refused and index not in free]
@@ -230,8 +287,8 @@ class Ledger:
                 continue
             for index in hot:
                 tries[index] += 1
-                held[index] = tries[index] < most_tries
-            if again := [index for index in hot if held[index]]:
+                held[index] = _MADE if tries[index] < most_tries else _Written.REFUSED
+            if again := [index for index in hot if held[index] is _MADE]:
                 self._pause(min(_PAUSE_SECONDS * 2 ** min(tries[again[0]], 5), _LONGEST_PAUSE_SECONDS))
                 pending.append(again)
         return held
@@ -241,9 +298,14 @@ class Ledger:
         try:
             self._dynamodb.transact_write_items(TransactItems=[{"Update": change.update_item} for change in changes])
         except self._dynamodb.exceptions.TransactionCanceledException as error:
-            return [reason["Code"] for reason in error.response["CancellationReasons"]]
+            return [
+                _TOO_LARGE if _SIZE in reason.get("Message", "") else reason["Code"]
+                for reason in error.response["CancellationReasons"]
+            ]
         except ClientError as error:
             code = error.response["Error"]["Code"]
+            if code == _TOO_MUCH and len(changes) == 1 and _SIZE in error.response["Error"].get("Message", ""):
+                return [_TOO_LARGE]
             if code in _THROTTLED or code == _TOO_MUCH:
                 return [code] * len(changes)
             raise LedgerUnavailable(code) from error

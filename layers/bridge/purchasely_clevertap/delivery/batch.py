@@ -570,6 +570,16 @@ def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
     return found
 
 
+def not_associated(items: Iterable[Item], setups: Setups, full: Collection[str]) -> list[Decided]:
+    """The associations of these anonymous users, whose items have no room for one."""
+    return [
+        Decided(item, Entry(), _state_too_large(item, key))
+        for item in items
+        for key in associations([item], setups)
+        if key in full
+    ]
+
+
 def releases(items: Iterable[Item]) -> list[str]:
     """The persons for whom is to be looked once more what waits for them."""
     return [
@@ -583,7 +593,7 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
     """What this worker may upload, and what is decided: by the plan, or as another worker has the event."""
     bundles: list[Bundle] = []
     decided: list[Decided] = []
-    claimed = {key for granted in grants[len(plan.groups) :] for key in granted.entries}
+    claimed = {key for granted in grants[len(plan.groups) :] for key in granted.entries | granted.full_entries}
     for each in plan.decided:
         if not each.is_to_be_parked:
             decided.append(each)
@@ -592,7 +602,7 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
         else:
             decided.append(replace(each, outcome=BUSY))
     for tasks, granted in zip(plan.groups, grants, strict=False):
-        decided += [_busy(task) for task in tasks if not _is_granted(task, granted)]
+        decided += [_without_grant(task, granted) for task in tasks if not _is_granted(task, granted)]
         mine = tuple(sorted((task for task in tasks if _is_granted(task, granted)), key=_chronology))
         if mine:
             bundles.append(_bundle(mine, granted))
@@ -600,11 +610,30 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
 
 
 def _is_granted(task: Task, granted: Grant) -> bool:
+    if granted.is_profile_full:
+        return False
     return task.item.key in granted.entries if task.item.is_event else granted.profile is not None
 
 
-def _busy(task: Task) -> Decided:
-    return Decided(task.item, task.entry, BUSY, task, accepted=task.accepted)
+def _without_grant(task: Task, granted: Grant) -> Decided:
+    """What becomes of an event that this worker may not upload: parked where an item has no room, else it comes again.
+
+    What is parked is claimed, so its outcome can be kept.
+    """
+    outcome: Outcome = BUSY
+    is_claimed = task.item.key in granted.entries | granted.full_entries
+    if task.item.key in granted.full_entries:
+        outcome = Parked(ParkReason.ENTRY_TOO_LARGE, "the entry of the event in the deliveries table had no room")
+    elif granted.is_profile_full and (is_claimed or not task.item.is_event):
+        outcome = _state_too_large(task.item, task.profile_key)
+    return Decided(task.item, task.entry, outcome, task, is_claimed, accepted=task.accepted)
+
+
+def _state_too_large(item: Item, key: str | None) -> Parked | Skipped:
+    if item.message.kind is MessageKind.LAPSE:  # the next sweep looks again
+        return Skipped(SkipReason.NOTHING_TO_SEND)
+    environment = key.split("#", 2)[1] if key else ""  # the key itself names a person
+    return Parked(ParkReason.STATE_TOO_LARGE, f"the {environment} item of its person in the subscribers table is full")
 
 
 def _chronology(task: Task) -> tuple[int, int, str]:
@@ -647,9 +676,13 @@ def logins(bundles: Iterable[Bundle], tied: Mapping[str, Tied]) -> list[str]:
 
 def waits_for_tie(bundle: Bundle, tied: Mapping[str, Tied], failed: Collection[str]) -> bool:
     """Whether another worker is at what one of its events names, or what waits for that could not be sent."""
-    devices = (*_devices(bundle), *_devices_of_logins(bundle, tied))
-    keys = [*_logins(bundle), *map(partial(_object_key, bundle), devices)]
+    keys = _tie_keys(bundle, tied)
     return any(key in failed or (key in tied and tied[key].user_id is None) for key in keys)
+
+
+def _tie_keys(bundle: Bundle, tied: Mapping[str, Tied]) -> list[str]:
+    devices = (*_devices(bundle), *_devices_of_logins(bundle, tied))
+    return [*_logins(bundle), *map(partial(_object_key, bundle), devices)]
 
 
 def _is_user(bundle: Bundle) -> bool:
@@ -777,10 +810,21 @@ def _at_clevertap(person: Identity, state: ProfileState) -> Identity:
     return Identity(object_id=made[0], anonymous_id=person.anonymous_id) if made else person
 
 
-def give_back(bundle: Bundle, *, now_ms: int) -> Results:
-    """A bundle that this worker cannot go on with now: its events come again, its person stays as they were."""
+def give_back(bundle: Bundle, tied: Mapping[str, Tied], *, now_ms: int) -> Results:
+    """A bundle that this worker cannot go on with now: its events come again, its person stays as they were.
+
+    They are parked if an id that they name can never be tied.
+    """
+    full = next((key for key in _tie_keys(bundle, tied) if key in tied and tied[key].is_full), None)
     decided = tuple(
-        Decided(task.item, task.entry, BUSY, task, is_claimed=task.item.is_event, accepted=task.accepted)
+        Decided(
+            task.item,
+            task.entry,
+            BUSY if full is None else _state_too_large(task.item, full),
+            task,
+            is_claimed=task.item.is_event,
+            accepted=task.accepted,
+        )
         for task in bundle.tasks
     )
     if bundle.profile_key is None:
