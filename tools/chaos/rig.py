@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from clevertap_emulator import Emulator
-from purchasely_clevertap.delivery.result import BatchResult
+from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.delivery.result import BatchResult, MessageResult
 from purchasely_clevertap.ingest import IDENTITIES_ROUTE
+from purchasely_clevertap.outcome import Retried, RetryReason
 from purchasely_sender import retry_delay, signed
 
+from . import aws
 from .aws import DELIVERIES, Aws, CallFault, connections
 from .bridge import FORWARDER_TIMEOUT_SECONDS, INGEST_TIMEOUT_SECONDS, STAGE, ForwarderEnvironment, Ingest, build_sweep
-from .faults import ACTIVE_SECONDS, FAULTS, Fault, Script
+from .faults import ACTIVE_SECONDS, CONTENDED, FAULTS, Fault, Hot, Script
 from .oracle import Expected
 from .queue import Queue
 from .simulation import Simulation
@@ -32,7 +36,6 @@ START = 1_770_000_000.0
 TRAFFIC_SECONDS = 600.0
 # Less than SQS keeps a message.
 LONGEST_SECONDS = 13 * 24 * 3600.0
-_WORKERS = 4
 _MOST_TOGETHER = 60
 _REDRIVES = 20
 _REDRIVEN_CLEANLY = 0.8
@@ -53,6 +56,30 @@ def run_named(fault: str, *, seed: int, events: int) -> Verdict:
     return run(FAULTS[fault], seed=seed, events=events)
 
 
+@dataclass(frozen=True, slots=True)
+class _HotItem:
+    """The item of an event, or of the user whom it is about."""
+
+    app: str
+    event_id: str
+    user: str
+    of_event: bool
+
+    @property
+    def key(self) -> str:
+        return entry_key(self.app, self.event_id) if self.of_event else f"{self.app}#production#user#{self.user}"
+
+    def concerns(self, result: MessageResult) -> bool:
+        """Whether a message has to wait for the item."""
+        if result.message.app != self.app:
+            return False
+        return (
+            result.event_id == self.event_id
+            if self.of_event
+            else self.user in (result.user, _user(result.message.body))
+        )
+
+
 class _Run:
     def __init__(self, fault: Fault, simulation: Simulation, emulator: Emulator, seed: int, events: int) -> None:
         self._simulation = simulation
@@ -63,9 +90,12 @@ class _Run:
         connections().aws = self._aws
         self._client = WatchedClient(simulation, emulator, self._upload, read_timeout=fault.read_timeout)
         self._sending = 0
+        self._idle: list[Ingest] = []
+        self._slowest = 0.0
+        self._late: list[str] = []
+        self._hot = self._hot_item()
         self._sleeps_long = False
         self._at_work = 0
-        self._late = 0
         self._counted: set[str] = set()
         self._unsettled: set[str] = set()
         self._excused: set[tuple[int, int]] = set()
@@ -107,6 +137,18 @@ class _Run:
         simulation.start("sweep", run)
         simulation.run(self._is_over, most=LONGEST_SECONDS)
 
+    def _hot_item(self) -> "_HotItem | None":
+        """That of an event that is delivered, or of its person."""
+        hot, outcomes = self._script.fault.hot, self._traffic.expected.outcomes
+        if hot is None:
+            return None
+        found = [
+            (app, event_id, user)
+            for app, event_id, user in map(_named, self._traffic.webhooks)
+            if user is not None and outcomes.get((app, event_id)) == "delivered"
+        ]
+        return _HotItem(*self._simulation.random.choice(found), of_event=hot is Hot.EVENT)
+
     def _set_up(self) -> None:
         for app, settings in SETTINGS.items():
             self._put_secret(app, "purchasely", json.dumps({"shared_secrets": [SHARED_SECRET]}))
@@ -145,7 +187,6 @@ class _Run:
         by_user: dict[tuple[str, str], list[Planned]] = {}
         for planned in self._traffic.webhooks:
             by_user.setdefault((planned.app, planned.user), []).append(planned)
-        self._ingest = Ingest(self._simulation, self._aws)
         for webhooks in by_user.values():
             self._sending += 1
             self._simulation.start("ingest", partial(self._send_all, webhooks), delay=webhooks[0].after)
@@ -176,20 +217,30 @@ class _Run:
         self._sending -= 1
 
     def _answer(self, planned: Planned) -> int | None:
-        if self._script.happens(self._simulation.now, self._script.fault.cold / 10):
-            self._ingest = Ingest(self._simulation, self._aws)
-        ingest = self._ingest
+        """One execution environment of ingest, which answers one request at a time, and may be a new one."""
+        simulation, fault = self._simulation, self._script.fault
+        if self._script.happens(simulation.now, fault.cold / 10):
+            self._idle.clear()
+        ingest = self._idle.pop() if self._idle else Ingest(simulation, self._aws)
         webhook, route = planned.webhook, "POST /webhooks/{app}"
         if planned.association is not None:
-            webhook, route = signed(planned.association, SHARED_SECRET, int(self._simulation.now)), IDENTITIES_ROUTE
-        return self._simulation.invoke(
+            webhook, route = signed(planned.association, SHARED_SECRET, int(simulation.now)), IDENTITIES_ROUTE
+        began = simulation.now
+        status = simulation.invoke(
             lambda: ingest.handle(planned.app, webhook, route=route), timeout=INGEST_TIMEOUT_SECONDS
         )
+        took = simulation.now - began
+        if status is not None:
+            self._idle.append(ingest)
+        self._slowest = max(self._slowest, took)
+        if fault.webhook_seconds is not None and (status != 200 or took > fault.webhook_seconds):
+            self._late.append(f"a webhook was answered {status} after {took:.1f} s")
+        return status
 
     # Lambda's side
 
     def _start_working(self) -> None:
-        for number in range(_WORKERS):
+        for number in range(self._script.fault.workers):
             self._simulation.start(f"forwarder {number}", partial(self._work, self._aws.events, _MOST_TOGETHER))
         self._simulation.start("forwarder of dead letters", partial(self._work, self._aws.dead_letters, 10))
 
@@ -231,6 +282,14 @@ class _Run:
         return min(longest, max(next_at - now, 0.1) if next_at is not None else longest)
 
     def _heard(self, forwarded: BatchResult) -> None:
+        if self._hot is not None and self._simulation.now < self._script.hot_until:
+            self._late += [
+                f"event {each.event_id} waited for another's item: {each.outcome.shown_reason}"
+                for each in forwarded.messages
+                if isinstance(each.outcome, Retried)
+                and each.outcome.reason in (RetryReason.BUSY, RetryReason.LEDGER_UNAVAILABLE)
+                and not self._hot.concerns(each)
+            ]
         self._counted |= {each.event_id for each in forwarded.messages if each.unconfirmed_sends or each.taken_over}
         self._unsettled |= {each.event_id for each in forwarded.messages if each.unsettled}
 
@@ -258,6 +317,9 @@ class _Run:
         return self._script.upload(self._simulation.now, records)
 
     def _call(self, operation: str) -> CallFault | None:
+        if self._hot is not None and self._simulation.now < self._script.hot_until:
+            self._script.strikes += 1
+            return aws.Hot(frozenset({self._hot.key}), self._simulation.random.choice(CONTENDED))
         if operation == "TransactWriteItems" and self._client.made.get(self._simulation.current):
             operation = "settle"
         return self._script.call(self._simulation.now, operation)
@@ -265,8 +327,8 @@ class _Run:
     # The end
 
     def _is_over(self) -> bool:
-        aws = self._aws
-        return not (self._sending or self._at_work or len(aws.events) or len(aws.dead_letters) or self._client.late)
+        queued = len(self._aws.events) + len(self._aws.dead_letters)
+        return not (self._sending or self._at_work or queued or self._client.late)
 
     def _redrive(self, *, everything: bool) -> bool:
         """Sends parked events back as the operator's cli does; whether there was any."""
@@ -292,7 +354,7 @@ class _Run:
         return attributes["app"]["StringValue"], attributes["event_id"]["StringValue"]
 
     def _judge(self, expected: Expected) -> Verdict:
-        emulator, aws = self._emulator, self._aws
+        emulator, tables = self._emulator, self._aws.tables
         if len(emulator.requests()) != self._client.requests:
             raise AssertionError("the rig has lost count of the requests")
         clevertap = reached(
@@ -305,14 +367,16 @@ class _Run:
             expected,
             clevertap,
             Remembered(
-                entries={_event_key(key): Entry.of(item) for key, item in aws.tables.items[DELIVERIES].items()},
+                entries={_event_key(key): Entry.of(item) for key, item in tables.items[DELIVERIES].items()},
                 counted=self._counted,
-                webhooks=aws.webhooks,
+                webhooks=self._aws.webhooks,
                 carriers=self._carriers,
             ),
         )
-        parked = {self._event(message.attributes) for message in aws.parked.messages}
+        parked = {self._event(message.attributes) for message in self._aws.parked.messages}
         verdict.strikes = self._script.strikes
+        verdict.late = self._late
+        verdict.slowest_webhook = self._slowest
         verdict.lost += [f"event {event[1]} is not in the parked queue" for event in self._traffic.unusable - parked]
         return verdict
 
@@ -333,3 +397,20 @@ def _carriers(webhooks: Sequence[Planned]) -> dict[str, frozenset[str]]:
 def _event_key(key: str) -> tuple[str, str]:
     app, _, event_id = key.partition("#")
     return app, event_id
+
+
+def _named(planned: Planned) -> tuple[str, str, str | None]:
+    """App, event and user of a webhook that can be read and is about real purchases; no user else."""
+    try:
+        payload = json.loads(planned.webhook.body)
+    except ValueError:
+        payload = {}
+    user = payload.get("user_id") if payload.get("environment") == "PRODUCTION" else None
+    return planned.app, str(payload.get("event_id")), user
+
+
+def _user(body: bytes) -> object:
+    try:
+        return json.loads(body).get("user_id")
+    except ValueError:
+        return None
