@@ -70,11 +70,12 @@ class Part:
 class Hot:
     """The items of `keys` have more traffic than their partition takes, or somebody else's transaction is at them.
 
-    A transaction is cancelled for them alone, a batch read leaves them unread. Elsewhere no fault.
+    A transaction is cancelled for them alone; with `reads`, a batch read leaves them unread. Elsewhere no fault.
     """
 
     keys: frozenset[str]
     code: str
+    reads: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +159,10 @@ class Aws:
             case Cancel() if operation == "TransactWriteItems" and (blamed := self._blamed(fault, given)):
                 reasons = [{"Code": fault.code if each else "None"} for each in blamed]
                 return _error("TransactionCanceledException", CancellationReasons=reasons)
-            case Hot(keys, code) if operation == "TransactWriteItems" and any(hot := _are_hot(keys, given)):
+            case Hot(keys, code, _) if operation == "TransactWriteItems" and any(hot := _are_hot(keys, given)):
                 reasons = [{"Code": code if each else "None"} for each in hot]
                 return _error("TransactionCanceledException", CancellationReasons=reasons)
-            case Hot(keys, code) if operation == "UpdateItem" and _key(given["Key"]) in keys:
+            case Hot(keys, code, _) if operation == "UpdateItem" and _key(given["Key"]) in keys:
                 return _error(_ALONE[code])
             case Die(after=False):
                 self._simulation.die()
@@ -253,7 +254,7 @@ class Aws:
 
     def _get_batch(self, given: Mapping[str, Any], fault: CallFault | None) -> dict[str, Any]:
         ((table, asked),) = given["RequestItems"].items()
-        if isinstance(fault, Hot):
+        if isinstance(fault, Hot) and fault.reads:
             taken, left = (
                 [key for key in asked["Keys"] if (_key(key) in fault.keys) is is_hot] for is_hot in (False, True)
             )

@@ -43,12 +43,12 @@ class Fault:
     (with "settle" for a transaction that follows an upload). They do so with the chance `share`; with `spells`, only in
     so many spells of some minutes, otherwise all the time. `again` is the share of messages that SQS delivers once
     more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which Lambda starts a new
-    worker. `hot` is an item, an event's or a person's, that refuses its calls for the first half of an hour or so, and
-    `workers` is how many forwarders there are: with one of them nobody but the hot item keeps an event waiting, and no
-    other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays` is how often a stranger
-    sends one captured request again, from before its event has an outcome until long after. `secrets` and `settings` are
-    what an app's secrets and settings hold during the spells. `redrives` is how often somebody redrives what is parked
-    while faults go on.
+    worker. `hot` is an item, an event's or a person's, that cannot be written, with `hot_reads` nor read, for the
+    first half of an hour or so. `workers` is how many forwarders there are: with one of them only the hot item keeps an
+    event waiting, and no other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays`
+    is how often a stranger sends one captured request again, from before its event has an outcome until long after.
+    `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives` is how often
+    somebody redrives what is parked while faults go on.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Fault:
     replays: int = 0
     cold: float = 0.0
     hot: Hot | None = None
+    hot_reads: bool = False
     workers: int = 4
     webhook_seconds: float | None = None
     shuffled: bool = False
