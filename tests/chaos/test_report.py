@@ -25,7 +25,9 @@ def ended(arguments: list[str]) -> object:
 @pytest.fixture
 def report() -> Report:
     report = Report(["one", "never run", "other"])
-    report.add("other", Verdict(events=5, lost=["a", "b"], stale=["c"], doubled=["d"], doubled_lost_answer=4, late=["e"]))
+    report.add(
+        "other", Verdict(events=5, lost=["a", "b"], stale=["c"], doubled=["d"], doubled_lost_answer=4, late=["e"])
+    )
     report.add("one", Verdict(events=3))
     report.add("other", Verdict(events=6, doubled_lost_answer=1, slowest_webhook=0.361))
     report.add("other", Verdict(events=1, slowest_webhook=0.05))
@@ -36,7 +38,10 @@ def test_runs_of_a_fault_are_added_up(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path / "build" / "chaos.json")
     written = json.loads((tmp_path / "build" / "chaos.json").read_text())
     assert [list(row) for row in written] == [KEYS, KEYS]
-    assert [list(row.values()) for row in written] == [["one", 1, 3, 0, 0, 0, 0, 0, 0], ["other", 3, 12, 2, 1, 1, 1, 5, 361]]
+    assert [list(row.values()) for row in written] == [
+        ["one", 1, 3, 0, 0, 0, 0, 0, 0],
+        ["other", 3, 12, 2, 1, 1, 1, 5, 361],
+    ]
 
 
 def test_the_table_has_a_line_for_each_fault(report: Report) -> None:

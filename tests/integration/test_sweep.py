@@ -8,7 +8,7 @@ from moto import mock_aws
 from purchasely_clevertap.aws.queues import SendQueue
 from purchasely_clevertap.sweep import Sweep, Swept
 from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Clock, Cloud, Worker
-from tests.integration.webhook import event, message
+from tests.integration.webhook import Payload, event, message
 
 DAY_SECONDS = 86_400
 PERSON = "default#production#user#user-1"
@@ -72,7 +72,7 @@ def test_who_has_a_date_that_passed_is_looked_at(cloud: Cloud) -> None:
 
 def test_a_lapse_for_a_tied_id_came_again_for_days(cloud: Cloud, worker: Worker) -> None:
     """What is known of a CleverTap id is its user's from the tie on."""
-    ended = {"subscription_status": "AUTO_RENEWING_CANCELED", "effective_next_renewal_at_ms": cloud.clock()}
+    ended: Payload = {"subscription_status": "AUTO_RENEWING_CANCELED", "effective_next_renewal_at_ms": cloud.clock()}
     worker.outcome(message(event(user=None, clevertap_id="device", **ended)))
     cloud.clock.advance(DAY_SECONDS)
     worker.outcome(message(event(user="user-1", at=cloud.clock(), clevertap_id="device", **ended)))
