@@ -204,6 +204,12 @@ class Aws:
                 return self._send_batch(given["QueueUrl"], given["Entries"], part)
             case "ChangeMessageVisibilityBatch":
                 return self._hide_batch(given["QueueUrl"], given["Entries"], part)
+            case "ReceiveMessage":
+                return self._receive(given)
+            case "DeleteMessageBatch":
+                return self._delete_batch(given["QueueUrl"], given["Entries"])
+            case "GetQueueAttributes":
+                return {"Attributes": self._counts(self._queues[given["QueueUrl"]])}
             case "BatchGetItem":
                 return self._get_batch(given, fault)
             case _:
@@ -250,6 +256,36 @@ class Aws:
         return {
             "Successful": [{"Id": name} for name, done in hidden.items() if done],
             "Failed": [{"Id": name, "Code": "ReceiptHandleIsInvalid", "SenderFault": True} for name in failed],
+        }
+
+    def _receive(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """As a person's command receives, not as Lambda does."""
+        received = self._queues[given["QueueUrl"]].receive(given["MaxNumberOfMessages"])
+        found = []
+        for message, handle in received:
+            message.visible_at = self._simulation.now + given["VisibilityTimeout"]
+            found.append(
+                {
+                    "MessageId": message.id,
+                    "ReceiptHandle": handle,
+                    "Body": message.body,
+                    "MessageAttributes": message.attributes,
+                    "Attributes": {"SentTimestamp": str(int(message.sent_at * 1000))},
+                }
+            )
+        return {"Messages": found}
+
+    def _delete_batch(self, url: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        for entry in entries:
+            self._queues[url].delete(entry["ReceiptHandle"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
+
+    def _counts(self, queue: Queue) -> dict[str, str]:
+        hidden = sum(message.visible_at > self._simulation.now for message in queue.messages)
+        return {
+            "ApproximateNumberOfMessages": str(len(queue) - hidden),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+            "ApproximateNumberOfMessagesDelayed": "0",
         }
 
     def _get_batch(self, given: Mapping[str, Any], fault: CallFault | None) -> dict[str, Any]:

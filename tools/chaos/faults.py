@@ -48,7 +48,8 @@ class Fault:
     event waiting, and no other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays`
     is how often a stranger sends one captured request again, from before its event has an outcome until long after.
     `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives` is how often
-    somebody redrives what is parked while faults go on.
+    somebody redrives what is parked while faults go on. `phones` are used by several people, of whom one each is
+    forgotten in the midst, by `bridge forget`.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Fault:
     shuffled: bool = False
     most_receives: int = 1000
     redrives: int = 0
+    phones: int = 0
     secrets: Sequence[str] = ()
     settings: Sequence[str] = ()
     read_timeout: float = 5.0
@@ -221,6 +223,7 @@ _ROWS = (
     ),
     Fault("a hot event", hot=Hot.EVENT, workers=1),
     Fault("a hot person", hot=Hot.PERSON, workers=1),
+    Fault("forgotten on a shared phone", phones=5, again=0.1),
     Fault("AWS answers lost", calls=_of((*_DYNAMODB, *_QUEUE), _call(AnswerLost())), share=0.1),
     Fault("SQS out of reach", calls=_of(_QUEUE, lambda random: random.choice((_unavailable(random), Part(0.5))))),
     Fault("Secrets Manager out of reach", calls=_of(("GetSecretValue",), _unavailable), share=0.8, spells=3, cold=0.3),

@@ -9,19 +9,22 @@ from clevertap_emulator import Emulator
 from purchasely_clevertap.delivery.keys import entry_key
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult
 from purchasely_clevertap.ingest import IDENTITIES_ROUTE
-from purchasely_clevertap.outcome import Retried, RetryReason
+from purchasely_clevertap.outcome import Retried, RetryReason, SkipReason
 from purchasely_sender import retry_delay, signed
 
 from . import aws
-from .aws import DELIVERIES, Aws, CallFault, connections
+from .aws import DELIVERIES, SUBSCRIBERS, Aws, CallFault, connections
 from .bridge import FORWARDER_TIMEOUT_SECONDS, INGEST_TIMEOUT_SECONDS, STAGE, ForwarderEnvironment, Ingest, build_sweep
+from .dynamodb import Item
 from .faults import ACTIVE_SECONDS, CONTENDED, FAULTS, Fault, Hot, Script
+from .operator import run_forget
 from .oracle import Expected
 from .queue import Queue
 from .simulation import Simulation
 from .traffic import (
     ACCOUNTS,
     CREDENTIALS,
+    FORGOTTEN_AFTER_SECONDS,
     SETTINGS,
     SHARED_SECRET,
     SWEPT_AFTER_SECONDS,
@@ -82,7 +85,9 @@ class _Run:
         self._simulation = simulation
         self._emulator = emulator
         self._script = Script(fault, simulation.random, start=START, seconds=TRAFFIC_SECONDS)
-        self._traffic = plan(seed=seed, events=events, now=START, seconds=TRAFFIC_SECONDS, shuffled=fault.shuffled)
+        self._traffic = plan(
+            seed=seed, events=events, now=START, seconds=TRAFFIC_SECONDS, shuffled=fault.shuffled, phones=fault.phones
+        )
         self._aws = Aws(simulation, self._call, most_receives=fault.most_receives)
         connections().aws = self._aws
         self._client = WatchedClient(simulation, emulator, self._upload, read_timeout=fault.read_timeout)
@@ -91,6 +96,7 @@ class _Run:
         self._slowest = 0.0
         self._late: list[str] = []
         self._busy: set[str] = set()
+        self._wrong: list[str] = []
         self._hot = self._hot_item()
         self._sleeps_long = False
         self._at_work = 0
@@ -105,6 +111,8 @@ class _Run:
         self._start_working()
         for number in range(self._script.fault.redrives):
             self._simulation.at(ACTIVE_SECONDS / self._script.fault.redrives * number, self._redrive_some)
+        if self._traffic.forgotten:
+            self._simulation.start("operator", self._forget_all, delay=FORGOTTEN_AFTER_SECONDS)
         end = START + LONGEST_SECONDS
         self._simulation.run(self._is_over, most=LONGEST_SECONDS)
         for number in range(_REDRIVES):
@@ -119,6 +127,37 @@ class _Run:
             verdict.doubled += swept.doubled
             verdict.stale += swept.stale
         return verdict
+
+    def _forget_all(self) -> None:
+        """As somebody does whom people have asked to be forgotten, one after the other, again until it is done."""
+        for user in self._traffic.forgotten:
+            before = self._aws.tables.items[SUBSCRIBERS].copy()
+            while run_forget(self._simulation, self._aws, user) != 0:
+                self._simulation.sleep(2 * 60)
+            self._script.strikes += 1
+            self._wrong += [f"{user} is forgotten, and {each} is kept" for each in self._kept_of(user)]
+            self._wrong += [f"{user} is forgotten, and {each} is gone" for each in self._anothers_gone(user, before)]
+
+    def _anothers_gone(self, user: str, before: Mapping[str, Item]) -> list[str]:
+        """What was kept of others and is no more: nothing but the forgetting takes anything away."""
+        gone = [
+            name
+            for name in before.keys() - self._aws.tables.items[SUBSCRIBERS].keys()
+            if not name.endswith(f"#{user}") and before[name].get("tied_user") != {"S": user}
+        ]
+        return gone + [
+            name
+            for name, item in self._aws.tables.items[DELIVERIES].items()
+            if item.get("reason") == {"S": SkipReason.DISCARDED}
+        ]
+
+    def _kept_of(self, user: str) -> list[str]:
+        """What the tables have of a user of the app named default."""
+        key = f"default#production#user#{user}"
+        tables = self._aws.tables.items
+        kept = ["the profile"] if key in tables[SUBSCRIBERS] else []
+        tied = [name for name, item in tables[SUBSCRIBERS].items() if item.get("tied_user") == {"S": user}]
+        return kept + tied + [name for name, item in tables[DELIVERIES].items() if item.get("subscriber") == {"S": key}]
 
     def _sweep(self) -> None:
         """What the daily sweep does when everything is over by its dates."""
@@ -387,6 +426,7 @@ class _Run:
         )
         parked = {self._event(message.attributes) for message in self._aws.parked.messages}
         verdict.strikes = self._script.strikes
+        verdict.stale += self._wrong
         verdict.late = self._late
         verdict.slowest_webhook = self._slowest
         verdict.lost += [f"event {event[1]} is not in the parked queue" for event in self._traffic.unusable - parked]
