@@ -41,7 +41,7 @@ def test_the_same_seed_makes_the_same_run() -> None:
 
 def test_an_answer_too_late_is_a_lost_one() -> None:
     late = Fault("late answers", lambda _random, _number, _records: Delay(0.5), share=0.3, read_timeout=0.3)
-    verdict = run(late, seed=7, events=20)
+    verdict = run(late, seed=7, events=60)
     assert verdict.findings == []
     assert verdict.doubled_lost_answer > 0
 
