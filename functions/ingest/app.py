@@ -17,12 +17,9 @@ from purchasely_clevertap.telemetry.metrics import Metric
 
 _logger = Logger(service="ingest", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
 
-# Purchasely waits 10 s for an answer: whatever does not answer by then must have failed before.
-_clients = Clients(connect_timeout=1, read_timeout=2, attempts=2)
-
+_clients = Clients.of_ingest()
 _receiver = build_receiver(
-    # The note of a webhook must not cost its answer: the forwarder makes the same one.
-    Connections(_clients.sqs(), _clients.dynamodb_for_notes(seconds=0.3), _clients.secretsmanager()),
+    Connections(_clients.sqs(), _clients.dynamodb_for_notes(), _clients.secretsmanager()),
     Resources(
         stage=os.environ["STAGE"],
         events_queue_url=os.environ["EVENTS_QUEUE_URL"],

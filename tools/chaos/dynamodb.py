@@ -20,7 +20,7 @@ _INDEX_LAG_SECONDS = 1.5
 
 _TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
 
-_TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|([:#]?[A-Za-z_][A-Za-z0-9_]*))")
+_TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|([:#][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*))")
 
 
 class Refused(Exception):
@@ -86,6 +86,9 @@ class Tables:
             case "GetItem":
                 item = self.items[given["TableName"]].get(given["Key"][self._keys[given["TableName"]]]["S"])
                 return {} if item is None else {"Item": dict(item)}
+            case "DeleteItem":
+                self._delete(given)
+                return {}
             case "PutItem":
                 table = given["TableName"]
                 self.items[table][given["Item"][self._keys[table]]["S"]] = dict(given["Item"])
@@ -109,16 +112,33 @@ class Tables:
         wanted = given["ExpressionAttributeValues"][asked[1]]
         return [dict(item) for item in self._in_index() if item[key] == wanted]
 
+    def _delete(self, given: Mapping[str, Any]) -> None:
+        if given.keys() != {"TableName", "Key"}:
+            raise Unknown(str(sorted(given)))
+        table = given["TableName"]
+        name = given["Key"][self._keys[table]]["S"]
+        self.items[table].pop(name, None)
+        if table == self._index[0] and name in self._indexed:
+            self._indexed[name].append((self._seconds() + _INDEX_LAG_SECONDS, {}))
+
     def _scan(self, given: Mapping[str, Any]) -> list[Item]:
-        known = {"TableName", "IndexName", "Segment", "TotalSegments", "ProjectionExpression", "FilterExpression"}
+        known = {
+            "TableName",
+            "ConsistentRead",
+            "IndexName",
+            "Segment",
+            "TotalSegments",
+            "ProjectionExpression",
+            "FilterExpression",
+        }
         if given.keys() - known - {"ExpressionAttributeValues"}:
             raise Unknown(str(sorted(given)))
         if "IndexName" in given and (given["TableName"], given["IndexName"]) != self._index[:2]:
             raise Refused("ValidationException")
         items = self._in_index() if "IndexName" in given else list(self.items[given["TableName"]].values())
         segment, segments = given.get("Segment", 0), given.get("TotalSegments", 1)
-        holds = _condition(given["FilterExpression"]).holds
-        found = [item for item in items[segment::segments] if holds(item, given["ExpressionAttributeValues"])]
+        holds, values = _condition(given["FilterExpression"]).holds, given.get("ExpressionAttributeValues", {})
+        found = [item for item in items[segment::segments] if holds(item, values)]
         wanted = given.get("ProjectionExpression")
         return [dict(item) if wanted is None else {wanted: item[wanted]} for item in found]
 
@@ -368,6 +388,13 @@ def _term(tokens: _Tokens) -> Callable[[Item, Values], bool]:
         return lambda item, values: (
             measured in item and _compare({"N": str(_size(item[measured]))}, operator, values[name])
         )
+    if tokens.next == "IN":
+        tokens.take()
+        tokens.take("(")
+        names = [tokens.take()]
+        while tokens.take(",", ")") == ",":
+            names.append(tokens.take())
+        return lambda item, values: token in item and item[token] in [values[name] for name in names]
     operator, name = tokens.take("=", "<=", "<", ">", ">="), tokens.take()
     return lambda item, values: token in item and _compare(item[token], operator, values[name])
 

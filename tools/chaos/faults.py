@@ -6,6 +6,7 @@ same seed makes the same faults.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from random import Random
 from types import MappingProxyType
 
@@ -15,8 +16,18 @@ from . import aws
 from .aws import AnswerLost, CallFault, Cancel, Die, Part, Slow, Unreachable
 from .uploading import Kill, Moment, NoConnection, TakenLate, UploadFault
 
+CONTENDED = ("ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict")
+
 # How long faults may strike, in seconds from the first webhook. Afterwards everything must come to its end.
 ACTIVE_SECONDS = 2400.0
+
+
+class Hot(StrEnum):
+    """Whose item is hot."""
+
+    EVENT = "event"
+    PERSON = "person"
+
 
 type Uploads = Callable[[Random, int, int], UploadFault]
 type Calls = Callable[[Random], CallFault]
@@ -32,9 +43,13 @@ class Fault:
     (with "settle" for a transaction that follows an upload). They do so with the chance `share`; with `spells`, only in
     so many spells of some minutes, otherwise all the time. `again` is the share of messages that SQS delivers once
     more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which Lambda starts a new
-    worker. `replays` is how often a stranger sends one captured request again, from before its event has an outcome
-    until long after. `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives`
-    is how often somebody redrives what is parked while faults go on.
+    worker. `hot` is an item, an event's or a person's, that cannot be written, with `hot_reads` nor read, for the
+    first half of an hour or so. `workers` is how many forwarders there are: with one of them only the hot item keeps an
+    event waiting, and no other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays`
+    is how often a stranger sends one captured request again, from before its event has an outcome until long after.
+    `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives` is how often
+    somebody redrives what is parked while faults go on. `phones` are used by several people, of whom one each is
+    forgotten in the midst, by `bridge forget`.
     """
 
     name: str
@@ -46,9 +61,14 @@ class Fault:
     twice: float = 0.0
     replays: int = 0
     cold: float = 0.0
+    hot: Hot | None = None
+    hot_reads: bool = False
+    workers: int = 4
+    webhook_seconds: float | None = None
     shuffled: bool = False
     most_receives: int = 1000
     redrives: int = 0
+    phones: int = 0
     secrets: Sequence[str] = ()
     settings: Sequence[str] = ()
     read_timeout: float = 5.0
@@ -67,6 +87,7 @@ class Script:
             (begin, begin + random.uniform(30, 240))
             for begin in (start + random.uniform(0, seconds) for _ in range(fault.spells))
         ]
+        self.hot_until = start + random.uniform(1200, ACTIVE_SECONDS) if fault.hot else start
         self._random = random
         self._until = start + ACTIVE_SECONDS
         self._uploads = 0
@@ -124,6 +145,10 @@ def _unavailable(random: Random) -> CallFault:
     return random.choice((Unreachable(), aws.Refuse(aws.error_codes(random))))
 
 
+def _hanging(random: Random) -> CallFault:
+    return random.choice((aws.Hang(), AnswerLost()))
+
+
 def _throttled(random: Random) -> CallFault:
     codes = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
     cancelled = Cancel(random.choice(("ThrottlingError", "ProvisionedThroughputExceeded")), random.random())
@@ -135,7 +160,9 @@ def _of(operations: Sequence[str], calls: Calls) -> Mapping[str, Calls]:
 
 
 _QUEUE = ("SendMessage", "SendMessageBatch", "ChangeMessageVisibilityBatch")
-_DYNAMODB = ("BatchGetItem", "TransactWriteItems", "settle", "UpdateItem")
+_DYNAMODB = ("BatchGetItem", "TransactWriteItems", "settle", "UpdateItem", "Query")
+# Ingest gives its note 0.3 s; the rest is what its other calls take.
+_NOTED_SECONDS = 0.4
 _RUBBISH = ("", "not JSON", "[]", '{"production": {"account_id": "REPLACE_ME"}}', '{"shared_secrets": "text"}')
 _WRONG_KEYS = '{"account_id": "PRODUCTION", "passcode": "wrong"}'
 _WRONG = f'{{"production": {_WRONG_KEYS}, "sandbox": {_WRONG_KEYS}, "shared_secrets": ["wrong"]}}'
@@ -186,6 +213,17 @@ _ROWS = (
         again=0.3,
     ),
     Fault("DynamoDB out of reach", calls=_of(_DYNAMODB, _unavailable), share=0.6, spells=3, cold=0.2),
+    Fault("DynamoDB hangs", calls=_of(_DYNAMODB, _hanging), share=1.0, spells=3, webhook_seconds=_NOTED_SECONDS),
+    Fault(
+        "the notes of ingest hang",
+        calls=_of(("UpdateItem",), _hanging),
+        share=1.0,
+        spells=3,
+        webhook_seconds=_NOTED_SECONDS,
+    ),
+    Fault("a hot event", hot=Hot.EVENT, workers=1),
+    Fault("a hot person", hot=Hot.PERSON, workers=1),
+    Fault("forgotten on a shared phone", phones=5, again=0.1),
     Fault("AWS answers lost", calls=_of((*_DYNAMODB, *_QUEUE), _call(AnswerLost())), share=0.1),
     Fault("SQS out of reach", calls=_of(_QUEUE, lambda random: random.choice((_unavailable(random), Part(0.5))))),
     Fault("Secrets Manager out of reach", calls=_of(("GetSecretValue",), _unavailable), share=0.8, spells=3, cold=0.3),

@@ -81,7 +81,7 @@ class Forwarder:
 
     def _read(self, items: Sequence[Item], time_left: TimeLeft) -> tuple[tuple[Item, ...], dict[str, Entry]]:
         """The entries of the events; an event that has its id from another one gets a key of its own."""
-        entries = self._ledger.read([item.key for item in items if item.is_event], time_left)
+        entries = self._ledger.read({item.key for item in items if item.is_event}, time_left)
         apart = batch.told_apart(items, entries)
         if further := [item.key for item in apart if item.is_event and item.key not in entries]:
             entries |= self._ledger.read(further, time_left)

@@ -63,7 +63,7 @@ from purchasely_clevertap.outcome import (
     Skipped,
     SkipReason,
 )
-from purchasely_clevertap.purchasely.event import Event, Unreadable, read
+from purchasely_clevertap.purchasely.event import UNREADABLE, Event, Unreadable, read
 from purchasely_clevertap.purchasely.event_id import event_id as id_of
 
 # CleverTap may still be working on an upload that got no answer. With the client's time-out this makes a minute.
@@ -111,7 +111,7 @@ class Item:
     @property
     def about(self) -> str | None:
         """What tells it apart from another event of the same id; None if nobody can tell."""
-        return self.event.about if isinstance(self.event, Event) else None
+        return self.event.about if self.event else None
 
     @property
     def is_event(self) -> bool:
@@ -333,15 +333,14 @@ class Results(NamedTuple):
 
 
 def group(messages: Iterable[Message]) -> tuple[Item, ...]:
-    """The events of the messages, in their order; messages with the same event stand under one item."""
+    """The events of the messages, in their order; messages with the same event stand under one item.
+
+    Two events of one id have the same key here: `told_apart` knows which of them the ledger has under it.
+    """
     items: dict[tuple[str, str | None], Item] = {}
-    taken: dict[str, str | None] = {}
     for message in messages:
         for item in _items(message):
-            about = item.about
-            if about is not None and taken.setdefault(item.key, about) != about:
-                item = replace(item, key=apart_key(item.key, about))
-            place = (item.key, about)
+            place = (item.key, item.about)
             items[place] = _together(items[place], item) if place in items else item
     return tuple(items.values())
 
@@ -370,11 +369,16 @@ def _together(one: Item, other: Item) -> Item:
     return replace(one, copies=(*one.copies, other.message), accepted=accepted)
 
 
-def told_apart(items: Iterable[Item], entries: Mapping[str, Entry]) -> tuple[Item, ...]:
-    """The items, with a key of their own for those whose entry is another event's of the same id."""
+def told_apart(items: Sequence[Item], entries: Mapping[str, Entry]) -> tuple[Item, ...]:
+    """The items, each with a key of its own: an id belongs to the event that the ledger has under it, else to the first
+    of the batch. A redriven event that could not be read when it was parked, and now can, keeps its entry."""
+    holders = {key: entry.about for key, entry in entries.items() if entry.about}
+    for item in items:
+        if item.message.redrive is not None and item.about and holders.get(item.key) == UNREADABLE:
+            holders[item.key] = item.about
     return tuple(
         replace(item, key=apart_key(item.key, item.about))
-        if item.about is not None and item.key in entries and entries[item.key].about not in (None, "", item.about)
+        if item.about is not None and holders.setdefault(item.key, item.about) != item.about
         else item
         for item in items
     )
