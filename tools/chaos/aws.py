@@ -4,7 +4,7 @@ The bridge's own botocore clients are used, down to the check of their parameter
 here instead. One set of clients serves the whole process, as making one costs more than a thousand calls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -210,11 +210,12 @@ class Aws:
         }
 
     def _get_batch(self, given: Mapping[str, Any], part: Part | None) -> dict[str, Any]:
-        ((table, asked),) = given["RequestItems"].items()
-        taken, left = self._parted(asked["Keys"], part)
-        asking = {**given, "RequestItems": {table: {**asked, "Keys": taken}}}
-        answer = self.tables.answer("BatchGetItem", asking) if taken else {"Responses": {}}
-        return {**answer, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+        keys = [(table, key) for table, asked in given["RequestItems"].items() for key in asked["Keys"]]
+        taken, left = self._parted(keys, part)
+        answer: dict[str, Any] = {"Responses": {}}
+        if taken:
+            answer = self.tables.answer("BatchGetItem", {**given, "RequestItems": _by_table(taken)})
+        return {**answer, "UnprocessedKeys": _by_table(left)}
 
     def _parted[T](self, entries: Sequence[T], part: Part | None) -> tuple[list[T], list[T]]:
         if part is None:
@@ -224,6 +225,13 @@ class Aws:
             [entry for entry, yes in zip(entries, done, strict=True) if yes],
             [entry for entry, yes in zip(entries, done, strict=True) if not yes],
         )
+
+
+def _by_table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for table, key in keys:
+        found.setdefault(table, {"Keys": []})["Keys"].append(key)
+    return found
 
 
 class FakedClients:
