@@ -19,6 +19,7 @@ from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person
+from bridge_cli.suppression import suppressed
 from bridge_cli.times import iso, now_ms, readable
 from purchasely_clevertap.purchasely.event import Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
@@ -47,13 +48,15 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     event = _event(account, app, id_) if _EVENT_ID(id_) else None
     found, ids = person(account.client("dynamodb"), account.output("SubscribersTableName"), app=app, id=id_)
     waiting = _waiting(account, app, ids)
-    if event is None and not found and not waiting:
+    is_suppressed = event is None and bool(suppressed(account, app, id_))
+    if event is None and not found and not waiting and not is_suppressed:
         raise CliError(
             f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
             "id; --app names another app",
             code=ErrorCode.NOT_FOUND,
         )
     document: dict[str, Any] = {"app": app, "event": None, "user_hash": None, "subscribers": [], "events": []}
+    document["suppressed"] = is_suppressed
     parked, lines = None, None
     if event is not None:
         parked = _parked(account, event) if event.outcome == "parked" else None
@@ -68,6 +71,13 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         document["events"] = [delivery_document(each) for each in events]
 
     def view(to: Console) -> None:
+        if is_suppressed:
+            to.print(
+                plain(
+                    f"{id_} was forgotten and is suppressed: what comes about this person is skipped. "
+                    f"bridge forget {id_} --unsuppress undoes it."
+                )
+            )
         if event is not None:
             _show_event(to, event, parked, lines)
         if found or waiting:
