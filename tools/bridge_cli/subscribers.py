@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
+from purchasely_clevertap.clevertap.records import Identity
 from purchasely_clevertap.delivery.keys import anonymous_key, person_of
 from purchasely_clevertap.mapping.profile import ProfileState, facts_of
 from purchasely_clevertap.purchasely.event_id import lenient_json
@@ -168,7 +169,9 @@ def is_about(body: bytes, ids: Ids) -> bool:
     """
     payload = _payload(body)
     if payload is None:
-        return _is_news_of(body, ids) or any(_quotes(body, id_) for id_ in ids.users | ids.anonymous | ids.objects)
+        if (found := person_of(body.decode(errors="replace"))) is not None:
+            return _is_person(found[1], ids)
+        return any(_quotes(body, id_) for id_ in ids.users | ids.anonymous | ids.objects)
     if (user_id := _id(payload.get("user_id"))) is not None:
         return user_id in ids.users
     if (anonymous_id := _id(payload.get("anonymous_user_id"))) is not None:
@@ -186,15 +189,11 @@ def mentions(body: bytes, ids: Ids) -> bool:
     )
 
 
-def _is_news_of(body: bytes, ids: Ids) -> bool:
-    """Whether the body is the key of the person, as what the sweep sends has it."""
-    found = person_of(body.decode(errors="replace"))
-    if found is None:
-        return False
-    user_id, object_id, anonymous_id = found[1]
-    if anonymous_id is not None:
-        return anonymous_id in ids.anonymous
-    return user_id in ids.users or object_id in ids.at_clevertap
+def _is_person(named: Identity, ids: Ids) -> bool:
+    """Whether news of a person, whose body is the key of the person, is of this one."""
+    if named.anonymous_id is not None:
+        return named.anonymous_id in ids.anonymous
+    return named.user_id in ids.users or named.object_id in ids.at_clevertap
 
 
 def _quotes(body: bytes, id_: str) -> bool:

@@ -52,7 +52,10 @@ REMAINS: Final = (
 _ASKED_OF_CLEVERTAP: Final = (
     "What CleverTap has acknowledged to delete, for up to two days; and what Purchasely has: ask it to erase that."
 )
-_IS_SKIPPED: Final = "Keyed hashes of the person's ids, by which what still comes about them is skipped."
+_IS_SKIPPED: Final = (
+    "Keyed hashes of the person's ids, by which what still comes about them is skipped. What a worker had before that "
+    "may be remembered anew: ask again in two minutes."
+)
 
 
 @dataclass(frozen=True, slots=True)
