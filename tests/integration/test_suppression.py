@@ -1,6 +1,7 @@
 """What comes about a suppressed person is skipped, and nothing of it is kept or sent."""
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -129,14 +130,18 @@ def test_a_redriven_event_is_skipped(cloud: Cloud, worker: Worker) -> None:
     assert cloud.entry("e-1")["outcome"] == "skipped"
 
 
-def test_a_visitor_who_logs_in_as_them_is_suppressed(cloud: Cloud) -> None:
+@pytest.mark.parametrize("order", [*permutations(("visit", "login", "later")), ("visit login later",)])
+def test_a_visitor_who_logs_in_as_them_is_suppressed(cloud: Cloud, order: tuple[str, ...]) -> None:
     teller = Teller(cloud, {})
     suppress(cloud)
-    visit = event(user=None, anonymous_user_id="a-7", event_id="e-1")
-    login = event(user="ada", anonymous_user_id="a-7", event_id="e-2", at=NOW_MS + 1)
-    later = event(user=None, anonymous_user_id="a-7", event_id="e-3", at=NOW_MS + 2)
-    for number, payload in enumerate((visit, login, later)):
-        teller.tell([payload], [NOW_MS + 60_000 * number])
+    events = {
+        "visit": event(user=None, anonymous_user_id="a-7", event_id="e-1"),
+        "login": event(user="ada", anonymous_user_id="a-7", event_id="e-2", at=NOW_MS + 1),
+        "later": event(user=None, anonymous_user_id="a-7", event_id="e-3", at=NOW_MS + 2),
+    }
+    for number, labels in enumerate(order):
+        batch = [events[label] for label in labels.split()]
+        teller.tell(batch, [NOW_MS + 60_000 * number] * len(batch))
     teller.finish()
     assert teller.outcomes == dict.fromkeys(("e-1", "e-2", "e-3"), "skipped (suppressed)")
     assert (teller.events(PRODUCTION), persons(cloud)) == ([], [])

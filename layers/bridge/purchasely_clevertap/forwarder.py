@@ -117,10 +117,12 @@ class Forwarder:
             retry_policy=self._retry_policy,
             suppressed=suppressed,
         )
-        self._suppress(*batch.newly_suppressed(plan, links, setups, suppressed), time_left)
+        marks, newly_suppressed = batch.newly_suppressed(plan, links, setups, suppressed)
+        self._suppress(marks, newly_suppressed, time_left)
         grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock())
         bundles, decided = batch.grant(plan, grants)
         yield from self._settle(decided, (), time_left)
+        self._release(newly_suppressed)  # what can't be sent on now is when it is looked for again
         self._associate(batch.associations(items, setups, suppressed), time_left)
         self._require_released(batch.releases(items))
         bundles, waiting = self._learn(bundles, time_left)
@@ -157,11 +159,9 @@ class Forwarder:
             raise LedgerUnavailable("the events queue does not take what is to be looked for")
 
     def _suppress(self, marks: Sequence[Mark], person_keys: Sequence[str], time_left: TimeLeft) -> None:
-        """Marks further ids of suppressed people, and sends on what waited for them: it is skipped then."""
-        if not marks:
-            return
-        self._ledger.suppress(marks, time_left)
-        self._require_released(person_keys)
+        """Marks further ids of suppressed people, and has what waits for these persons looked for: it is skipped then."""
+        if marks:
+            self._ledger.suppress(marks, time_left)
         if self._look_again(person_keys):
             raise LedgerUnavailable("the events queue does not take what is to be looked for")
 
