@@ -159,7 +159,7 @@ class Forwarder:
             raise LedgerUnavailable("the events queue does not take what is to be looked for")
 
     def _suppress(self, marks: Sequence[Mark], person_keys: Sequence[str], time_left: TimeLeft) -> None:
-        """Marks further ids of suppressed people, and has what waits for these persons looked for: it is skipped then."""
+        """Marks further ids of suppressed people, and has what waits for them looked for: it is skipped then."""
         if marks:
             self._ledger.suppress(marks, time_left)
         if self._look_again(person_keys):
