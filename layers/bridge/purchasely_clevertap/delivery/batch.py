@@ -396,41 +396,54 @@ def apps(items: Iterable[Item]) -> frozenset[str]:
     )
 
 
+class _Ids(NamedTuple):
+    """The ids in an item: those by which it names its person (the user id's alone if it has one), and the anonymous ids
+    and CleverTap ids that the event of a user names, which it may tie to the user."""
+
+    own: Sequence[NamedId] = ()
+    further: Sequence[NamedId] = ()
+
+
 def named_ids(items: Iterable[Item], setups: Setups) -> frozenset[NamedId]:
     """The ids of which is to be asked whether they are a suppressed person's."""
-    return frozenset(
-        each
-        for item in items
-        if isinstance(setup := setups.get(item.message.app), AppSetup)
-        for each in (*_own_ids(item, setup), *_further_ids(item, setup))
-    )
+    found: set[NamedId] = set()
+    for item in items:
+        setup = setups.get(item.message.app)
+        if isinstance(setup, AppSetup):
+            found.update(*_ids(item, setup))
+    return frozenset(found)
 
 
-def _own_ids(item: Item, setup: AppSetup) -> list[NamedId]:
-    """By which ids an item names its person: the user id's alone if it has one."""
-    app = item.message.app
-    match item.message.kind:
-        case MessageKind.IDENTITY:
-            association = _association(item, setup)
-            if isinstance(association, Parked):
-                return []
-            # A suppressed person's CleverTap id is tied to nobody.
-            return _named(app, association.user_id, association.anonymous_id, association.clevertap_id)
-        case MessageKind.LAPSE:
-            found = person_of(item.message.body.decode(errors="replace"))
-            if found is None:
-                return []
-            user_id, object_id, anonymous_id = found[1]
-            # Of a person who has not logged in, the anonymous id stands in the place of the user id too.
-            return _named(app, None if anonymous_id is not None else user_id, anonymous_id, object_id)
-    if not isinstance(item.event, Event) or became_known(item.event):
-        return []
-    named = setup.mapper.names(item.event)
-    if isinstance(named, Parked):
-        return []
-    if named.user_id is not None:
-        return [NamedId(app, IdKind.USER, named.user_id)]
-    return _named(app, None, named.anonymous_id, named.clevertap_id)
+def _ids(item: Item, setup: AppSetup) -> _Ids:
+    app, event = item.message.app, item.event
+    if isinstance(event, Event):
+        return _event_ids(app, event, setup)
+    if item.message.kind is MessageKind.IDENTITY:
+        association = _association(item, setup)
+        if isinstance(association, Parked):
+            return _Ids()
+        # A suppressed person's CleverTap id is tied to nobody.
+        return _Ids(_named(app, association.user_id, association.anonymous_id, association.clevertap_id))
+    if item.message.kind is MessageKind.LAPSE and (found := person_of(item.message.body.decode(errors="replace"))):
+        user_id, object_id, anonymous_id = found[1]
+        # Of a person who has not logged in, the anonymous id stands in the place of the user id too.
+        return _Ids(_named(app, None if anonymous_id is not None else user_id, anonymous_id, object_id))
+    return _Ids()
+
+
+def _event_ids(app: str, event: Event, setup: AppSetup) -> _Ids:
+    named = setup.mapper.names(event)
+    if isinstance(named, Parked) or became_known(event):
+        return _Ids()
+    if named.user_id is None:
+        return _Ids(_named(app, None, named.anonymous_id, named.clevertap_id))
+    before = known_as(event)
+    further = _named(app, None, named.anonymous_id, named.clevertap_id)
+    if before is not None and before != named.anonymous_id:
+        further.append(NamedId(app, IdKind.ANONYMOUS, before))
+    if before is not None and setup.mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID:
+        further.append(NamedId(app, IdKind.OBJECT, sdk_id(event, before)))
+    return _Ids((NamedId(app, IdKind.USER, named.user_id),), further)
 
 
 def _named(app: str, user_id: str | None, anonymous_id: str | None, object_id: str | None) -> list[NamedId]:
@@ -438,26 +451,8 @@ def _named(app: str, user_id: str | None, anonymous_id: str | None, object_id: s
     return [NamedId(app, kind, each) for kind, each in given if each is not None]
 
 
-def _further_ids(item: Item, setup: AppSetup) -> list[NamedId]:
-    """The anonymous ids and CleverTap ids that the event of a user names: what it may tie to the user."""
-    app, event = item.message.app, item.event
-    if not isinstance(event, Event):
-        return []
-    named = setup.mapper.names(event)
-    if isinstance(named, Parked) or named.user_id is None:
-        return []
-    before = known_as(event)
-    anonymous = dict.fromkeys(each for each in (named.anonymous_id, before) if each is not None)
-    made = setup.mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID and before is not None
-    devices = [named.clevertap_id, sdk_id(event, before) if made and before is not None else None]
-    return [
-        *(NamedId(app, IdKind.ANONYMOUS, each) for each in anonymous),
-        *(NamedId(app, IdKind.OBJECT, each) for each in devices if each is not None),
-    ]
-
-
 def _is_suppressed(item: Item, setup: AppSetup, suppressed: Suppressed) -> bool:
-    return bool(suppressed.hashes) and any(map(suppressed.has, _own_ids(item, setup)))
+    return bool(suppressed.hashes) and any(map(suppressed.has, _ids(item, setup).own))
 
 
 def link_keys(items: Iterable[Item], setups: Setups, suppressed: Suppressed = _NOBODY) -> frozenset[str]:
@@ -482,7 +477,7 @@ def _companions(item: Item, setup: AppSetup, suppressed: Suppressed) -> list[tup
         (anonymous_key(each.app, environment, each.id), each)
         if each.kind is IdKind.ANONYMOUS
         else (object_key(each.app, environment, each.id), each)
-        for each in _further_ids(item, setup)
+        for each in _ids(item, setup).further
         if not suppressed.has(each)
     ]
 
@@ -500,7 +495,7 @@ def newly_suppressed(
             continue
         for key, named in _companions(each.item, setup, suppressed):
             if links.get(key, Link()).user_id is None:
-                marks.append(Mark.of(named, _own_ids(each.item, setup)[0], suppressed.secret))
+                marks.append(Mark.of(named, _ids(each.item, setup).own[0], suppressed.secret))
                 if named.kind is IdKind.ANONYMOUS:
                     waited_for[key] = None
     return marks, list(waited_for)
@@ -574,7 +569,7 @@ def _decided(
         return Duplicate()
     if entry.lease_until > now_ms:
         return BUSY
-    if (known := setups.get(message.app)) and isinstance(known, AppSetup) and _is_suppressed(item, known, suppressed):
+    if isinstance(known := setups.get(message.app), AppSetup) and _is_suppressed(item, known, suppressed):
         return _SUPPRESSED
     if message.kind is MessageKind.HELD and _has_waited(item, setups):
         return Skipped(SkipReason.ANONYMOUS_USER)
@@ -600,7 +595,7 @@ def _decided(
     account_id = setup.account_ids[mapped.environment]
     if (give_up := setup.open_circuits.get(account_id)) is not None:
         return Retried(RetryReason.CIRCUIT_OPEN, give_up)
-    untied = frozenset(filter(suppressed.has, _further_ids(item, setup))) if suppressed.hashes else frozenset[NamedId]()
+    untied = frozenset(filter(suppressed.has, _ids(item, setup).further)) if suppressed.hashes else frozenset[NamedId]()
     return Task(item, event, entry, setup.mapper, mapped, account_id, untied=untied)
 
 
