@@ -37,6 +37,7 @@ _forwarder = build_forwarder(
         subscribers_table=os.environ["SUBSCRIBERS_TABLE"],
         parked_queue_url=os.environ["PARKED_QUEUE_URL"],
         subscriber_days=int(os.environ["SUBSCRIBER_RETENTION_DAYS"]),
+        user_key=os.environ["USER_KEY"],
     ),
     Clock(time.monotonic, _now_ms, time.sleep),
     client=Client(),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 STAGE = "test"
+USER_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
 DELIVERIES = "deliveries"
 SUBSCRIBERS = "subscribers"
 PRODUCTION = {"account_id": "PRODUCTION-ID", "passcode": "production-passcode"}
@@ -268,6 +269,7 @@ class Cloud:
             subscribers_table=SUBSCRIBERS,
             parked_queue_url=self.parked_url,
             subscriber_days=1100,
+            user_key=USER_KEY,
         )
 
     def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:

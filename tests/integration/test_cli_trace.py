@@ -8,8 +8,7 @@ from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, log
-from tests.integration.cloud import Clock, Cloud, Worker
-from tests.integration.function import USER_KEY
+from tests.integration.cloud import USER_KEY, Clock, Cloud, Worker
 from tests.integration.webhook import event, message, transaction
 
 

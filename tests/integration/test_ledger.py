@@ -19,6 +19,7 @@ from purchasely_clevertap.delivery.entry import (
     StoredProfile,
 )
 from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.delivery.suppression import Mark
 from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.outcome import (
     Delivered,
@@ -474,6 +475,26 @@ def test_unprocessed_keys_are_asked_again(cloud: Cloud) -> None:
     found = ledger.read(["default#0", "default#1"], plenty)
     assert [each.attempts for each in found.values()] == [1, 1]
     assert len(pauses) == 1
+
+
+def test_marks_come_with_the_entries_and_alone(cloud: Cloud) -> None:
+    ledger, _, calls = waited(cloud)
+    ledger.claim(groups(2), plenty, now_ms=NOW_MS)
+    # An event may have the id that makes its key that of a mark.
+    mark = Mark("default", "a1", "b2")
+    ledger.claim([ClaimGroup((Claim(mark.key, Entry(), "m-3"),))], plenty, now_ms=NOW_MS)
+    ledger.suppress([mark], plenty)
+    keys = ["default#0", "default#1", mark.key]
+    left = {
+        DELIVERIES: {"Keys": [{"event": {"S": key}} for key in keys]},
+        SUBSCRIBERS: {"Keys": [{"subscriber": {"S": mark.key}}]},
+    }
+    calls.next("BatchGetItem", Answered({"Responses": {}, "UnprocessedKeys": left}))
+    entries, marks = ledger.read_suppressed(keys, [mark.key, "default#suppressed#0"], plenty)
+    assert [each.attempts for each in entries.values()] == [1, 1, 1]
+    assert marks == ledger.marks([mark.key], plenty) == [mark]
+    ledger.unsuppress([mark], plenty)
+    assert ledger.read_suppressed(keys, [mark.key], plenty)[1] == []
 
 
 def test_endlessly_unprocessed_keys_are_given_up(cloud: Cloud) -> None:

@@ -15,6 +15,7 @@ REASONS: Final[Mapping[str, str]] = {
     SkipReason.NOTHING_TO_SEND: "it is news of a person, and no event",
     SkipReason.BECAME_KNOWN: "its anonymous user has logged in: the events go on under the user id",
     SkipReason.DISCARDED: "somebody discarded it when it was parked",
+    SkipReason.SUPPRESSED: "its person was forgotten with --suppress",
     ParkReason.UNREADABLE: "it cannot be read",
     ParkReason.NO_USER: "it names nobody",
     ParkReason.UNUSABLE_IDENTITY: "CleverTap takes no such user id",

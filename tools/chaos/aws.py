@@ -4,7 +4,7 @@ The bridge's own botocore clients are used, down to the check of their parameter
 here instead. One set of clients serves the whole process, as making one costs more than a thousand calls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from random import Random
@@ -289,16 +289,17 @@ class Aws:
         }
 
     def _get_batch(self, given: Mapping[str, Any], fault: CallFault | None) -> dict[str, Any]:
-        ((table, asked),) = given["RequestItems"].items()
+        keys = [(table, key) for table, asked in given["RequestItems"].items() for key in asked["Keys"]]
         if isinstance(fault, Hot) and fault.reads:
             taken, left = (
-                [key for key in asked["Keys"] if (_key(key) in fault.keys) is is_hot] for is_hot in (False, True)
+                [each for each in keys if (_key(each[1]) in fault.keys) is is_hot] for is_hot in (False, True)
             )
         else:
-            taken, left = self._parted(asked["Keys"], fault if isinstance(fault, Part) else None)
-        asking = {**given, "RequestItems": {table: {**asked, "Keys": taken}}}
-        answer = self.tables.answer("BatchGetItem", asking) if taken else {"Responses": {}}
-        return {**answer, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+            taken, left = self._parted(keys, fault if isinstance(fault, Part) else None)
+        answer: dict[str, Any] = {"Responses": {}}
+        if taken:
+            answer = self.tables.answer("BatchGetItem", {**given, "RequestItems": _by_table(taken)})
+        return {**answer, "UnprocessedKeys": _by_table(left)}
 
     def _parted[T](self, entries: Sequence[T], part: Part | None) -> tuple[list[T], list[T]]:
         if part is None:
@@ -308,6 +309,13 @@ class Aws:
             [entry for entry, yes in zip(entries, done, strict=True) if yes],
             [entry for entry, yes in zip(entries, done, strict=True) if not yes],
         )
+
+
+def _by_table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for table, key in keys:
+        found.setdefault(table, {"Keys": []})["Keys"].append(key)
+    return found
 
 
 class FakedClients:

@@ -81,8 +81,13 @@ class Tables:
                 self._transact([each["Update"] for each in given["TransactItems"]], given.get("ClientRequestToken"))
                 return {}
             case "BatchGetItem":
-                ((table, asked),) = given["RequestItems"].items()
-                return {"Responses": {table: self._batch(table, asked["Keys"])}, "UnprocessedKeys": {}}
+                wanted = {table: asked["Keys"] for table, asked in given["RequestItems"].items()}
+                if not 0 < sum(map(len, wanted.values())) <= _TOGETHER or not all(wanted.values()):
+                    raise Refused("ValidationException")
+                return {
+                    "Responses": {table: self._batch(table, keys) for table, keys in wanted.items()},
+                    "UnprocessedKeys": {},
+                }
             case "GetItem":
                 item = self.items[given["TableName"]].get(given["Key"][self._keys[given["TableName"]]]["S"])
                 return {} if item is None else {"Item": dict(item)}
@@ -150,7 +155,7 @@ class Tables:
 
     def _batch(self, table: str, keys: Sequence[Mapping[str, Value]]) -> list[Item]:
         names = [key[self._keys[table]]["S"] for key in keys]
-        if not 0 < len(names) <= _TOGETHER or len(set(names)) < len(names):
+        if len(set(names)) < len(names):
             raise Refused("ValidationException")
         return [dict(self.items[table][name]) for name in names if name in self.items[table]]
 

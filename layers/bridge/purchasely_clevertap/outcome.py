@@ -17,6 +17,7 @@ class SkipReason(StrEnum):
     NOTHING_TO_SEND = "nothing_to_send"  # no event: news of a person
     BECAME_KNOWN = "became_known"  # an anonymous user logged in: no transfer
     DISCARDED = "discarded"  # by a person, from the parked queue
+    SUPPRESSED = "suppressed"  # its person was forgotten, and is to stay so
 
 
 class ParkReason(StrEnum):

@@ -19,6 +19,7 @@ from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person
+from bridge_cli.suppression import suppressed
 from bridge_cli.times import iso, now_ms, readable
 from purchasely_clevertap.purchasely.event import Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
@@ -47,7 +48,8 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     events_of_id = _events_of_id(account, app, id_) if _EVENT_ID(id_) else []
     found, ids = person(account.client("dynamodb"), account.output("SubscribersTableName"), app=app, id=id_)
     waiting = _waiting(account, app, ids)
-    if not events_of_id and not found and not waiting:
+    is_suppressed = not events_of_id and bool(suppressed(account, app, id_))
+    if not events_of_id and not found and not waiting and not is_suppressed:
         raise CliError(
             f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
             "id; --app names another app",
@@ -66,6 +68,7 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         "app": app,
         "event": told[0] if told else None,
         "further_events": told[1:],
+        "suppressed": is_suppressed,
         "user_hash": None,
         "subscribers": [],
         "events": [],
@@ -79,6 +82,13 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         document["events"] = [delivery_document(each) for each in events]
 
     def view(to: Console) -> None:
+        if is_suppressed:
+            to.print(
+                plain(
+                    f"{id_} was forgotten and is suppressed: what comes about this person is skipped. "
+                    f"bridge forget {id_} --unsuppress undoes it."
+                )
+            )
         if len(stories) > 1:
             to.print(plain(f"{len(stories)} events came with this id, with another environment, name or body."))
         for event, parked, lines in stories:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ProfileSave, Settlement, StoredProfile, Tie
 from purchasely_clevertap.delivery.keys import MOST_MESSAGES, RETENTION_SECONDS
+from purchasely_clevertap.delivery.suppression import Mark
 from purchasely_clevertap.outcome import Parked, Retried, Skipped
 
 if TYPE_CHECKING:
@@ -135,6 +136,23 @@ class Changes(NamedTuple):
             None,
             {":object": _s(object_id), ":zero": _n(0), ":one": _n(1), **self._expires(now_ms)},
         )
+
+    def suppress(self, marks: Iterable[Mark]) -> list[Change]:
+        """Adds marks of suppressed people. They never expire."""
+        return self._marks("ADD suppressed :marks", marks)
+
+    def unsuppress(self, marks: Iterable[Mark]) -> list[Change]:
+        """Takes marks of suppressed people away."""
+        return self._marks("DELETE suppressed :marks", marks)
+
+    def _marks(self, update: str, marks: Iterable[Mark]) -> list[Change]:
+        by_key: dict[str, list[str]] = {}
+        for mark in marks:
+            by_key.setdefault(mark.key, []).append(mark.text)
+        return [
+            Change(self.subscribers, {"subscriber": _s(key)}, update, None, {":marks": {"SS": sorted(set(texts))}})
+            for key, texts in by_key.items()
+        ]
 
     def note(self, key: str, messages: Collection[str], *, now_ms: int) -> Change:
         """Notes further messages that brought an event; noting one twice counts it once."""

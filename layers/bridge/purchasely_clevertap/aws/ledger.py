@@ -29,6 +29,7 @@ from purchasely_clevertap.delivery.entry import (
     Tie,
     Tied,
 )
+from purchasely_clevertap.delivery.suppression import Mark
 from purchasely_clevertap.mapping.identity import Link
 from purchasely_clevertap.mapping.profile import ProfileState
 
@@ -103,6 +104,38 @@ class Ledger:
         """The entry of each event; an event never heard of has an empty one."""
         found = self._read(self._deliveries, "event", keys, time_left)
         return {key: _entry(found[key]) if key in found else Entry() for key in keys}
+
+    def read_suppressed(
+        self, keys: Collection[str], marks: Collection[str], time_left: TimeLeft
+    ) -> tuple[dict[str, Entry], list[Mark]]:
+        """The entry of each event, and the marks of suppressed people in the items `marks`, by the same calls."""
+        found = self._read_all(
+            [*((self._deliveries, "event", key) for key in keys), *self._of_subscribers(marks)], time_left
+        )
+        events = {key: found.get((self._deliveries, key)) for key in keys}
+        items = [found[self._subscribers, key] for key in marks if (self._subscribers, key) in found]
+        entries = {key: Entry() if item is None else _entry(item) for key, item in events.items()}
+        return entries, [mark for item in items for mark in _marks(item)]
+
+    def marks(self, keys: Collection[str], time_left: TimeLeft) -> list[Mark]:
+        """The marks of suppressed people in the items `keys`."""
+        found = self._read_all(self._of_subscribers(keys), time_left)
+        return [mark for item in found.values() for mark in _marks(item)]
+
+    def suppress(self, marks: Collection[Mark], time_left: TimeLeft) -> None:
+        """Adds marks of suppressed people."""
+        self._change_marks(self._changes.suppress(marks), time_left)
+
+    def unsuppress(self, marks: Collection[Mark], time_left: TimeLeft) -> None:
+        """Takes marks of suppressed people away."""
+        self._change_marks(self._changes.unsuppress(marks), time_left)
+
+    def _change_marks(self, changes: Sequence[Change], time_left: TimeLeft) -> None:
+        if not all(self._write(changes, time_left)):
+            raise LedgerUnavailable("the marks of suppressed people cannot be written")
+
+    def _of_subscribers(self, keys: Collection[str]) -> list[tuple[str, str, str]]:
+        return [(self._subscribers, "subscriber", key) for key in keys]
 
     def links(self, keys: Collection[str], time_left: TimeLeft) -> dict[str, Link]:
         """What each anonymous id or CleverTap id became; those that nothing is known of are left out."""
@@ -316,12 +349,20 @@ class Ledger:
     def _read(
         self, table: str, attribute: str, keys: Collection[str], time_left: TimeLeft
     ) -> dict[str, Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = {}
-        pending: list[Mapping[str, Any]] = [{attribute: {"S": key}} for key in keys]
+        found = self._read_all([(table, attribute, key) for key in keys], time_left)
+        return {key: item for (_, key), item in found.items()}
+
+    def _read_all(
+        self, wanted: Sequence[tuple[str, str, str]], time_left: TimeLeft
+    ) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """The items by table and key; `wanted` are tables, the names of their keys, and keys."""
+        found: dict[tuple[str, str], Mapping[str, Any]] = {}
+        names = {table: attribute for table, attribute, _ in wanted}
+        pending: list[tuple[str, Mapping[str, Any]]] = [(table, {name: {"S": key}}) for table, name, key in wanted]
         while pending:
             together, pending = pending[:_READ_TOGETHER], pending[_READ_TOGETHER:]
-            items, left = self._read_some(table, together)
-            found.update((item[attribute]["S"], item) for item in items)
+            items, left = self._read_some(together)
+            found.update(((table, item[names[table]]["S"]), item) for table, item in items)
             if left:
                 if time_left() < 1:
                     raise LedgerUnavailable("DynamoDB leaves keys unprocessed")
@@ -330,17 +371,23 @@ class Ledger:
         return found
 
     def _read_some(
-        self, table: str, keys: Sequence[Mapping[str, Any]]
-    ) -> tuple[Iterator[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-        """The items, and the keys that DynamoDB has left for another call."""
+        self, keys: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> tuple[list[tuple[str, Mapping[str, Any]]], list[tuple[str, Mapping[str, Any]]]]:
+        """The items with their tables, and the keys that DynamoDB has left for another call."""
+        asked: dict[str, Any] = {}
+        for table, key in keys:
+            asked.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(key)
         try:
-            answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+            answer = self._dynamodb.batch_get_item(RequestItems=asked)
         except ClientError as error:
             raise LedgerUnavailable(error.response["Error"]["Code"]) from error
         except BotoCoreError as error:
             raise LedgerUnavailable(type(error).__name__) from error
-        left = answer.get("UnprocessedKeys", {}).get(table)
-        return iter(answer["Responses"].get(table, [])), left["Keys"] if left else ()
+        unprocessed = answer.get("UnprocessedKeys", {})
+        return (
+            [(table, item) for table, items in answer["Responses"].items() for item in items],
+            [(table, key) for table, left in unprocessed.items() for key in left["Keys"]],
+        )
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
@@ -357,6 +404,11 @@ def _entry(item: Mapping[str, Any]) -> Entry:
 
 def _link(item: Mapping[str, Any]) -> Link:
     return Link(item.get("tied_user", {}).get("S"), item.get("tied_object", {}).get("S"))
+
+
+def _marks(item: Mapping[str, Any]) -> list[Mark]:
+    app = item["subscriber"]["S"].partition("#")[0]
+    return [Mark.parse(app, text) for text in item.get("suppressed", {}).get("SS", ())]
 
 
 def held_event(item: Mapping[str, Any]) -> HeldEvent:

@@ -37,9 +37,11 @@ from purchasely_clevertap.delivery.keys import (
 )
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.delivery.suppression import IdKind, Mark, NamedId, Suppressed
 from purchasely_clevertap.mapping.identity import (
     Link,
     Wait,
+    became_known,
     id_problem,
     joins_logins,
     known_as,
@@ -72,6 +74,9 @@ _DAY_MS: Final = 86_400_000
 _LAST_MS: Final = 2**62
 # An item of DynamoDB has at most 400 KB.
 _MOST_HELD_BYTES: Final = 200_000
+
+_NOBODY: Final = Suppressed()
+_SUPPRESSED: Final = Skipped(SkipReason.SUPPRESSED)
 
 # What a retry reason says about the account rather than about one record.
 _ACCOUNT_FAILURES: Final = frozenset(
@@ -156,7 +161,8 @@ type Setups = Mapping[str, AppSetup | Retried]
 class Task:
     """An event that this worker wants to deliver, with its records and the project that they go to.
 
-    `is_too_early`: what it means depends on what comes within seconds.
+    `is_too_early`: what it means depends on what comes within seconds. `untied` are ids that it names and that are a
+    suppressed person's, not its own person's.
     """
 
     item: Item
@@ -166,6 +172,7 @@ class Task:
     mapped: Mapped
     account_id: str
     is_too_early: bool = False
+    untied: frozenset[NamedId] = frozenset()
 
     @property
     def claim(self) -> Claim:
@@ -393,14 +400,109 @@ def apps(items: Iterable[Item]) -> frozenset[str]:
     )
 
 
-def link_keys(items: Iterable[Item], setups: Setups) -> frozenset[str]:
+class _Ids(NamedTuple):
+    """The ids in an item: those by which it names its person (the user id's alone if it has one), and the anonymous ids
+    and CleverTap ids that the event of a user names, which it may tie to the user."""
+
+    own: Sequence[NamedId] = ()
+    further: Sequence[NamedId] = ()
+
+
+def named_ids(items: Iterable[Item], setups: Setups) -> frozenset[NamedId]:
+    """The ids of which is to be asked whether they are a suppressed person's."""
+    found: set[NamedId] = set()
+    for item in items:
+        setup = setups.get(item.message.app)
+        if isinstance(setup, AppSetup):
+            found.update(*_ids(item, setup))
+    return frozenset(found)
+
+
+def _ids(item: Item, setup: AppSetup) -> _Ids:
+    app, event = item.message.app, item.event
+    if isinstance(event, Event):
+        return _event_ids(app, event, setup)
+    if item.message.kind is MessageKind.IDENTITY:
+        association = _association(item, setup)
+        if isinstance(association, Parked):
+            return _Ids()
+        # A suppressed person's CleverTap id is tied to nobody.
+        return _Ids(_named(app, association.user_id, association.anonymous_id, association.clevertap_id))
+    if item.message.kind is MessageKind.LAPSE and (found := person_of(item.message.body.decode(errors="replace"))):
+        user_id, object_id, anonymous_id = found[1]
+        # Of a person who has not logged in, the anonymous id stands in the place of the user id too.
+        return _Ids(_named(app, None if anonymous_id is not None else user_id, anonymous_id, object_id))
+    return _Ids()
+
+
+def _event_ids(app: str, event: Event, setup: AppSetup) -> _Ids:
+    named = setup.mapper.names(event)
+    if isinstance(named, Parked) or became_known(event):
+        return _Ids()
+    if named.user_id is None:
+        return _Ids(_named(app, None, named.anonymous_id, named.clevertap_id))
+    before = known_as(event)
+    further = _named(app, None, named.anonymous_id, named.clevertap_id)
+    if before is not None and before != named.anonymous_id:
+        further.append(NamedId(app, IdKind.ANONYMOUS, before))
+    if before is not None and setup.mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID:
+        further.append(NamedId(app, IdKind.OBJECT, sdk_id(event, before)))
+    return _Ids((NamedId(app, IdKind.USER, named.user_id),), further)
+
+
+def _named(app: str, user_id: str | None, anonymous_id: str | None, object_id: str | None) -> list[NamedId]:
+    given = ((IdKind.USER, user_id), (IdKind.ANONYMOUS, anonymous_id), (IdKind.OBJECT, object_id))
+    return [NamedId(app, kind, each) for kind, each in given if each is not None]
+
+
+def _is_suppressed(item: Item, setup: AppSetup, suppressed: Suppressed) -> bool:
+    return bool(suppressed.hashes) and any(map(suppressed.has, _ids(item, setup).own))
+
+
+def link_keys(items: Iterable[Item], setups: Setups, suppressed: Suppressed = _NOBODY) -> frozenset[str]:
     """The keys of the anonymous ids and CleverTap ids of which the ledger may know whose they are."""
     found: set[str] = set()
     for item in items:
         setup = setups.get(item.message.app)
         if isinstance(setup, AppSetup):
             found.update(_link_keys(item, setup))
+            found.update(key for key, _ in _companions(item, setup, suppressed))
     return frozenset(found)
+
+
+def _companions(item: Item, setup: AppSetup, suppressed: Suppressed) -> list[tuple[str, NamedId]]:
+    """The ids without a mark that a suppressed user's event names, with their keys."""
+    if not isinstance(item.event, Event) or not _is_suppressed(item, setup, suppressed):
+        return []
+    environment = setup.mapper.environment(item.event, has_sandbox_account=setup.has_sandbox)
+    if isinstance(environment, Skipped):
+        return []
+    return [
+        (anonymous_key(each.app, environment, each.id), each)
+        if each.kind is IdKind.ANONYMOUS
+        else (object_key(each.app, environment, each.id), each)
+        for each in _ids(item, setup).further
+        if not suppressed.has(each)
+    ]
+
+
+def newly_suppressed(
+    found: "Plan", links: Mapping[str, Link], setups: Setups, suppressed: Suppressed
+) -> tuple[list[Mark], list[str]]:
+    """The marks of the ids that suppressed users' events name for the first time, unless they are somebody else's; and
+    the keys of the anonymous persons among them, for whom events may wait."""
+    marks: list[Mark] = []
+    waited_for: dict[str, None] = {}
+    for each in found.decided:
+        setup = setups.get(each.item.message.app)
+        if each.outcome != _SUPPRESSED or not isinstance(setup, AppSetup):
+            continue
+        for key, named in _companions(each.item, setup, suppressed):
+            if links.get(key, Link()).user_id is None:
+                marks.append(Mark.of(named, _ids(each.item, setup).own[0], suppressed.secret))
+                if named.kind is IdKind.ANONYMOUS:
+                    waited_for[key] = None
+    return marks, list(waited_for)
 
 
 def _link_keys(item: Item, setup: AppSetup) -> list[str]:
@@ -440,13 +542,15 @@ def plan(
     *,
     now_ms: int,
     retry_policy: RetryPolicy,
+    suppressed: Suppressed = _NOBODY,
 ) -> Plan:
-    """What to do with each event. `links` says whose the anonymous ids and CleverTap ids are that are known."""
+    """What to do with each event. `links` says whose the anonymous ids and CleverTap ids are that are known,
+    `suppressed` which ids are a suppressed person's."""
     decided: list[Decided] = []
     groups: dict[str, list[Task]] = {}
     for item in items:
         entry = entries.get(item.key, Entry())
-        found = _decided(item, entry, links, setups, now_ms)
+        found = _decided(item, entry, links, setups, suppressed, now_ms)
         if isinstance(found, Task):
             # Events without a profile stand alone.
             groups.setdefault(found.profile_key or f"event {item.key}", []).append(found)
@@ -458,7 +562,7 @@ def plan(
 
 
 def _decided(
-    item: Item, entry: Entry, links: Mapping[str, Link], setups: Setups, now_ms: int
+    item: Item, entry: Entry, links: Mapping[str, Link], setups: Setups, suppressed: Suppressed, now_ms: int
 ) -> Task | Outcome | tuple[Held, Hold]:
     """The task that the event is, or its outcome if it needs no upload."""
     message, event = item.message, item.event
@@ -469,6 +573,8 @@ def _decided(
         return Duplicate()
     if entry.lease_until > now_ms:
         return BUSY
+    if isinstance(known := setups.get(message.app), AppSetup) and _is_suppressed(item, known, suppressed):
+        return _SUPPRESSED
     if message.kind is MessageKind.HELD and _has_waited(item, setups):
         return Skipped(SkipReason.ANONYMOUS_USER)
     if message.dead_letter:
@@ -493,7 +599,8 @@ def _decided(
     account_id = setup.account_ids[mapped.environment]
     if (give_up := setup.open_circuits.get(account_id)) is not None:
         return Retried(RetryReason.CIRCUIT_OPEN, give_up)
-    return Task(item, event, entry, setup.mapper, mapped, account_id)
+    untied = frozenset(filter(suppressed.has, _ids(item, setup).further)) if suppressed.hashes else frozenset[NamedId]()
+    return Task(item, event, entry, setup.mapper, mapped, account_id, untied=untied)
 
 
 def _has_waited(item: Item, setups: Setups) -> bool:
@@ -558,7 +665,7 @@ def _association(item: Item, setup: AppSetup) -> Association | Parked:
     return next((problem for problem in problems if problem), association)
 
 
-def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
+def associations(items: Iterable[Item], setups: Setups, suppressed: Suppressed = _NOBODY) -> dict[str, str]:
     """The CleverTap ids that the app's backend told of anonymous users, by the keys of these."""
     found: dict[str, str] = {}
     for item in items:
@@ -567,6 +674,8 @@ def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
             continue
         association = _association(item, setup)
         if isinstance(association, Parked) or association.anonymous_id is None:
+            continue
+        if _is_suppressed(item, setup, suppressed):
             continue
         if item.environment in setup.account_ids:
             key = anonymous_key(item.message.app, item.environment, association.anonymous_id)
@@ -703,8 +812,10 @@ def _logins(bundle: Bundle) -> dict[str, str]:
     for task in bundle.tasks:
         named = (known_as(task.event) if task.event is not None else None, task.mapped.identity.anonymous_id)
         for anonymous_id in named:
-            if anonymous_id is not None and anonymous_id not in bundle.before.known_as:
-                app = task.item.message.app
+            app = task.item.message.app
+            if anonymous_id is None or NamedId(app, IdKind.ANONYMOUS, anonymous_id) in task.untied:
+                continue
+            if anonymous_id not in bundle.before.known_as:
                 found[anonymous_key(app, task.mapped.environment, anonymous_id)] = anonymous_id
     return found
 
@@ -716,7 +827,7 @@ def _devices(bundle: Bundle) -> list[str]:
     # Only a profile record ties the two together, so without profiles the user id alone must do.
     if not _is_user(bundle) or not mapper.settings.profile.send:
         return []
-    found = [task.mapped.identity.object_id for task in bundle.tasks]
+    found = [(task, task.mapped.identity.object_id) for task in bundle.tasks]
     if mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID:
         for task in bundle.tasks:
             named = known_as(task.event) if task.event is not None else None
@@ -725,9 +836,17 @@ def _devices(bundle: Bundle) -> list[str]:
                 and task.event is not None
                 and not waits_for_login(task.event, mapper.settings.identity)
             ):
-                found.append(sdk_id(task.event, named))
+                found.append((task, sdk_id(task.event, named)))
     known = bundle.before.linked | bundle.before.unlinked
-    return list(dict.fromkeys(each for each in found if each is not None and each not in known))
+    return list(
+        dict.fromkeys(
+            each
+            for task, each in found
+            if each is not None
+            and each not in known
+            and NamedId(task.item.message.app, IdKind.OBJECT, each) not in task.untied
+        )
+    )
 
 
 def _devices_of_logins(bundle: Bundle, tied: Mapping[str, Tied]) -> list[str]:
