@@ -131,7 +131,7 @@ class Ledger:
         self._change_marks(self._changes.unsuppress(marks), time_left)
 
     def _change_marks(self, changes: Sequence[Change], time_left: TimeLeft) -> None:
-        if not all(self._write(changes, time_left)):
+        if any(written is not _MADE for written in self._write(changes, time_left)):
             raise LedgerUnavailable("the marks of suppressed people cannot be written")
 
     def _of_subscribers(self, keys: Collection[str]) -> list[tuple[str, str, str]]:
