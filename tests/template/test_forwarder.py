@@ -55,3 +55,8 @@ def test_dead_letters_use_the_least_concurrency(template: Template) -> None:
 def test_pauses_fit_into_sqs_visibility(template: Template) -> None:
     for name in ("RetryBaseSeconds", "RetryMaxSeconds"):
         assert template.document["Parameters"][name]["MaxValue"] <= 12 * 3600
+
+
+def test_events_may_pass_the_forwarder_again(template: Template) -> None:
+    """Lambda stops a function that writes to its own queue, after some 16 passes, unless that is allowed."""
+    assert template.properties("ForwarderFunction")["RecursiveLoop"] == "Allow"
