@@ -31,11 +31,11 @@ def test_a_batch_of_more_than_ten_always_has_a_window(template: Template) -> Non
     assert template.document["Parameters"]["BatchWindowSeconds"]["MinValue"] >= 1
 
 
-@pytest.mark.parametrize("chosen", ["2", "5", "15"])
-def test_concurrency_is_the_number_that_was_chosen(chosen: str) -> None:
+@pytest.mark.parametrize("chosen", [2, 5, 15])
+def test_concurrency_is_the_number_that_was_chosen(chosen: int) -> None:
     events = Template.load(MaxConcurrency=chosen).properties("ForwarderFunction")["Events"]["Events"]["Properties"]
 
-    assert events["ScalingConfig"]["MaximumConcurrency"] == int(chosen)
+    assert events["ScalingConfig"]["MaximumConcurrency"] == chosen
 
 
 def test_concurrency_bounds_are_those_of_the_services(template: Template) -> None:

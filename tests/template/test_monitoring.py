@@ -23,7 +23,6 @@ ALARMS = {
     for logical_id, properties in Template.load().of_type(ALARM).items()
     for name in [properties["AlarmName"].removeprefix("purchasely-clevertap-dev-")]
 }
-EMULATED = {"AWS::AccountId": "AWS::AccountId"}
 SERVICES = {"ingest", "forwarder"}
 
 
@@ -92,20 +91,6 @@ def test_the_retrying_alarm_spans_the_longest_pause(template: Template) -> None:
 def test_the_parked_alarm_outlasts_missing_data(template: Template) -> None:
     """SQS stops publishing for a queue that nobody touches, though the events are still there."""
     assert template.properties("ParkedAlarm")["TreatMissingData"] == "ignore"
-
-
-def test_what_cannot_be_emulated_is_in_aws(template: Template) -> None:
-    def several(alarms: Template) -> set[str]:
-        return {name for name, alarm in alarms.of_type(ALARM).items() if "Metrics" in alarm}
-
-    emulated = Template.load(**EMULATED)
-
-    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm", "ParkedAlarm"}
-    assert several(emulated) == set()
-    assert set(emulated.of_type(ALARM)) == set(template.of_type(ALARM)) - several(template)
-    assert template.of_type("AWS::Logs::QueryDefinition")
-    assert not emulated.of_type("AWS::Logs::QueryDefinition")
-    assert not Template.load(**{"AWS::AccountId": "0" * 12}).of_type("AWS::Logs::QueryDefinition")
 
 
 DASHBOARDS = ("EventsDashboard", "ResourcesDashboard")

@@ -25,16 +25,10 @@ ROLES = {
     },
     "ForwarderRole": {
         "TakeEvents": (
-            {
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:ChangeMessageVisibility",
-                "sqs:ChangeMessageVisibilityBatch",
-                "sqs:GetQueueAttributes",
-            },
+            {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"},
             {"EventsQueue.Arn", "DeadLetterQueue.Arn"},
         ),
-        "ParkEvents": ({"sqs:SendMessage", "sqs:SendMessageBatch"}, {"ParkedQueue.Arn", "EventsQueue.Arn"}),
+        "ParkEvents": ({"sqs:SendMessage"}, {"ParkedQueue.Arn", "EventsQueue.Arn"}),
         "ReadSettings": ({"ssm:GetParameter"}, {f"{SETTINGS}/*/settings", f"{SETTINGS}/*/settings:*"}),
         "ReadCleverTapSecrets": (
             {"secretsmanager:GetSecretValue"},
@@ -51,7 +45,7 @@ ROLES = {
         ),
     },
     "SweepRole": {
-        "EnqueueWhatIsOver": ({"sqs:SendMessage", "sqs:SendMessageBatch"}, {"EventsQueue.Arn"}),
+        "EnqueueWhatIsOver": ({"sqs:SendMessage"}, {"EventsQueue.Arn"}),
         "FindWhatIsOver": ({"dynamodb:Scan"}, {"SubscribersTable.Arn", "DeliveriesTable.Arn/index/held"}),
         "KeepItsProgress": ({"dynamodb:GetItem", "dynamodb:PutItem"}, {"SubscribersTable.Arn"}),
         "WriteItsLog": (

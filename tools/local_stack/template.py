@@ -41,10 +41,15 @@ def _intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, 
 _Loader.add_multi_constructor("!", _intrinsic)
 
 
+def parsed(text: str) -> Mapping[str, Any]:
+    """A template with its intrinsic functions in their long form."""
+    document: Mapping[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
+    return document
+
+
 @cache
 def _document() -> Mapping[str, Any]:
-    document: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506 a SafeLoader
-    return document
+    return parsed((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
