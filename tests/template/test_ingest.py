@@ -83,3 +83,10 @@ def test_tolerance_covers_retries_but_no_replay(template: Template) -> None:
 
     assert retry_horizon < tolerance < remembered
     assert template.document["Parameters"]["SignatureToleranceSeconds"]["MaxValue"] < remembered
+
+
+def test_concurrency_may_be_reserved(template: Template) -> None:
+    reserved = Template.load(IngestReservedConcurrency=20).properties("IngestFunction")
+
+    assert "ReservedConcurrentExecutions" not in template.properties("IngestFunction")  # 0 would stop the function
+    assert reserved["ReservedConcurrentExecutions"] == 20

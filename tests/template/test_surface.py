@@ -26,6 +26,7 @@ DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu
         ("AlarmEmail", ""),
         ("SilenceHours", 24),
         ("Rollout", "AtOnce"),
+        ("IngestReservedConcurrency", 0),
         ("IngestSnapStart", "None"),
         ("KmsKeyArn", ""),
         ("LogLevel", "INFO"),
