@@ -12,6 +12,7 @@ DEV := .venv/dev/bin
 # sam wants the runtime's own Python first on PATH.
 SAM := PATH="$(CURDIR)/.venv/sam/bin:$$PATH" .venv/sam/bin/sam
 STAGE ?= dev
+STACK ?= purchasely-clevertap-$(STAGE)
 
 .PHONY: help
 help: ## show this
@@ -85,6 +86,10 @@ build: .venv/sam/.made ## build functions and layer for Lambda
 .PHONY: deploy
 deploy: build ## deploy to the AWS account that you are signed in to: make deploy STAGE=prod
 	$(SAM) deploy --config-env $(STAGE)
+	aws cloudformation set-stack-policy --stack-name $(STACK) --stack-policy-body file://stack-policy.json
+ifeq ($(STAGE),prod)
+	aws cloudformation update-termination-protection --stack-name $(STACK) --enable-termination-protection
+endif
 
 .PHONY: clean
 clean: ## remove what was built, and the environments

@@ -62,6 +62,34 @@ def test_the_end_of_an_alarm_is_told(template: Template, name: str) -> None:
     assert template.properties(ALARMS[name]).get("OKActions", []) == ([] if name == "new-event" else ["AlarmTopic"])
 
 
+def test_an_endpoint_is_told_of_alarms() -> None:
+    told = Template.load(AlarmUrl="https://alarms.example.com/key")
+
+    assert told.properties("AlarmUrlSubscription") == {
+        "TopicArn": "AlarmTopic",
+        "Protocol": "https",
+        "Endpoint": "https://alarms.example.com/key",
+    }
+    assert told.document["Parameters"]["AlarmUrl"]["NoEcho"] is True
+
+
+def test_a_budget_is_told_to_the_address(template: Template) -> None:
+    budget = Template.load(MonthlyBudget=50, AlarmEmail="a@example.com").properties("Budget")
+    subscribers = [each for told in budget["NotificationsWithSubscribers"] for each in told["Subscribers"]]
+
+    assert not template.of_type("AWS::Budgets::Budget")
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    assert {each["Address"] for each in subscribers} == {"a@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_allowed"),
+    [({}, True), ({"MonthlyBudget": 50}, False), ({"MonthlyBudget": 50, "AlarmEmail": "a@example.com"}, True)],
+)
+def test_a_budget_needs_somebody_to_tell(chosen: dict[str, object], is_allowed: bool) -> None:
+    assert Template.load(**chosen).is_allowed() is is_allowed
+
+
 def test_the_silence_alarm_counts_hours() -> None:
     alarm = Template.load(SilenceHours=48).properties("SilenceAlarm")
 

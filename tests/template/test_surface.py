@@ -34,8 +34,11 @@ DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu
         ("SubscriberRetentionDays", 1100),
         ("IngestMemory", 512),
         ("ForwarderMemory", 512),
-        ("ThrottleRate", 500),
-        ("ThrottleBurst", 1000),
+        ("ThrottleRate", 100),
+        ("ThrottleBurst", 200),
+        ("DeletionProtection", "true"),
+        ("AlarmUrl", ""),
+        ("MonthlyBudget", 0),
         ("SignatureToleranceSeconds", 22 * 24 * 3600),
     ],
 )

@@ -124,6 +124,15 @@ class Template:
             case _:
                 return value
 
+    def is_allowed(self) -> bool:
+        """Whether the rules of the template allow its parameters."""
+        return all(
+            self.holds(assertion["Assert"])
+            for rule in self.document["Rules"].values()
+            if self.holds(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}))
+            for assertion in rule["Assertions"]
+        )
+
     def holds(self, condition: Any) -> bool:
         """Whether a condition holds, given by its name or as it is written."""
         match condition:
@@ -131,6 +140,8 @@ class Template:
                 return self.holds(self.document["Conditions"][name])
             case {"Fn::Equals": [one, other]}:
                 return bool(self.resolve(one) == self.resolve(other))
+            case {"Fn::Contains": [list(texts), value]}:
+                return str(self.resolve(value)) in texts
             case {"Fn::Not": [negated]}:
                 return not self.holds(negated)
             case {"Fn::And": conditions}:
