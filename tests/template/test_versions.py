@@ -16,6 +16,10 @@ from tests.template.transformed import transformed
 
 FUNCTIONS = ("IngestFunction", "ForwarderFunction", "SweepFunction")
 OTHER_VALUES = {
+    "AlarmUrl": "https://alarms.example.com",
+    "WebhookDomain": "hooks.example.com",
+    "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0fd9e1c2-95a8-4c1f-8de9-0242ac120002",
+    "HostedZoneId": "Z0123456789ABCDEFGHIJ",
     "AlarmEmail": "a@example.com",
     "CleverTapEndpoint": "https://clevertap.example.com",
     "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/0fd9e1c2-95a8-4c1f-8de9-0242ac120002",
