@@ -140,3 +140,28 @@ def test_samconfig_overrides_only_what_there_is(template: Template) -> None:
     overrides = " ".join(config[stage]["deploy"]["parameters"]["parameter_overrides"] for stage in ("dev", "prod"))
 
     assert set(re.findall(r"(\w+)=", overrides)) <= set(template.document["Parameters"])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_taken"),
+    [
+        ("", True),
+        ("https://clevertap.example.com", True),
+        ("https://clevertap.example.com:8443/", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost", True),
+        ("http://[::1]:8080", True),
+        ("http://clevertap.example.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("http://localhost@example.com", False),
+        ("https://user:word@example.com", False),
+        ("https://example.com/path", False),
+        ("https://example.com?a=b", False),
+        ("https://example.com#a", False),
+        ("ftp://example.com", False),
+    ],
+)
+def test_credentials_go_nowhere_in_plain_text(template: Template, endpoint: str, is_taken: bool) -> None:
+    pattern = re.compile(template.document["Parameters"]["CleverTapEndpoint"]["AllowedPattern"])
+
+    assert bool(pattern.fullmatch(endpoint)) is is_taken

@@ -5,7 +5,8 @@ MiniStack is not AWS in these points:
 - it can't create saved queries, nor alarms on several metrics;
 - it checks the rights to SQS's batch operations under names that IAM does not have;
 - it hands a number on as text if it comes from a parameter, and its poller can't use that;
-- it answers plain http, which the queues' policies deny.
+- it answers plain http, which the queues' policies deny;
+- it does not say to IAM which attributes of an item a request names.
 """
 
 import copy
@@ -44,7 +45,7 @@ def emulated(document: Mapping[str, Any], parameters: Mapping[str, str]) -> dict
         match resource["Type"]:
             case "AWS::IAM::Role":
                 for policy in resource["Properties"]["Policies"]:
-                    policy["PolicyDocument"]["Statement"] = [*map(_with_batches, policy["PolicyDocument"]["Statement"])]
+                    policy["PolicyDocument"]["Statement"] = [*map(_right, policy["PolicyDocument"]["Statement"])]
             case "AWS::SQS::QueuePolicy":
                 policy = resource["Properties"]["PolicyDocument"]
                 policy["Statement"] = [each for each in policy["Statement"] if not _demands_tls(each)]
@@ -58,9 +59,11 @@ def _is_unknown(resource: Mapping[str, Any]) -> bool:
     return resource["Type"] == _SAVED_QUERY or (resource["Type"] == _ALARM and "Metrics" in resource["Properties"])
 
 
-def _with_batches(statement: dict[str, Any]) -> dict[str, Any]:
-    if "Action" not in statement:  # a statement under a condition
+def _right(statement: dict[str, Any]) -> dict[str, Any]:
+    if "Action" not in statement:  # a statement that depends on a parameter
         return statement
+    if "dynamodb:Attributes" in json.dumps(statement.get("Condition", {})):
+        statement = {name: each for name, each in statement.items() if name != "Condition"}
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     batches = [BATCH_NAMES[action] for action in actions if action in BATCH_NAMES]
     return {**statement, "Action": [*actions, *batches]} if batches else statement
