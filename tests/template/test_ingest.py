@@ -62,7 +62,9 @@ def test_access_log_lines_are_json(template: Template) -> None:
     log = template.properties("WebhookStage")["AccessLogSettings"]
 
     assert log["DestinationArn"] == "AccessLog.Arn"
-    assert {"request_id", "time", "route", "status", "response_ms"} <= set(json.loads(log["Format"]))
+    line = json.loads(log["Format"])
+    assert {"request_id", "time", "route", "status", "response_ms"} <= set(line)
+    assert line["lambda_error"] == "$context.integrationErrorMessage"  # why the function was not even invoked
 
 
 @pytest.mark.parametrize("personal", ["identity", "sourceIp", "userAgent", "path", "header", "domain", "message"])

@@ -91,6 +91,21 @@ def test_output_tells_where_something_is(template: Template, output: str, value:
     assert template.output(output) == value
 
 
+@pytest.mark.parametrize(
+    ("partition", "region", "console"),
+    [
+        ("aws", "eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("aws-cn", "cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("aws-us-gov", "us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+    ],
+)
+def test_a_dashboard_is_in_its_partitions_console(partition: str, region: str, console: str) -> None:
+    there = Template.load(**{"AWS::Partition": partition, "AWS::Region": region})
+
+    for output in ("DashboardUrl", "ResourcesDashboardUrl"):
+        assert there.output(output).startswith(f"{console}cloudwatch/home?region={region}#dashboards/")
+
+
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_app_default_has_placeholders(stage: str) -> None:
     template = Template.load(Stage=stage)
