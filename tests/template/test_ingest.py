@@ -72,6 +72,16 @@ def test_access_log_has_nothing_personal(template: Template, personal: str) -> N
     assert personal not in template.properties("WebhookStage")["AccessLogSettings"]["Format"]
 
 
+def test_the_senders_address_is_logged_on_request(template: Template) -> None:
+    def logged(template: Template) -> dict[str, str]:
+        line: dict[str, str] = json.loads(template.properties("WebhookStage")["AccessLogSettings"]["Format"])
+        return line
+
+    asked = Template.load(LogSourceAddress="true")
+
+    assert logged(asked) == logged(template) | {"source": "$context.identity.sourceIp"}
+
+
 def test_timeouts_end_before_the_sender_gives_up(template: Template) -> None:
     function = template.properties("IngestFunction")["Timeout"]
     gateway = template.properties("WebhookIntegration")["TimeoutInMillis"] / 1000

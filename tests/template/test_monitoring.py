@@ -184,7 +184,18 @@ def test_what_a_dashboard_draws_is_published(template: Template, dashboard: str)
 def test_the_events_dashboard_draws_every_metric(template: Template) -> None:
     drawn = {metric for namespace, metric, _ in shown(template, "EventsDashboard") if namespace == NAMESPACE}
 
-    assert set(Metric) - drawn == {Metric.SETTLED}  # the sum of what is drawn
+    # the sum of what is drawn; what tells of functions, not of events
+    assert set(Metric) - drawn == {Metric.SETTLED, Metric.COLD_START}
+
+
+def test_the_resources_dashboard_draws_cold_starts(template: Template) -> None:
+    drawn = {
+        dimensions["service"]
+        for _, metric, dimensions in shown(template, "ResourcesDashboard")
+        if metric == Metric.COLD_START
+    }
+
+    assert drawn == {"ingest", "forwarder"}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,14 @@ def test_a_role_has_nothing_but_its_statements(template: Template, role: str) ->
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_traces_are_sent_only_if_wanted(template: Template, role: str) -> None:
+    traced = Template.load(Tracing="Active").statements(role)
+
+    assert "SendTraces" not in template.statements(role)
+    assert traced["SendTraces"] == ({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, {"*"})
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_only_lambda_may_take_a_role(template: Template, role: str) -> None:
     (statement,) = template.properties(role)["AssumeRolePolicyDocument"]["Statement"]
 

@@ -31,6 +31,8 @@ DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu
         ("KmsKeyArn", ""),
         ("LogLevel", "INFO"),
         ("LogRetentionDays", 30),
+        ("Tracing", "PassThrough"),
+        ("LogSourceAddress", "false"),
         ("SubscriberRetentionDays", 1100),
         ("IngestMemory", 512),
         ("ForwarderMemory", 512),

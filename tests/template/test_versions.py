@@ -161,6 +161,7 @@ def test_a_description_has_what_no_hash_has(after: dict[str, Template], function
         "Timeout": f"{seen['Timeout']} s",
         "Role": f"{role}.RoleId",
         "LoggingConfig": seen["LoggingConfig"]["LogGroup"],
+        "TracingConfig": seen["TracingConfig"]["Mode"],
     }
 
     assert set(seen) == set(described)

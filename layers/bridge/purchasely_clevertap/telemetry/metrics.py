@@ -9,6 +9,9 @@ NAMESPACE: Final = "PurchaselyCleverTap"
 class Metric(StrEnum):
     """A metric, under the dimensions stage and service; two of them also under one of a closed set of reasons."""
 
+    # Each function
+    COLD_START = "ColdStart"
+
     # Ingest
     ACCEPTED = "Accepted"
     REFUSED = "Refused"  # also by reason
