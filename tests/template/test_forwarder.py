@@ -26,9 +26,13 @@ def test_a_batch_may_fill_one_upload(template: Template) -> None:
     assert events["MaximumBatchingWindowInSeconds"] == 5
 
 
-def test_a_batch_of_more_than_ten_always_has_a_window(template: Template) -> None:
+@pytest.mark.parametrize(
+    ("window", "size", "is_allowed"),
+    [(5, 1000, True), (1, 10_000, True), (0, 10, True), (0, 1, True), (0, 11, False), (0, 1000, False)],
+)
+def test_a_batch_of_more_than_ten_has_a_window(window: int, size: int, is_allowed: bool) -> None:
     """Lambda refuses a larger batch without one."""
-    assert template.document["Parameters"]["BatchWindowSeconds"]["MinValue"] >= 1
+    assert Template.load(BatchWindowSeconds=window, BatchSize=size).is_allowed() is is_allowed
 
 
 @pytest.mark.parametrize("chosen", [2, 5, 15])
