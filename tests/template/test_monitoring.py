@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.template import Template
+from local_stack.sam import ROOT
+from local_stack.template import Template, parsed
 from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric
 from tests.template.aws_metrics import is_published
 
@@ -74,10 +75,12 @@ def test_an_endpoint_is_told_of_alarms() -> None:
 
 
 def test_a_budget_is_told_to_the_address(template: Template) -> None:
-    budget = Template.load(MonthlyBudget=50, AlarmEmail="a@example.com").properties("Budget")
+    chosen = Template.load(MonthlyBudget=50, AlarmEmail="a@example.com").properties("Budget")
+    nested = parsed((ROOT / chosen["TemplateURL"]).read_text(encoding="utf-8"))
+    budget = Template(nested, chosen["Parameters"]).properties("Budget")
     subscribers = [each for told in budget["NotificationsWithSubscribers"] for each in told["Subscribers"]]
 
-    assert not template.of_type("AWS::Budgets::Budget")
+    assert "Budget" not in template.resources
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
     assert {each["Address"] for each in subscribers} == {"a@example.com"}
 
