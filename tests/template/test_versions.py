@@ -158,7 +158,7 @@ def test_a_description_has_what_no_hash_has(after: dict[str, Template], function
         "Layers": seen["Layers"][0].partition(":layer:")[2],
         "Runtime": seen["Runtime"],
         "Architectures": seen["Architectures"][0],
-        "Timeout": f"{seen['Timeout']} s",
+        "Timeout": f"{seen['Timeout']}s",
         "Role": f"{role}.RoleId",
         "LoggingConfig": seen["LoggingConfig"]["LogGroup"],
         "TracingConfig": seen["TracingConfig"]["Mode"],
@@ -180,7 +180,7 @@ def test_a_description_is_no_longer_than_lambda_takes(function: str) -> None:
     }
     endpoint = "https://" + "x" * (parameters["CleverTapEndpoint"]["MaxLength"] - 8)
     stage, role = "s" * 20, "AROA" + "X" * 17  # RoleId: 21 characters
-    layer = f"arn:aws:lambda:eu-west-1:123456789012:layer:purchasely-clevertap-{stage}:12345"
+    layer = f"arn:aws:lambda:eu-west-1:123456789012:layer:purchasely-clevertap-{stage}:1234"
     names = {f"{each}Role.RoleId": role for each in ("Ingest", "Forwarder", "Sweep")}
     names |= {
         f"{each}Log": f"/purchasely-clevertap/{stage}/{each.lower()}" for each in ("Ingest", "Forwarder", "Sweep")
