@@ -58,8 +58,8 @@ def receive(queue: str) -> Call:
 
 def update(table: str, key: Mapping[str, Any]) -> Call:
     # Its condition never holds, so that nothing is written.
-    given = {"TableName": f"[{table}]", "Key": key, "UpdateExpression": "REMOVE outcome"}
-    return Call("dynamodb", "update_item", {**given, "ConditionExpression": "attribute_exists(nowhere)"})
+    given = {"TableName": f"[{table}]", "Key": key, "UpdateExpression": "REMOVE expires_at"}
+    return Call("dynamodb", "update_item", {**given, "ConditionExpression": "attribute_exists(messages)"})
 
 
 def batch_get(table: str, key: Mapping[str, Any]) -> Call:

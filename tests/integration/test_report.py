@@ -43,6 +43,7 @@ class Seen:
         self._capsys = capsys
         self._logger = Logger(service="forwarder", stage="test", least=least)
         self._logger.start_request("request-1")
+        capsys.readouterr()  # the cold start is none of the report's
         self.report = Report(self._logger, clock=lambda: NOW_MS + LATER_MS, retry_policy=RETRY_POLICY, user_key=KEY)
 
     def told(

@@ -44,12 +44,13 @@ def test_runtime_and_processor_of_functions(chosen: dict[str, str], processor: s
     assert shared["Runtime"] == "python3.13"
     assert shared["Architectures"] == [processor]
     assert shared["Handler"] == "app.handler"
-    assert shared["Layers"] == ["BridgeLayer"]
+    assert shared["Layers"] == [template.resolve({"Ref": "BridgeLayer"})]
 
 
 def test_one_layer_serves_both_processors(template: Template) -> None:
     layer = template.properties("BridgeLayer")
 
+    assert layer["LayerName"] == "purchasely-clevertap-dev"  # each stage has its own
     assert template.resources["BridgeLayer"]["Metadata"] == {"BuildMethod": "makefile"}
     assert layer["CompatibleRuntimes"] == ["python3.13"]
     assert sorted(layer["CompatibleArchitectures"]) == ["arm64", "x86_64"]

@@ -37,6 +37,7 @@ class Logger:
     def __init__(self, *, service: str, stage: str, least: str) -> None:
         self._service = service
         self._stage = stage
+        self._is_cold = True
         self._powertools = PowertoolsLogger(
             service=service,
             level=least,
@@ -49,8 +50,14 @@ class Logger:
         self._powertools.append_keys(stage=stage)
 
     def start_request(self, request_id: str) -> None:
-        """The lines that follow are of this invocation; Lambda's own lines carry its id too."""
+        """The lines that follow are of this invocation; Lambda's own lines carry its id too.
+
+        The first one of a process is counted as a cold start.
+        """
         self._powertools.append_keys(request_id=request_id)
+        if self._is_cold:
+            self._is_cold = False
+            self.add_metrics({Metric.COLD_START: 1})
 
     def log(self, level: Level, message: str, **fields: Any) -> None:
         """Writes a line. A field that is None is left out."""
