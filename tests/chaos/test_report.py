@@ -12,7 +12,7 @@ from chaos import __main__ as command
 from chaos.report import Report
 from chaos.verdict import Verdict
 
-KEYS = ["fault", "runs", "events", "lost", "doubled", "stale", "doubled_lost_answer"]
+KEYS = ["fault", "runs", "events", "lost", "doubled", "stale", "late", "doubled_lost_answer"]
 
 
 def ended(arguments: list[str]) -> object:
@@ -35,7 +35,10 @@ def test_runs_of_a_fault_are_added_up(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path / "build" / "chaos.json")
     written = json.loads((tmp_path / "build" / "chaos.json").read_text())
     assert [list(row) for row in written] == [KEYS, KEYS]
-    assert [list(row.values()) for row in written] == [["one", 1, 3, 0, 0, 0, 0], ["other", 2, 11, 2, 1, 1, 5]]
+    assert [list(row.values()) for row in written] == [
+        ["one", 1, 3, 0, 0, 0, 0, 0],
+        ["other", 2, 11, 2, 1, 1, 0, 5],
+    ]
 
 
 def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
@@ -44,9 +47,9 @@ def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
         console.print(report.table())
     lines = [line.replace("│", " ").split() for line in shown.get().splitlines() if "│" in line]
     assert lines == [
-        ["one", *"130000"],
-        ["other", "2", "11", "2", "1", "1", "5"],
-        ["all", "3", "14", "2", "1", "1", "5"],
+        ["one", *"1300000"],
+        ["other", "2", "11", "2", "1", "1", "0", "5"],
+        ["all", "3", "14", "2", "1", "1", "0", "5"],
     ]
 
 
@@ -57,6 +60,7 @@ def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
         (Verdict(events=1, lost=["a"]), True),
         (Verdict(events=1, doubled=["a"]), True),
         (Verdict(events=1, stale=["a"]), True),
+        (Verdict(events=1, late=["a"]), True),
     ],
 )
 def test_a_row_is_broken_by_whatever_must_not_be(verdict: Verdict, broken: bool) -> None:

@@ -20,6 +20,7 @@ class Row:
     lost: int = 0
     doubled: int = 0
     stale: int = 0
+    late: int = 0
     doubled_lost_answer: int = 0
 
     def add(self, verdict: Verdict) -> None:
@@ -29,12 +30,13 @@ class Row:
         self.lost += len(verdict.lost)
         self.doubled += len(verdict.doubled)
         self.stale += len(verdict.stale)
+        self.late += len(verdict.late)
         self.doubled_lost_answer += verdict.doubled_lost_answer
 
     @property
     def broken(self) -> bool:
         """Whether anything is that must not be."""
-        return self.lost + self.doubled + self.stale > 0
+        return self.lost + self.doubled + self.stale + self.late > 0
 
 
 class Report:
@@ -60,10 +62,12 @@ class Report:
     def table(self) -> Table:
         """The rows and their sum."""
         table = Table(
-            title="Nothing lost, nothing doubled, nothing stale", title_style="bold", row_styles=["", "on grey7"]
+            title="Nothing lost, nothing doubled, nothing stale, nothing late",
+            title_style="bold",
+            row_styles=["", "on grey7"],
         )
         table.add_column("fault")
-        for column in ("runs", "events", "lost", "doubled", "stale", "doubled (answer lost)"):
+        for column in ("runs", "events", "lost", "doubled", "stale", "late", "doubled (answer lost)"):
             table.add_column(column, justify="right")
         for row in self.rows:
             table.add_row(*_cells(asdict(row)))
@@ -77,5 +81,5 @@ class Report:
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:
-    must_be_0 = ("lost", "doubled", "stale")
+    must_be_0 = ("lost", "doubled", "stale", "late")
     return [f"[bold red]{value}[/]" if name in must_be_0 and value else str(value) for name, value in row.items()]

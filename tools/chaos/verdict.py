@@ -88,6 +88,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     doubled_lost_answer: int = 0
     strikes: int = 0
 
@@ -98,6 +99,7 @@ class Verdict:
             *(f"lost: {each}" for each in self.lost),
             *(f"doubled: {each}" for each in self.doubled),
             *(f"stale: {each}" for each in self.stale),
+            *(f"late: {each}" for each in self.late),
         ]
 
 
