@@ -1,0 +1,25 @@
+"""The alarms of the stack, as CloudWatch has them now."""
+
+from typing import Final
+
+from bridge_cli.account import Account
+from bridge_cli.deployment import resources
+from bridge_cli.finding import Alarm
+
+_KINDS: Final = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+_MOST: Final = 100  # CloudWatch, DescribeAlarms
+
+
+def alarms(account: Account) -> list[Alarm]:
+    """The stack's alarms, a hundred a call. Raises ClientError."""
+    names = [name for kind in _KINDS for name in resources(account, kind)]
+    found: list[Alarm] = []
+    for start in range(0, len(names), _MOST):
+        described = account.client("cloudwatch").describe_alarms(
+            AlarmNames=names[start : start + _MOST], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        found += (
+            Alarm(alarm["AlarmName"], alarm["StateValue"], alarm.get("AlarmDescription", ""))
+            for alarm in (*described.get("MetricAlarms", ()), *described.get("CompositeAlarms", ()))
+        )
+    return found
