@@ -135,7 +135,7 @@ class Installation(Cli):
         assert isinstance(outputs, dict)
         monkeypatch.setattr(Account, "outputs", outputs | {"WebhookUrl": f"{url}/default", "AlarmTopicArn": topic})
         clock = Stopwatch(lambda: self.seconds, self.wait)
-        for module in ("check", "setup", "rotate"):
+        for module in ("check", "pause", "resume", "setup", "rotate"):
             monkeypatch.setattr(f"bridge_cli.commands.{module}.Stopwatch", lambda: clock)
         cloud.clock.ms = time.time_ns() // 1_000_000
         for name, document in PLACEHOLDERS.items():

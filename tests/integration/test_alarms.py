@@ -57,6 +57,12 @@ class World:
             "ForwarderFunction": lambda: Function("forwarder", cloud, monkeypatch, capsys, RETRY_BASE_SECONDS="30"),
         }
         self._functions: dict[str, Function] = {}
+        # What SQS publishes while Lambda asks for messages, whether there are any or not.
+        self._publish(
+            "AWS/SQS",
+            {"QueueName": "EventsQueue.QueueName"},
+            {"NumberOfEmptyReceives": 15, "NumberOfMessagesReceived": 0},
+        )
 
     def rings(self, name: str) -> bool:
         return ALARMS[name].rings(self.points, NOW)
@@ -257,6 +263,10 @@ def placeholders(world: World) -> None:
     assert world.webhook(recent()) == 404
 
 
+def nobody_asks_for_events(world: World) -> None:
+    world.ago(15 * MINUTE)
+
+
 def nearly_all_that_sqs_hides_is_hidden(world: World) -> None:
     world.hide(100_000)
 
@@ -326,6 +336,7 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("dead-letters", dead_letter_parked),
     ("dead-letters", dead_letter_waiting),
     ("oldest", nobody_forwards),
+    ("paused", nobody_asks_for_events),
     ("retrying", clevertap_throttles_for_long),
     ("hidden", nearly_all_that_sqs_hides_is_hidden),
     ("setup", clevertap_refuses_the_credentials),

@@ -100,7 +100,7 @@ def test_what_cannot_be_emulated_is_in_aws(template: Template) -> None:
 
     emulated = Template.load(**EMULATED)
 
-    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm", "ParkedAlarm"}
+    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm", "ParkedAlarm", "PausedAlarm"}
     assert several(emulated) == set()
     assert set(emulated.of_type(ALARM)) == set(template.of_type(ALARM)) - several(template)
     assert template.of_type("AWS::Logs::QueryDefinition")

@@ -27,6 +27,7 @@ _PEOPLE: Final = ("AlarmEmail", "AlarmUrl")  # parameters whose values name some
 _PROD: Final = ("prod", "production")
 _WEBHOOK_SECONDS: Final = 0.05  # that ingest takes for a webhook, when it has started
 
+_PAUSED: Final = ("Disabled", "Disabling")
 _RUNNING: Final = ("Enabled", "Enabling", "Creating", "Updating")
 
 
@@ -220,7 +221,9 @@ def of_mappings(queue: str, states: Sequence[str]) -> Finding:
         return Finding(subject, False, "nothing takes them: the event source mapping is gone", "deploy again")
     if all(state in _RUNNING for state in states):
         return Finding(subject, True, f"its event source mapping is {states[0]}")
-    todo = "aws lambda update-event-source-mapping --enabled, or deploy again"
+    if all(state in _PAUSED for state in states):
+        return Finding(subject, False, "is paused: they wait, for 14 days at most", "bridge resume")
+    todo = "bridge resume, or deploy again"
     return Finding(subject, False, f"its event source mapping is {', '.join(states)}", todo)
 
 
