@@ -156,5 +156,12 @@ def test_without_a_stack_there_is_nothing_to_prove(bridge: Installation) -> None
 def test_setup_ends_with_the_same_proof(bridge: Installation) -> None:
     document = bridge.json("setup")
     subjects = [each["subject"] for each in document["deployment"]]
-    assert subjects == [*DEEP[:6], "Lambda concurrency", *DEEP[6:]]
+    further = ["Lambda concurrency", "forwarder takes events", "forwarder takes dead letters", "who is told"]
+    assert subjects == [*DEEP[:6], *further, *DEEP[6:]]
     assert "runs as version 7" in bridge.run("setup").stdout
+
+
+def test_setup_says_why_nothing_takes_the_events(bridge: Installation) -> None:
+    bridge.json("pause", "--yes")
+    found = {each["subject"]: each for each in bridge.json("setup", exit_code=1)["deployment"]}
+    assert found["forwarder takes events"]["todo"] == "bridge resume"

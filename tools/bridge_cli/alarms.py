@@ -1,4 +1,4 @@
-"""The alarms of the stack, as CloudWatch has them now."""
+"""The alarms of the stack, as CloudWatch has them now, and whom SNS tells of them."""
 
 from typing import Final
 
@@ -23,3 +23,14 @@ def alarms(account: Account) -> list[Alarm]:
             for alarm in (*described.get("MetricAlarms", ()), *described.get("CompositeAlarms", ()))
         )
     return found
+
+
+def subscriptions(account: Account) -> list[str]:
+    """The ARN of each subscription to the alarms; another word stands for one that is not confirmed. Raises
+    ClientError."""
+    pages = account.client("sns").get_paginator("list_subscriptions_by_topic")
+    return [
+        subscription["SubscriptionArn"]
+        for page in pages.paginate(TopicArn=account.output("AlarmTopicArn"))
+        for subscription in page["Subscriptions"]
+    ]

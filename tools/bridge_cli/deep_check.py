@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from bridge_cli.account import Account
-from bridge_cli.alarms import alarms
+from bridge_cli.alarms import alarms, subscriptions
 from bridge_cli.cli_error import CliError
 from bridge_cli.concurrency import concurrency
 from bridge_cli.configuration import Configuration
@@ -27,7 +27,8 @@ from bridge_cli.deep_finding import (
 )
 from bridge_cli.deliveries import delivery
 from bridge_cli.deployment import Deployment, deployment, resources
-from bridge_cli.finding import Finding
+from bridge_cli.event_sources import QUEUES, event_sources
+from bridge_cli.finding import Finding, of_mappings, of_subscriptions
 from bridge_cli.log_lines import lines_of
 from bridge_cli.looking import looked_if_allowed
 from bridge_cli.output import working
@@ -69,6 +70,9 @@ def proof_of_deployment(
     """The same when the test webhook was sent, and what else `bridge check` would find of a stack that is new."""
     found = _made_of(account, deployed)
     found += looked_if_allowed("Lambda concurrency", lambda: [concurrency(account, deployed)])
+    for queue in QUEUES:
+        found += looked_if_allowed(f"forwarder takes {queue}", partial(_mapping, account, queue))
+    found += looked_if_allowed("who is told", lambda: [of_subscriptions(account.stage, subscriptions(account))])
     if outcome.good:
         found += looked_if_allowed(
             f"{app}: test webhook", lambda: followed(account, app, outcome, clock=clock, seconds=_SET_UP_SECONDS)
@@ -141,6 +145,10 @@ def _function(account: Account, name: str, output: str) -> Iterator[Finding]:
     live = client.get_alias(FunctionName=function, Name=_ALIAS)["FunctionVersion"]
     configured = client.get_function_configuration(FunctionName=function, Qualifier=live)
     yield of_function(name, live, configured.get("State", ""), configured.get("LastUpdateStatus", ""))
+
+
+def _mapping(account: Account, queue: str) -> list[Finding]:
+    return [of_mappings(queue, [each.state for each in event_sources(account, queue)])]
 
 
 def _dashboards(account: Account) -> Finding:

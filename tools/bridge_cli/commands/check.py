@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bridge_cli import finding
 from bridge_cli.account import Account, on_account
-from bridge_cli.alarms import alarms
+from bridge_cli.alarms import alarms, subscriptions
 from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.app_setup import region_by
 from bridge_cli.clevertap_check import new_client
@@ -82,9 +82,7 @@ def findings(account: Account, app: str | None, client: Client) -> Iterator[Find
     for queue in QUEUES:
         yield from looked(account, f"forwarder takes {queue}", partial(_mapping, account, queue))
     yield from looked(account, "alarms", lambda: finding.of_alarms(alarms(account)))
-    yield from looked(
-        account, "who is told", lambda: [finding.of_subscriptions(account.stage, _subscriptions(account))]
-    )
+    yield from looked(account, "who is told", lambda: [finding.of_subscriptions(account.stage, subscriptions(account))])
 
 
 def _apps(account: Account) -> list[str]:
@@ -140,12 +138,3 @@ def _oldest_ms(account: Account) -> int | None:
 
 def _mapping(account: Account, queue: str) -> Iterator[Finding]:
     yield finding.of_mappings(queue, [each.state for each in event_sources(account, queue)])
-
-
-def _subscriptions(account: Account) -> list[str]:
-    pages = account.client("sns").get_paginator("list_subscriptions_by_topic")
-    return [
-        subscription["SubscriptionArn"]
-        for page in pages.paginate(TopicArn=account.output("AlarmTopicArn"))
-        for subscription in page["Subscriptions"]
-    ]
