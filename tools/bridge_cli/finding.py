@@ -244,7 +244,7 @@ def of_subscriptions(stage: str, arns: Sequence[str]) -> Finding:
     pending = sum(not arn.startswith("arn:") for arn in arns)
     if pending:
         found = f"{pending} of {len(arns)} subscriptions to the alarms are not confirmed"
-        return Finding("who is told", False, found, "confirm the e-mail that AWS has sent")
+        return Finding("who is told", False, found, "confirm them: AWS has sent an e-mail, or a request to the URL")
     if not arns and stage in _PROD:
         todo = "deploy with the parameter AlarmEmail or AlarmUrl, or subscribe somebody to the topic AlarmTopicArn"
         return Finding("who is told", False, "nobody is told of alarms", todo)
