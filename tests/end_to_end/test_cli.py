@@ -81,3 +81,16 @@ def test_forgetting_keeps_the_balance(app: App, clevertap: CleverTap, story: Sto
     (balance,) = bridge(app.stack, "balance", app.name)["apps"]
     assert (balance["adds_up"], balance["received"]) == (True, len(events))
     assert balance["by_reason"]["skipped"]["discarded"] == len(document["parked"])
+
+
+def test_events_wait_while_it_is_paused(app: App, story: Story) -> None:
+    (payment, *_) = (event for event in story("renewals") if event["event_name"] == "TRANSACTION_PROCESSED")
+    assert bridge(app.stack, "pause", "--yes")["paused"] is True
+    try:
+        app.tell(payment)
+        assert bridge(app.stack, "status", app.name)["paused"] is True
+        assert "is paused" in run(app.stack, "check", app.name).stdout
+        assert bridge(app.stack, "trace", payment["event_id"], "--app", app.name)["event"]["outcome"] == "in_flight"
+    finally:
+        assert bridge(app.stack, "resume", "--yes")["paused"] is False
+    app.becomes("delivered", payment)

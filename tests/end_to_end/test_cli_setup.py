@@ -61,7 +61,7 @@ def test_an_app_is_set_up_checked_and_reached(stack: LocalStack, app: str, tmp_p
     assert bridge(stack, "settings", "put", settings, app, "--yes")["version"] == 2
     (webhook,) = bridge(stack, "send", "--app", app, "TRIAL_STARTED")["webhooks"]
     ends = time.monotonic() + 60
-    while (event := bridge(stack, "trace", webhook["event_id"], "--app", app)["event"])["outcome"] is None:
+    while (event := bridge(stack, "trace", webhook["event_id"], "--app", app)["event"])["outcome"] == "in_flight":
         assert time.monotonic() < ends, event
         time.sleep(0.5)
     assert event["outcome"] == "delivered"
