@@ -25,6 +25,9 @@ HOSTILE = "\x1b[2J\x9b31m\u202e\u200b\rForged"
 OUTPUTS = {
     "WebhookUrl": "https://abc123.execute-api.eu-west-1.amazonaws.com/webhooks/default",
     "ApiId": "abc123",
+    "IngestFunctionName": "ingest",
+    "ForwarderFunctionName": "forwarder",
+    "SweepFunctionName": "sweep",
     "DeliveriesTableName": DELIVERIES,
     "SubscribersTableName": SUBSCRIBERS,
     "IngestLogGroup": f"/purchasely-clevertap/{STAGE}/ingest",

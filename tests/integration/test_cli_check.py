@@ -35,6 +35,8 @@ def test_all_is_well(bridge: Installation) -> None:
     found = findings(bridge, good=True)
     assert list(found) == [
         "stack",
+        "parameters",
+        "Lambda concurrency",
         "default: Purchasely secret",
         "default: CleverTap secret",
         "default: settings",
@@ -53,7 +55,7 @@ def test_all_is_well(bridge: Installation) -> None:
 def test_people_see_a_line_each_and_scripts_the_same(bridge: Installation) -> None:
     result = bridge.run("check")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 13
+    assert len(result.stdout.splitlines()) == 15
     bridge.cloud.put_settings({"sandbox": "no"})
     result = bridge.run("check")
     assert result.exit_code == 1
@@ -123,6 +125,10 @@ def _with_an_alarm(bridge: Installation) -> None:
     bridge.deployed.alarms = ["ours"]
 
 
+def _with_a_small_quota(bridge: Installation) -> None:
+    bridge.deployed.quota = 8
+
+
 def _with_an_unconfirmed_address(bridge: Installation) -> None:
     pending = {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}
     bridge.cloud.calls.next("ListSubscriptionsByTopic", Answered(pending))
@@ -144,6 +150,7 @@ def _rolled_back(bridge: Installation) -> None:
         (_with_an_old_event, "events queue", "the oldest for 1 h"),
         (_with_an_alarm, "alarm", "ours rings"),
         (_with_an_unconfirmed_address, "who is told", "1 of 1 subscriptions to the alarms are not confirmed"),
+        (_with_a_small_quota, "Lambda concurrency", "the account's quota is 8"),
         (_rolled_back, "stack", "is ROLLBACK_COMPLETE"),
     ],
 )

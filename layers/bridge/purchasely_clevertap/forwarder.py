@@ -129,7 +129,8 @@ class Forwarder:
         bundles, waiting = self._learn(bundles, time_left)
         for results in waiting:
             yield from self._settle(results.decided, results.saves, time_left)
-        for request in batch.requests(bundles):
+        # A project that fails lets no other wait for its time-out.
+        for request in sorted(batch.requests(bundles), key=self._is_failing):
             results = self._upload(request, uploads, time_left)
             yield from self._settle(results.decided, results.saves, time_left)
 
@@ -206,6 +207,9 @@ class Forwarder:
             return Retried(RetryReason.CREDENTIALS_UNUSABLE, GiveUp.SETUP, credentials.detail)
         account_ids = credentials.account_ids
         return AppSetup(mapper, account_ids, self._uploader.open_circuits(account_ids.values()))
+
+    def _is_failing(self, request: UploadRequest) -> bool:
+        return self._uploader.is_failing(request.app, request.environment)
 
     def _upload(self, request: UploadRequest, uploads: list[UploadReport], time_left: TimeLeft) -> Results:
         """Uploads the records of a request, if it has any."""
