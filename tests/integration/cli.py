@@ -16,7 +16,6 @@ from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
 from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
-from tests.integration.function import USER_KEY
 
 ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that are no text: controls, formats, halves, separators of lines."""
@@ -44,7 +43,6 @@ class Cli:
             "DeadLetterQueueUrl": cloud.dead_letters_url,
         }
         monkeypatch.setattr(Account, "outputs", OUTPUTS | queues)
-        monkeypatch.setattr(Account, "user_key", USER_KEY)
         # An empty queue need not be waited for.
         monkeypatch.setattr("bridge_cli.parked_messages.WAIT_SECONDS", 0)
 

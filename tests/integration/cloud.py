@@ -17,6 +17,7 @@ from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.aws.ledger import HELD_INDEX, Ledger
 from purchasely_clevertap.aws.queues import SendQueue
 from purchasely_clevertap.aws.secrets import Secrets
+from purchasely_clevertap.aws.user_hash_key import user_hash_key_name
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import Message, decode_body
 from purchasely_clevertap.delivery.result import BatchResult
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 STAGE = "test"
+USER_KEY = "the-key-of-the-user-hashes"
 DELIVERIES = "deliveries"
 SUBSCRIBERS = "subscribers"
 PRODUCTION = {"account_id": "PRODUCTION-ID", "passcode": "production-passcode"}
@@ -205,6 +207,7 @@ class Cloud:
         )
         self.put_secret("purchasely", {"shared_secrets": [SECRET]})
         self.put_secret("clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})
+        self.secretsmanager.create_secret(Name=user_hash_key_name(STAGE), SecretString=USER_KEY)
         self.calls.made.clear()
 
     def put_secret(self, name: str, value: object, *, app: str = "default") -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 EVENTS_ARN = "arn:aws:sqs:eu-west-1:123456789012:events"
 DEAD_LETTERS_ARN = "arn:aws:sqs:eu-west-1:123456789012:dead-letters"
-USER_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,6 @@ class Function:
             "RETRY_BASE_SECONDS": "0",
             "RETRY_MAX_SECONDS": "3600",
             "LOG_LEVEL": "INFO",
-            "USER_KEY": USER_KEY,
         }
         for key, value in (variables | environment).items():
             monkeypatch.setenv(key, value)

@@ -13,8 +13,8 @@ from purchasely_clevertap.delivery.message import attributes, encode_body
 from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer, while_uploading
-from tests.integration.cloud import DELIVERIES, Cloud
-from tests.integration.function import DEAD_LETTERS_ARN, USER_KEY, Function, queue_event, received
+from tests.integration.cloud import DELIVERIES, USER_KEY, Cloud
+from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
 from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed, transaction
 
 PERSONAL = (
@@ -285,7 +285,7 @@ def test_retries_are_spread_over_time(cloud: Cloud, clevertap: ScriptedClevertap
     assert 15_000 <= min(waits) < max(waits) <= 30_000
 
 
-def test_people_are_hashed_with_the_key_of_the_stack(cloud: Cloud, start: Start) -> None:
+def test_people_are_hashed_with_the_key_of_the_stage(cloud: Cloud, start: Start) -> None:
     forwarder = start()
     forwarder(queue(cloud, recent(user="user-1")))
     assert [line["user"] for line in forwarder.told()[0] if "user" in line] == [user_hash("user-1", USER_KEY)]

@@ -40,6 +40,7 @@ ROLES = {
             {"secretsmanager:GetSecretValue"},
             {f"{SECRET}/*/clevertap-??????"},
         ),
+        "ReadUserHashKey": ({"secretsmanager:GetSecretValue"}, {"UserHashKey"}),
         "UseLedger": (
             {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},

@@ -56,11 +56,6 @@ class Account:
         return {output["OutputKey"]: output["OutputValue"] for output in self.stack.get("Outputs", [])}
 
     @cached_property
-    def user_key(self) -> str:
-        """The key of the user hashes in the log: the random part of the stack's id, as in `template.yaml`."""
-        return self.stack["StackId"].split("/")[2]
-
-    @cached_property
     def stack(self) -> "StackTypeDef":
         """What CloudFormation says of the stack. CliError when there is no such stack."""
         try:

@@ -38,11 +38,7 @@ class Clients:
 
     def dynamodb_for_notes(self, *, seconds: float) -> "DynamoDBClient":
         """DynamoDB for what may fail: one try, and no longer than this for the connection and for the answer."""
-        hurried = Config(
-            connect_timeout=seconds, read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1}
-        )
-        client = self._session.create_client("dynamodb", config=self._config.merge(hurried))
-        return cast("DynamoDBClient", client)
+        return cast("DynamoDBClient", self._session.create_client("dynamodb", config=self._hurried(seconds)))
 
     def dynamodb_for_batches(self) -> "DynamoDBClient":
         """DynamoDB, with calls of a hundred items that take little processor time."""
@@ -56,6 +52,16 @@ class Clients:
         """Secrets Manager."""
         return cast("SecretsManagerClient", self._session.create_client("secretsmanager", config=self._config))
 
+    def secretsmanager_for_log(self, *, seconds: float) -> "SecretsManagerClient":
+        """Secrets Manager for what may fail, as `dynamodb_for_notes` is."""
+        client = self._session.create_client("secretsmanager", config=self._hurried(seconds))
+        return cast("SecretsManagerClient", client)
+
     def ssm(self) -> "SSMClient":
         """Systems Manager, for its Parameter Store."""
         return cast("SSMClient", self._session.create_client("ssm", config=self._config))
+
+    def _hurried(self, seconds: float) -> Config:
+        return self._config.merge(
+            Config(connect_timeout=seconds, read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1})
+        )
