@@ -120,6 +120,15 @@ def test_a_line_names_no_user_without_the_key(watch: Watch) -> None:
     ]
 
 
+def test_names_of_strangers_are_clipped_and_escaped(watch: Watch) -> None:
+    keys = ("\u202egpj", "k" * 5000, *(f"key_{number}" for number in range(60_000)))
+    (line,), metrics = watch().told(of(Delivered(), event_name="\x1b[2J\u2028" + "N" * 500, left_out=keys))
+    assert line["event_name"] == "\\x1b[2J\\u2028" + "N" * 95 + "…"
+    assert line["left_out"][:3] == ["\\u202egpj", "k" * 100 + "…", "key_0"]
+    assert (len(line["left_out"]), line["left_out_more"]) == (20, 59_982)
+    assert metrics.values["LeftOutValues"] == [60_002]
+
+
 def test_a_line_leaves_out_the_detail_of_a_parking(watch: Watch) -> None:
     parked = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Email somebody@example.com is not valid", 515)
     (line,), _ = watch().told(of(parked))

@@ -12,7 +12,7 @@ from purchasely_clevertap.delivery.message import ABOUT_PERSONS, MessageKind
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
-from purchasely_clevertap.telemetry.logger import Level, Logger
+from purchasely_clevertap.telemetry.logger import Level, Logger, shown
 from purchasely_clevertap.telemetry.metrics import Metric
 from purchasely_clevertap.telemetry.user_hash import user_hash
 
@@ -24,6 +24,7 @@ _METRICS: Final = {
     Parked: Metric.PARKED,
     Retried: Metric.RETRIED,
 }
+_MOST_LEFT_OUT: Final = 20  # keys in a line: an event may have 60,000, and CloudWatch takes no line of such a size
 _STORAGE: Final = frozenset({RetryReason.LEDGER_UNAVAILABLE, RetryReason.PARKED_QUEUE_UNAVAILABLE})
 _SETUP: Final = frozenset({RetryReason.SETUP_FAULT, RetryReason.CREDENTIALS_UNUSABLE, RetryReason.SETTINGS_UNAVAILABLE})
 
@@ -134,7 +135,7 @@ def _line(result: MessageResult, now: int, key: str | None) -> tuple[Level, dict
     line: dict[str, Any] = {
         "app": message.app,
         "event_id": result.event_id,
-        "event_name": result.event_name,
+        "event_name": result.event_name and shown(result.event_name),
         "user": user_hash(result.user, key) if result.user and key else None,
         "outcome": outcome.name,
         "account": result.environment,
@@ -144,7 +145,8 @@ def _line(result: MessageResult, now: int, key: str | None) -> tuple[Level, dict
         "receives": message.receives,
         "message_id": message.id,
         "new_name": not result.known_name,
-        "left_out": result.left_out,
+        "left_out": [shown(key) for key in result.left_out[:_MOST_LEFT_OUT]],
+        "left_out_more": max(len(result.left_out) - _MOST_LEFT_OUT, 0),
         "unconfirmed_sends": result.unconfirmed_sends,
         "taken_over": result.taken_over,
         "unsettled": result.unsettled,
