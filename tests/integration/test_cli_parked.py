@@ -75,6 +75,19 @@ def test_a_list_quotes_nothing_of_a_body(cloud: Cloud, cli: Cli) -> None:
     assert cli.json("parked", "show", "e-1")["detail"] == quoting.detail
 
 
+@pytest.mark.parametrize(
+    ("command", "operation"),
+    [("redrive", "SendMessageBatch"), ("discard", "TransactWriteItems")],
+)
+def test_a_command_without_the_right_says_so(cloud: Cloud, cli: Cli, command: str, operation: str) -> None:
+    park(cloud, message(event(), id="1"))
+    cli.deny(operation)
+    result = cli.run("parked", command, "--reason", "unreadable", "--yes")
+    assert result.exit_code == 3
+    assert "AccessDeniedException" in result.stderr
+    assert count(cloud, cloud.parked_url) == (1, 0)
+
+
 def test_the_list_has_the_newest_up_to_a_limit(cloud: Cloud, cli: Cli) -> None:
     park(cloud, message(b"no", id="old"))
     cloud.clock.advance(60)

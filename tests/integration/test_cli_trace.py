@@ -2,14 +2,13 @@
 
 import pytest
 
-from bridge_cli.account import Account
 from bridge_cli.times import iso, now_ms
 from purchasely_clevertap.clevertap.response import NotTaken, Rejected
 from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, log
-from tests.integration.cloud import STAGE, USER_KEY, Calls, Clock, Cloud, Worker
+from tests.integration.cloud import STAGE, USER_KEY, Clock, Cloud, Worker
 from tests.integration.webhook import event, message, transaction
 
 
@@ -176,14 +175,10 @@ def test_a_subscriber_has_the_user_hash_of_the_log(cloud: Cloud, cli: Cli, worke
     assert cli.json("trace", "e-1", "--no-logs")["user_hash"] is None
 
 
-def test_without_a_right_to_the_key_there_is_no_hash(
-    cloud: Cloud, cli: Cli, worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_right_to_the_key_there_is_no_hash(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     now = cloud.clock()
     worker.outcome(message(event(event_id="e-1", at=now), sent_at=now))
-    calls, client = Calls(), Account.client
-    calls.always("GetSecretValue", "AccessDeniedException")
-    monkeypatch.setattr(Account, "client", lambda account, service: calls.watch(client(account, service)))
+    cli.deny("GetSecretValue")
     document = cli.json("trace", "user-1")
     assert (document["user_hash"], document["subscribers"][0]["id"]) == (None, "user-1")
     shown = cli.run("trace", "user-1")

@@ -10,7 +10,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from bridge_cli import finding
+from bridge_cli import finding, secret_findings
 from bridge_cli.account import Account, in_words, on_account
 from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.app_setup import region_by
@@ -21,7 +21,7 @@ from bridge_cli.deployment import Deployment, deployment, resources
 from bridge_cli.finding import Alarm, Finding
 from bridge_cli.output import json_option, plain, show, table, working
 from bridge_cli.queues import counts
-from bridge_cli.secret_document import Document, account_keys
+from bridge_cli.secret_document import Document, account_keys, shared_secrets
 from purchasely_clevertap.aws.secrets import Absent, Unusable
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
@@ -73,9 +73,10 @@ def findings(account: Account, app: str | None, client: Client) -> Iterator[Find
         yield Finding("stack", False, fault.message)
         return
     yield finding.of_stack(account.stack_name, deployed)
-    meant = [app] if app is not None else _apps(account)
+    meant = [Configuration(account, each) for each in ([app] if app is not None else _apps(account))]
     for each in meant:
-        yield from _looked(account, each, partial(_app, account, each, client, deployed, among=len(meant)))
+        yield from _looked(account, each.app, partial(_app, each, client, deployed, among=len(meant)))
+    yield from _looked(account, "shared secrets", partial(_shared, meant))
     yield from _looked(account, "queues", lambda: finding.of_queues(counts(account), _oldest_ms(account)))
     for queue, output in _QUEUES.items():
         yield from _looked(account, f"forwarder takes {queue}", partial(_mapping, account, queue, output))
@@ -102,14 +103,27 @@ def _apps(account: Account) -> list[str]:
         return ["default"]
 
 
-def _app(account: Account, app: str, client: Client, deployed: Deployment, *, among: int) -> Iterator[Finding]:
-    configuration = Configuration(account, app)
+def _shared(configurations: Iterable[Configuration]) -> Iterator[Finding]:
+    secrets = {each.app: each.secret("purchasely") for each in configurations}
+    return secret_findings.of_shared(
+        {app: shared_secrets(each) for app, each in secrets.items() if not isinstance(each, Absent | Unusable)}
+    )
+
+
+def _app(configuration: Configuration, client: Client, deployed: Deployment, *, among: int) -> Iterator[Finding]:
+    app = configuration.app
     purchasely, clevertap = configuration.secret("purchasely"), configuration.secret("clevertap")
     if among > 1 and finding.is_untouched(purchasely, clevertap):
         yield Finding(app, None, "is not set up; it need not be, as there are other apps")
         return
-    yield finding.of_purchasely_secret(app, purchasely)
-    yield finding.of_clevertap_secret(app, clevertap)
+    for name, secret, judged in (
+        ("purchasely", purchasely, finding.of_purchasely_secret),
+        ("clevertap", clevertap, finding.of_clevertap_secret),
+    ):
+        if isinstance(secret, Absent) and configuration.may_not_read(name):
+            yield secret_findings.of_hidden(app, name)
+        else:
+            yield judged(app, secret)
     stored = configuration.settings()
     yield finding.of_settings(app, stored)
     if not isinstance(clevertap, Absent | Unusable) and stored.held is not None:
