@@ -4,6 +4,8 @@ IAM is enforced on this machine as on AWS.
 """
 
 import json
+import os
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +16,7 @@ import boto3
 import pytest
 
 from local_stack import PRODUCTION, LocalStack, sam
-from local_stack.stack import STAGE
+from local_stack.stack import STACK_NAME, STAGE
 from tests.end_to_end.app import App
 from tests.end_to_end.clevertap import CleverTap
 from tests.end_to_end.conftest import Story
@@ -141,6 +143,35 @@ def test_a_user_hash_takes_a_right_of_its_own(operator: Callable[..., Bridge], p
         assert done.returncode == 0, done.stderr
         assert (json.loads(done.stdout)["user_hash"] is not None) is is_told
         assert ("user-hash-key" in done.stderr) is not is_told
+
+
+def test_sam_needs_no_more_than_the_deploying_role_has(stack: LocalStack, tmp_path: Path) -> None:
+    """What sam itself calls; the resources are CloudFormation's, whose calls the emulator does not check."""
+    given = _credentials(stack, ("deploy",))
+    # sam's bucket takes nothing that comes without TLS, which the emulator has none of.
+    buckets = _root(stack, "s3").list_buckets()["Buckets"]
+    _root(stack, "s3").delete_bucket_policy(Bucket=next(each["Name"] for each in buckets))
+    command = [str(sam.VENV / "sam" / "bin" / "sam"), "deploy", "--stack-name", STACK_NAME, "--region", sam.REGION]
+    command += ["--template-file", str(sam.ROOT / ".aws-sam" / "build" / "template.yaml"), "--resolve-s3"]
+    command += ["--s3-prefix", STACK_NAME, "--capabilities", "CAPABILITY_IAM", "--no-execute-changeset"]
+    command += ["--parameter-overrides", f"Stage={STAGE}", "LogLevel=DEBUG"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={
+            "PATH": os.defpath,
+            "HOME": str(tmp_path),
+            "SAM_CLI_TELEMETRY": "0",
+            "AWS_ENDPOINT_URL": stack.aws_url,
+            **{name.upper(): value for name, value in given.items()},
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Changeset created successfully" in done.stdout
 
 
 def _credentials(stack: LocalStack, policies: tuple[str, ...]) -> dict[str, str]:

@@ -244,7 +244,6 @@ _ARNS = {
     "AWS::SQS::Queue": "sqs:{here}:{name}",
     "AWS::DynamoDB::Table": "dynamodb:{here}:table/{name}",
     "AWS::Serverless::Function": "lambda:{here}:function:{name}",
-    "AWS::SecretsManager::Secret": "secretsmanager:{here}:secret:purchasely-clevertap/dev/user-hash-key-a1B2c3",
 }
 
 

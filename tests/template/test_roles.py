@@ -41,7 +41,7 @@ ROLES = {
             {"secretsmanager:GetSecretValue"},
             {f"{SECRET}/*/clevertap-??????"},
         ),
-        "ReadUserHashKey": ({"secretsmanager:GetSecretValue"}, {"UserHashKey"}),
+        "ReadUserHashKey": ({"secretsmanager:GetSecretValue"}, {f"{SECRET}/user-hash-key-??????"}),
         "UseLedger": (
             {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},
