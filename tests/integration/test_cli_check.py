@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cloud import Answered, Cloud
-from tests.integration.installation import PLACEHOLDERS, Installation, installed
+from tests.integration.cloud import Answered, Cloud, Step, as_function
+from tests.integration.installation import PLACEHOLDERS, SECRET, Installation, installed
 
 
 @pytest.fixture
@@ -206,3 +206,25 @@ def test_the_default_app_may_be_unused(bridge: Installation) -> None:
 def test_without_listing_the_default_app_is_checked(bridge: Installation) -> None:
     bridge.cloud.calls.next("ListSecrets", "AccessDeniedException")
     assert "default: settings" in findings(bridge, good=True)
+
+
+def test_two_apps_with_one_secret_are_mentioned(bridge: Installation) -> None:
+    bridge.set_up("second-app", shared_secret="another")
+    assert "shared secrets" not in findings(bridge, good=True)
+    bridge.cloud.put_secret("purchasely", {"shared_secrets": ["newest", SECRET]}, app="second-app")
+    shared = findings(bridge, good=True)["shared secrets"]
+    assert shared["good"] is None
+    assert "default and second-app" in shared["found"]
+    assert SECRET not in bridge.run("check").output
+
+
+@pytest.mark.parametrize("described", ["AccessDeniedException", Answered({"Name": "a secret"})])
+def test_secrets_that_one_may_not_read_are_no_fault(bridge: Installation, described: Step) -> None:
+    as_function(bridge.cloud.secretsmanager)  # whoever may not read a secret hears the same as of one that is not there
+    for name in ("purchasely", "clevertap"):
+        bridge.cloud.delete_secret(name)
+    bridge.cloud.calls.always("DescribeSecret", described)
+    found = findings(bridge, good=True)
+    assert found["default: Purchasely secret"]["good"] is None
+    assert found["default: CleverTap secret"]["good"] is None
+    assert found["default: settings"]["good"] is True

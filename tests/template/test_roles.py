@@ -37,6 +37,7 @@ ROLES = {
             {"secretsmanager:GetSecretValue"},
             {f"{SECRET}/*/clevertap-??????"},
         ),
+        "ReadUserHashKey": ({"secretsmanager:GetSecretValue"}, {f"{SECRET}/user-hash-key-??????"}),
         "UseLedger": (
             {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},
@@ -95,6 +96,60 @@ def test_only_lambda_may_take_a_role(template: Template, role: str) -> None:
         "Action": "sts:AssumeRole",
         "Principal": {"Service": "lambda.amazonaws.com"},
     }
+
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/teams/boundary"
+
+
+def test_every_role_has_the_path_and_the_boundary() -> None:
+    chosen = Template.load(
+        RolePath="/service/bridge/", PermissionsBoundaryArn=BOUNDARY, Rollout="Canary10Percent5Minutes"
+    )
+    roles = chosen.of_type("AWS::IAM::Role")
+
+    assert set(roles) == {*ROLES, "RolloutRole"}
+    assert {(each["Path"], each["PermissionsBoundary"]) for each in roles.values()} == {("/service/bridge/", BOUNDARY)}
+
+
+def test_a_rollout_shifts_only_the_functions() -> None:
+    """SAM would make a role of its own, which may invoke every function of the account."""
+    gradual = Template.load(Rollout="Canary10Percent5Minutes")
+
+    for function in ("IngestFunction", "ForwarderFunction"):
+        assert gradual.properties(function)["DeploymentPreference"]["Role"] == "RolloutRole.Arn"
+    assert gradual.statements("RolloutRole") == {
+        "ShiftAliases": (
+            {"lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"},
+            {
+                "IngestFunction.Arn",
+                "IngestFunction.Arn:*",
+                "ForwarderFunction.Arn",
+                "ForwarderFunction.Arn:*",
+            },
+        ),
+        "WatchAlarms": ({"cloudwatch:DescribeAlarms"}, {"*"}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "is_allowed"),
+    [
+        ("RolePath", "", True),
+        ("RolePath", "/", True),
+        ("RolePath", "/service/", True),
+        ("RolePath", "service/", False),
+        ("RolePath", "/service", False),
+        ("PermissionsBoundaryArn", "", True),
+        ("PermissionsBoundaryArn", BOUNDARY, True),
+        ("PermissionsBoundaryArn", "arn:aws:iam::aws:policy/PowerUserAccess", True),
+        ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:role/boundary", False),
+        ("PermissionsBoundaryArn", "boundary", False),
+    ],
+)
+def test_paths_and_boundaries_are_well_formed(template: Template, parameter: str, value: str, is_allowed: bool) -> None:
+    pattern = template.document["Parameters"][parameter]["AllowedPattern"]
+
+    assert bool(re.fullmatch(pattern, value)) is is_allowed
 
 
 @pytest.mark.parametrize(

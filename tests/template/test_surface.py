@@ -131,6 +131,7 @@ def test_app_default_has_placeholders(stage: str) -> None:
         ("DefaultPurchaselySecret", {"Name", "SecretString"}),
         ("DefaultCleverTapSecret", {"Name", "SecretString"}),
         ("DefaultSettings", {"Name", "Type", "Tier", "Value"}),
+        ("UserHashKey", {"Name", "GenerateSecretString"}),
     ],
 )
 def test_placeholders_have_no_other_property(template: Template, resource: str, properties: set[str]) -> None:

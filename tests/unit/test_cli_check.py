@@ -216,7 +216,7 @@ def test_the_templates_placeholders_are_recognised(
     judge: Callable[[str, Document | Absent | Unusable], Finding],
 ) -> None:
     secrets = Template.load().of_type("AWS::SecretsManager::Secret").values()
-    documents = [json.loads(secret["SecretString"]) for secret in secrets]
+    documents = [json.loads(secret["SecretString"]) for secret in secrets if "SecretString" in secret]
     assert len(documents) == 2
     assert any("is the placeholder" in judge("app", document).found for document in documents)
     assert finding.is_untouched(*documents)

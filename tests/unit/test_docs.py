@@ -170,4 +170,4 @@ def test_the_stack_policy_names_what_exists() -> None:
     defaults = {name for name in TEMPLATE.resources if name.startswith("Default")}
     assert allowed["Effect"] == "Allow"
     assert {each["Effect"] for each in guarded} == {"Deny"}
-    assert named == kept | defaults
+    assert named == kept | defaults | {"UserHashKey"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge_cli.account import Account
+from bridge_cli.account import Account, is_denied
 from bridge_cli.cli_error import CliError
 from bridge_cli.deliveries import EventKey
 from bridge_cli.output import working
@@ -314,6 +314,8 @@ class TakenMessages:
                 ],
             )
         except ClientError as error:
+            if is_denied(error):  # so are all others
+                raise
             return [error.response["Error"]["Code"]] * len(events)
         except BotoCoreError as error:
             return [type(error).__name__] * len(events)

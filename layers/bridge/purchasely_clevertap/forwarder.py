@@ -36,8 +36,8 @@ type TimeLeft = Callable[[], float]
 class Forwarder:
     """Forwards batches. `clock` gives epoch milliseconds.
 
-    `parked` sends to the parked queue, `events` to the queue that the messages come from. `user_key` keys the hashes by
-    which suppressed people are known.
+    `parked` sends to the parked queue, `events` to the queue that the messages come from. `suppression_key` keys the
+    hashes by which suppressed people are known.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Forwarder:
         events: SendQueue,
         retry_policy: RetryPolicy,
         clock: Callable[[], int],
-        user_key: str = "",
+        suppression_key: str = "",
     ) -> None:
         self._ledger = ledger
         self._uploader = uploader
@@ -61,7 +61,7 @@ class Forwarder:
         self._events = events
         self._retry_policy = retry_policy
         self._clock = clock
-        self._suppressed = Suppressed(user_key)
+        self._suppressed = Suppressed(suppression_key)
 
     def forward(self, messages: Sequence[Message], time_left: TimeLeft) -> BatchResult:
         """The outcome of every message; `time_left` gives the seconds until this worker is stopped."""

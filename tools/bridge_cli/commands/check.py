@@ -1,6 +1,6 @@
 """`bridge check`: whether all is well, one line for each thing, with what to do about what is not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Final
 import click
 from botocore.exceptions import ClientError
 
-from bridge_cli import finding
+from bridge_cli import finding, secret_findings
 from bridge_cli.account import Account, on_account
 from bridge_cli.alarms import alarms, subscriptions
 from bridge_cli.app_parameters import any_app_argument
@@ -27,7 +27,7 @@ from bridge_cli.looking import looked
 from bridge_cli.output import json_option, show, working
 from bridge_cli.probe import Stopwatch
 from bridge_cli.queues import counts
-from bridge_cli.secret_document import Document, account_keys
+from bridge_cli.secret_document import Document, account_keys, shared_secrets
 from purchasely_clevertap.aws.secrets import Absent, Unusable
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
@@ -75,9 +75,10 @@ def findings(account: Account, app: str | None, client: Client) -> Iterator[Find
     yield finding.of_stack(account.stack_name, deployed)
     yield from looked(account, "parameters", lambda: [of_parameters(deployed.parameters, defaults(account))])
     yield from looked(account, "Lambda concurrency", lambda: [concurrency(account, deployed)])
-    meant = [app] if app is not None else _apps(account)
+    meant = [Configuration(account, each) for each in ([app] if app is not None else _apps(account))]
     for each in meant:
-        yield from looked(account, each, partial(_app, account, each, client, deployed, among=len(meant)))
+        yield from looked(account, each.app, partial(_app, each, client, deployed, among=len(meant)))
+    yield from looked(account, "shared secrets", partial(_shared, meant))
     yield from looked(account, "queues", lambda: finding.of_queues(counts(account), _oldest_ms(account)))
     for queue in QUEUES:
         yield from looked(account, f"forwarder takes {queue}", partial(_mapping, account, queue))
@@ -92,14 +93,27 @@ def _apps(account: Account) -> list[str]:
         return ["default"]
 
 
-def _app(account: Account, app: str, client: Client, deployed: Deployment, *, among: int) -> Iterator[Finding]:
-    configuration = Configuration(account, app)
+def _shared(configurations: Iterable[Configuration]) -> Iterator[Finding]:
+    secrets = {each.app: each.secret("purchasely") for each in configurations}
+    return secret_findings.of_shared(
+        {app: shared_secrets(each) for app, each in secrets.items() if not isinstance(each, Absent | Unusable)}
+    )
+
+
+def _app(configuration: Configuration, client: Client, deployed: Deployment, *, among: int) -> Iterator[Finding]:
+    app = configuration.app
     purchasely, clevertap = configuration.secret("purchasely"), configuration.secret("clevertap")
     if among > 1 and finding.is_untouched(purchasely, clevertap):
         yield Finding(app, None, "is not set up; it need not be, as there are other apps")
         return
-    yield finding.of_purchasely_secret(app, purchasely)
-    yield finding.of_clevertap_secret(app, clevertap)
+    for name, secret, judged in (
+        ("purchasely", purchasely, finding.of_purchasely_secret),
+        ("clevertap", clevertap, finding.of_clevertap_secret),
+    ):
+        if isinstance(secret, Absent) and configuration.may_not_read(name):
+            yield secret_findings.of_hidden(app, name)
+        else:
+            yield judged(app, secret)
     stored = configuration.settings()
     yield finding.of_settings(app, stored)
     if not isinstance(clevertap, Absent | Unusable) and stored.held is not None:

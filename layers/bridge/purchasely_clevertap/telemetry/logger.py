@@ -19,6 +19,7 @@ from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric, unit
 
 # The lines' own keys; a field of such a name would take their place.
 _LINE: Final = ("level", "message", "timestamp", "service", "stage", "request_id")
+_MOST_SHOWN: Final = 100  # characters of a name that a stranger chose
 _VALUES_TOGETHER: Final = 100  # CloudWatch, embedded metric format: values of a metric in one line
 
 
@@ -95,6 +96,14 @@ class Logger:
             )
             for parts in _parts(values)
         )
+
+
+def shown(text: str) -> str:
+    """A name that a stranger chose, as a line may have it: clipped, and what is not printable as an escape."""
+    clipped = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    if clipped.isprintable():
+        return clipped
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in clipped)
 
 
 def _parts(values: Mapping[Metric, Sequence[int]]) -> Iterator[list[tuple[Metric, Sequence[int]]]]:
