@@ -61,6 +61,7 @@ def check(teller: Teller, story: Story) -> None:
         assert not {key: found[key] for key in profile.lacks if key in found}
         assert teller.people(profile.account).get(profile.person) == (profile.ids or {profile.person})
     assert not set(teller.people(PRODUCTION)) & set(story.nobody)
+    assert teller.objections() == []
 
 
 def check_records(teller: Teller, story: Story) -> None:
@@ -143,6 +144,7 @@ def test_a_case(cloud: Cloud, case: Case) -> None:
         assert sorted(each.partition(" ")[0] for each in teller.outcomes.values()) == sorted(right["outcomes"])
     if right.get("outcome") == "delivered":
         assert set(teller.outcomes.values()) == {"delivered"}
+    assert teller.objections() == []
 
 
 def _created(event: Payload) -> int:
