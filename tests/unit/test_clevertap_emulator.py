@@ -237,20 +237,19 @@ def test_a_scripted_status_takes_nothing(clevertap: Emulator, sender: Sender) ->
     assert [request.fault for request in clevertap.requests()] == ["status"] * 4 + [None]
 
 
-def test_fail_empty_takes_nothing(clevertap: Emulator, sender: Sender) -> None:
-    clevertap.faults.add(FailEmpty())
-    assert sender.upload(EVENT) == (200, {"status": "fail", "processed": 0, "unprocessed": []})
+@pytest.mark.parametrize(
+    ("step", "body"),
+    [
+        (FailEmpty(), b'{"status": "fail", "processed": 0, "unprocessed": []}'),
+        (NotJson(), b"<html><body>Bad gateway</body></html>"),
+        (Truncated(), json.dumps(SUCCESS).encode()[:28]),
+    ],
+    ids=["fail", "not JSON", "truncated"],
+)
+def test_a_scripted_body_takes_nothing(clevertap: Emulator, sender: Sender, step: Step, body: bytes) -> None:
+    clevertap.faults.add(step)
+    assert sender.post(UPLOAD) == (200, body)
     assert clevertap.records(ACCOUNT) == []
-
-
-def test_a_body_that_is_not_json(clevertap: Emulator, sender: Sender) -> None:
-    clevertap.faults.add(NotJson())
-    assert sender.post(UPLOAD) == (200, b"<html><body>Bad gateway</body></html>")
-
-
-def test_a_truncated_body_is_broken_json(clevertap: Emulator, sender: Sender) -> None:
-    clevertap.faults.add(Truncated())
-    assert sender.post(UPLOAD) == (200, json.dumps(SUCCESS).encode()[:28])
 
 
 @pytest.mark.parametrize("step", [Cut(), Cut(taken=True)])
