@@ -108,7 +108,7 @@ def test_a_firewalls_403_is_no_verdict_on_credentials(body: bytes) -> None:
     assert read(401, body, 1) == (SetupFault(401, "HTTP 401"),)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_a_redirect_is_a_setup_fault_with_its_target(status: int) -> None:
     target = "https://other.example/1/upload"
     assert read(status, b"", 2, location=target) == (SetupFault(status, f"HTTP {status}, to {target}"),) * 2
