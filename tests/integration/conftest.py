@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from tests.integration.clevertap import ScriptedClevertap
 from tests.integration.cli import Cli
 from tests.integration.cloud import Clock, Cloud, Worker
+from tests.integration.installation import Installation, installed
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +77,11 @@ def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
 def cli(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The operator's commands, on the same stack."""
     return Cli(cloud, monkeypatch)
+
+
+@pytest.fixture
+def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """The same as it is installed, with its app set up."""
+    with installed(cloud, monkeypatch) as installation:
+        installation.set_up()
+        yield installation

@@ -16,7 +16,7 @@ from tests.integration.clevertap import (
     while_uploading,
 )
 from tests.integration.cloud import Cancelled, Cloud, Worker, unreachable
-from tests.integration.webhook import NOW_MS, event, message, transaction
+from tests.integration.webhook import NOW_MS, event, message
 
 REST_SECONDS = 60  # longer than a subscriber rests after an upload without an answer
 NEXT_LEASE_SECONDS = LEASE_MS / 1000
@@ -103,16 +103,6 @@ def test_an_outcome_without_its_state_lost_facts(cloud: Cloud, clevertap: Script
 
 
 # What is counted
-
-
-def test_a_lost_answer_is_told_by_the_ledger(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    sent = message(transaction(event_id="e-1"))
-    clevertap.script.append(lost_answer())
-    worker.forward(sent)
-    assert cloud.entry("e-1")["unconfirmed_sends"] == 3  # the event, its Charged and its profile
-    cloud.clock.advance(REST_SECONDS)
-    assert worker.outcome(sent) == Delivered()
-    assert cloud.entry("e-1")["unconfirmed_sends"] == 3
 
 
 def test_a_double_was_lost_with_the_second_worker(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
