@@ -48,7 +48,8 @@ class AnswerLost:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """A transaction is cancelled for `code`, which `share` of its items are to blame for. Elsewhere no fault."""
+    """A transaction is cancelled for `code`, which `share` of its items are to blame for; of statements, those alone
+    are refused. Elsewhere no fault."""
 
     code: str
     share: float
@@ -59,6 +60,11 @@ class Part:
     """A batch call is done for `share` of its entries only. Elsewhere no fault."""
 
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Done, the answer is lost, botocore repeats the call, and that one is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Die:
     after: bool
 
 
-type CallFault = Refuse | Unreachable | AnswerLost | Cancel | Part | Slow | Die
+type CallFault = Refuse | Unreachable | AnswerLost | Cancel | Part | Repeated | Slow | Die
 
 
 class Aws:
@@ -125,7 +131,10 @@ class Aws:
             case Die(after=False):
                 self._simulation.die()
         try:
-            answer = self._answer(operation, given, fault if isinstance(fault, Part) else None)
+            if isinstance(fault, Repeated):
+                self._answer(operation, given, None)
+                self._simulation.sleep(5)
+            answer = self._answer(operation, given, fault)
         except dynamodb.Refused as refused:
             return _error(refused.code, **refused.more)
         match fault:
@@ -148,7 +157,8 @@ class Aws:
         one = random.choice([index for index, yes in enumerate(can_be) if yes])
         return [yes and (index == one or random.random() < fault.share) for index, yes in enumerate(can_be)]
 
-    def _answer(self, operation: str, given: Mapping[str, Any], part: Part | None) -> dict[str, Any]:
+    def _answer(self, operation: str, given: Mapping[str, Any], fault: CallFault | None) -> dict[str, Any]:
+        part = fault if isinstance(fault, Part) else None
         match operation:
             case "GetSecretValue":
                 return {"SecretString": self._secret(given["SecretId"])}
@@ -163,6 +173,8 @@ class Aws:
                 return self._hide_batch(given["QueueUrl"], given["Entries"], part)
             case "BatchGetItem":
                 return self._get_batch(given, part)
+            case "BatchExecuteStatement":
+                return self._execute(given["Statements"], fault)
             case _:
                 return self.tables.answer(operation, given)
 
@@ -215,6 +227,25 @@ class Aws:
         asking = {**given, "RequestItems": {table: {**asked, "Keys": taken}}}
         answer = self.tables.answer("BatchGetItem", asking) if taken else {"Responses": {}}
         return {**answer, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+
+    def _execute(self, statements: Sequence[Mapping[str, Any]], fault: CallFault | None) -> dict[str, Any]:
+        random = self._simulation.random
+        refused: dict[int, str] = {}
+        match fault:
+            case Cancel(code, share):
+                one = random.randrange(len(statements))
+                refused = {n: code for n in range(len(statements)) if n == one or random.random() < share}
+            case Part(share):
+                refused = {n: "ThrottlingError" for n in range(len(statements)) if random.random() >= share}
+        taken = [each for number, each in enumerate(statements) if number not in refused]
+        answer = self.tables.answer("BatchExecuteStatement", {"Statements": taken}) if taken else {"Responses": []}
+        made = iter(answer["Responses"])
+        return {
+            "Responses": [
+                {"Error": {"Code": refused[number]}} if number in refused else next(made)
+                for number in range(len(statements))
+            ]
+        }
 
     def _parted[T](self, entries: Sequence[T], part: Part | None) -> tuple[list[T], list[T]]:
         if part is None:

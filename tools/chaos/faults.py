@@ -12,7 +12,7 @@ from types import MappingProxyType
 from clevertap_emulator import Cut, FailEmpty, Hang, Interim, LostAnswer, NotJson, Refuse, Status, Truncated
 
 from . import aws
-from .aws import AnswerLost, CallFault, Cancel, Die, Part, Slow, Unreachable
+from .aws import AnswerLost, CallFault, Cancel, Die, Part, Repeated, Slow, Unreachable
 from .uploading import Kill, Moment, NoConnection, TakenLate, UploadFault
 
 # How long faults may strike, in seconds from the first webhook. Afterwards everything must come to its end.
@@ -29,12 +29,13 @@ class Fault:
     """A row of the table.
 
     `uploads` says what the n-th upload, of so many records, meets; `calls` what a call of AWS meets, by its operation
-    (with "settle" for a transaction that follows an upload). They do so with the chance `share`; with `spells`, only in
-    so many spells of some minutes, otherwise all the time. `again` is the share of messages that SQS delivers once
-    more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which Lambda starts a new
-    worker. `replays` is how often a stranger sends one captured request again, from before its event has an outcome
-    until long after. `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives`
-    is how often somebody redrives what is parked while faults go on.
+    (the writes of the ledger are "claim", and "settle" once there was an upload). They do so with the chance `share`;
+    with `spells`, only in so many spells of some minutes, otherwise all the time. `again` is the share of messages that
+    SQS delivers once more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which
+    Lambda starts a new worker. `replays` is how often a stranger sends one captured request again, from before its
+    event has an outcome until long after. `secrets` and `settings` are what an app's secrets and settings hold during
+    the spells. `redrives` is how often somebody redrives what is parked while faults go on. `former` is the share of
+    workers of the release before.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Fault:
     secrets: Sequence[str] = ()
     settings: Sequence[str] = ()
     read_timeout: float = 5.0
+    former: float = 0.0
 
 
 class Script:
@@ -135,7 +137,7 @@ def _of(operations: Sequence[str], calls: Calls) -> Mapping[str, Calls]:
 
 
 _QUEUE = ("SendMessage", "SendMessageBatch", "ChangeMessageVisibilityBatch")
-_DYNAMODB = ("BatchGetItem", "TransactWriteItems", "settle", "UpdateItem")
+_DYNAMODB = ("BatchGetItem", "claim", "settle", "UpdateItem")
 _RUBBISH = ("", "not JSON", "[]", '{"production": {"account_id": "REPLACE_ME"}}', '{"shared_secrets": "text"}')
 _WRONG_KEYS = '{"account_id": "PRODUCTION", "passcode": "wrong"}'
 _WRONG = f'{{"production": {_WRONG_KEYS}, "sandbox": {_WRONG_KEYS}, "shared_secrets": ["wrong"]}}'
@@ -180,13 +182,15 @@ _ROWS = (
     Fault(
         "DynamoDB conflicts",
         calls=_of(
-            ("TransactWriteItems", "settle"),
+            ("claim", "settle"),
             lambda random: Cancel(random.choice(("TransactionConflict", aws.CONDITION_FAILED)), random.random()),
         ),
         again=0.3,
     ),
     Fault("DynamoDB out of reach", calls=_of(_DYNAMODB, _unavailable), share=0.6, spells=3, cold=0.2),
     Fault("AWS answers lost", calls=_of((*_DYNAMODB, *_QUEUE), _call(AnswerLost())), share=0.1),
+    Fault("upgraded and rolled back", _partly, share=0.2, again=0.3, cold=0.3, former=0.5),
+    Fault("DynamoDB calls repeated", calls=_of(_DYNAMODB, _call(Repeated())), share=0.3),
     Fault("SQS out of reach", calls=_of(_QUEUE, lambda random: random.choice((_unavailable(random), Part(0.5))))),
     Fault("Secrets Manager out of reach", calls=_of(("GetSecretValue",), _unavailable), share=0.8, spells=3, cold=0.3),
     Fault("Secrets Manager holds rubbish", secrets=(*_RUBBISH, _WRONG), spells=3, cold=0.3),
@@ -195,7 +199,7 @@ _ROWS = (
     Fault(
         "killed before the upload",
         _one_of(Kill(Moment.BEFORE)),
-        _of(("BatchGetItem", "TransactWriteItems"), _call(Die(after=False), Die(after=True))),
+        _of(("BatchGetItem", "claim"), _call(Die(after=False), Die(after=True))),
         share=0.1,
     ),
     Fault("killed during the upload", _one_of(Kill(Moment.DURING))),

@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     `messages` are the SQS messages that brought it, `accepted` the kinds of its records that CleverTap has.
     `attempts` counts claims and outcomes, so an entry with the same count has not changed hands.
     `unconfirmed_sends` counts how often CleverTap may have taken records without the ledger having heard of it.
-    `about` tells events of the same id apart: environment and name.
+    `about` tells events of the same id apart: environment and name. `is_stored`: there is an item of it.
     """
 
     messages: frozenset[str] = frozenset()
@@ -27,6 +27,7 @@ class Entry(NamedTuple):
     accepted: frozenset[str] = frozenset()
     unconfirmed_sends: int = 0
     about: str | None = None
+    is_stored: bool = False
 
     @property
     def is_abandoned(self) -> bool:
