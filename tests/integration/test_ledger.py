@@ -80,7 +80,8 @@ def decided(ledger: Ledger, outcome: Outcome, entry: Entry, *, at: int = NOW_MS)
 def leased(ledger: Ledger, *, key: str = KEY, at: int = NOW_MS) -> Grant:
     """What the worker gets of an event with a profile."""
     group = ClaimGroup((Claim(key, seen(ledger, key), "m-1"),), PERSON)
-    return ledger.claim([group], plenty, now_ms=at)[0]
+    profiles = ledger.profiles([PERSON], plenty, now_ms=at)
+    return ledger.claim([group], plenty, now_ms=at, profiles=profiles)[0]
 
 
 def saved(ledger: Ledger, state: ProfileState, *, lease_until: int = 0) -> None:
@@ -317,7 +318,8 @@ def test_a_busy_profile_frees_the_events(cloud: Cloud, ledger: Ledger, other: Le
 def test_busy_events_free_the_profile(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
     group = ClaimGroup((Claim(KEY, seen(other), "m-1"),), PERSON)
     assert claimed(ledger, Entry())
-    assert other.claim([group], plenty, now_ms=NOW_MS) == [Grant()]
+    profiles = other.profiles([PERSON], plenty, now_ms=NOW_MS)
+    assert other.claim([group], plenty, now_ms=NOW_MS, profiles=profiles) == [Grant()]
     assert cloud.subscriber(PERSON)["lease_until"] == 0
 
 
@@ -622,7 +624,7 @@ def test_a_failed_read_is_unavailability(cloud: Cloud, ledger: Ledger, fault: st
     with pytest.raises(LedgerUnavailable):
         ledger.read([KEY], plenty)
     with pytest.raises(LedgerUnavailable):
-        ledger.claim([ClaimGroup((Claim(KEY, Entry(), "m-1"),), PERSON)], plenty, now_ms=NOW_MS)
+        ledger.profiles([PERSON], plenty, now_ms=NOW_MS)
 
 
 def test_unprocessed_keys_are_asked_again(cloud: Cloud) -> None:

@@ -94,7 +94,9 @@ class Forwarder:
         setups = {app: self._set_up(app) for app in batch.apps(items)}
         links = self._ledger.links(batch.link_keys(items, setups), time_left)
         plan = batch.plan(items, entries, links, setups, now_ms=self._clock(), retry_policy=self._retry_policy)
-        grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock())
+        profiles = self._ledger.profiles(plan.profile_keys, time_left, now_ms=self._clock())
+        plan = batch.without_news(plan, profiles, now_ms=self._clock())
+        grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock(), profiles=profiles)
         bundles, decided = batch.grant(plan, grants)
         yield from self._settle(decided, (), time_left)
         self._associate(batch.associations(items, setups), time_left)

@@ -11,6 +11,7 @@ take as one, goes out in transactions.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import batched
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -149,13 +150,30 @@ class Ledger:
             if not start:
                 return
 
-    def claim(self, groups: Sequence[ClaimGroup], time_left: TimeLeft, *, now_ms: int) -> list[Grant]:
+    def profiles(self, keys: Collection[str], time_left: TimeLeft, *, now_ms: int) -> dict[str, StoredProfile]:
+        """What is known of each person; of somebody never heard of, nothing."""
+        if not keys:
+            return {}
+        asks = not self._packs and now_ms >= self._asked_at + _ASK_AGAIN_MS
+        found = self._read(self._subscribers, "subscriber", [*keys, *([PACKING_KEY] if asks else [])], time_left)
+        if asks:
+            self._asked_at = now_ms
+            self._learn_packing(found.get(PACKING_KEY), time_left, now_ms=now_ms)
+        return {key: self._profile(found[key]) if key in found else StoredProfile() for key in keys}
+
+    def claim(
+        self,
+        groups: Sequence[ClaimGroup],
+        time_left: TimeLeft,
+        *,
+        now_ms: int,
+        profiles: Mapping[str, StoredProfile] = MappingProxyType({}),
+    ) -> list[Grant]:
         """Claims the events and leases their profiles; an event is granted only together with its profile.
 
-        What was claimed or leased in vain is given back at once.
+        `profiles` are those of the groups, as they were read. What was claimed or leased in vain is given back at once.
         """
         keys = [group.profile_key for group in groups if group.profile_key is not None]
-        profiles = self._profiles(keys, time_left, now_ms=now_ms) if keys else {}
         claims = [claim for group in groups for claim in group.claims if claim.seen.lease_until <= now_ms]
         free = [key for key in keys if profiles[key].lease_until <= now_ms]
         changes = [self._changes.claim(claim, now_ms=now_ms) for claim in claims]
@@ -205,14 +223,6 @@ class Ledger:
 
     def _save(self, save: ProfileSave, *, now_ms: int) -> Change:
         return self._changes.save(save, now_ms=now_ms, packs=self._packs)
-
-    def _profiles(self, keys: Collection[str], time_left: TimeLeft, *, now_ms: int) -> dict[str, StoredProfile]:
-        asks = not self._packs and now_ms >= self._asked_at + _ASK_AGAIN_MS
-        found = self._read(self._subscribers, "subscriber", [*keys, *([PACKING_KEY] if asks else [])], time_left)
-        if asks:
-            self._asked_at = now_ms
-            self._learn_packing(found.get(PACKING_KEY), time_left, now_ms=now_ms)
-        return {key: self._profile(found[key]) if key in found else StoredProfile() for key in keys}
 
     def _learn_packing(self, item: Mapping[str, Any] | None, time_left: TimeLeft, *, now_ms: int) -> None:
         """Whether states may be packed by now; the first worker that asks says from when on."""

@@ -23,6 +23,7 @@ from purchasely_clevertap.delivery.entry import (
     Hold,
     ProfileSave,
     Settlement,
+    StoredProfile,
     Tie,
     Tied,
 )
@@ -178,6 +179,12 @@ class Task:
         return self.entry.accepted | self.item.accepted
 
     @property
+    def spared(self) -> Skipped | None:
+        """Why it is skipped, if it has no record of its own, nor gets one once its person is known."""
+        kept_back, is_bought_once = self.mapped.kept_back, self.event is not None and self.event.is_one_time
+        return kept_back if isinstance(kept_back, Skipped) and not self.records and not is_bought_once else None
+
+    @property
     def records(self) -> list[tuple[Kind, bytes]]:
         """The event's own records that CleverTap has yet to get."""
         return [(kind, record) for kind, record in self.mapped.records if kind not in self.accepted]
@@ -258,6 +265,11 @@ class Plan(NamedTuple):
 
     decided: tuple[Decided, ...]
     groups: tuple[tuple[Task, ...], ...]
+
+    @property
+    def profile_keys(self) -> list[str]:
+        """The keys of the persons whose profiles the events may change."""
+        return [key for group in self.groups if (key := group[0].profile_key) is not None]
 
     @property
     def claims(self) -> list[ClaimGroup]:
@@ -577,6 +589,34 @@ def releases(items: Iterable[Item]) -> list[str]:
         for item in items
         if item.message.kind is MessageKind.RELEASE and not item.message.dead_letter
     ]
+
+
+def without_news(plan: Plan, profiles: Mapping[str, StoredProfile], *, now_ms: int) -> Plan:
+    """The plan once it is decided what sends no records of its own and tells nothing new of its person.
+
+    What a person's state knows, every later state knows, so such an event needs neither a claim nor a lease.
+    """
+    groups: list[tuple[Task, ...]] = []
+    decided: list[Decided] = []
+    for tasks in plan.groups:
+        key = tasks[0].profile_key
+        spared = [(task, skipped) for task in tasks if task.item.is_event and (skipped := task.spared) is not None]
+        if key is None or len(spared) < len(tasks) or _has_news(tasks, profiles[key], now_ms):
+            groups.append(tasks)
+        else:
+            decided += [
+                Decided(task.item, task.entry, skipped, task, accepted=task.accepted) for task, skipped in spared
+            ]
+    return Plan((*plan.decided, *decided), tuple(groups))
+
+
+def _has_news(tasks: tuple[Task, ...], profile: StoredProfile, now_ms: int) -> bool:
+    """Whether the events change what is known of their person, or what CleverTap has of them."""
+    bundle = _bundle(tuple(sorted(tasks, key=_chronology)), Grant(profile=profile))
+    if bundle.is_uncertain or _logins(bundle) or _devices(bundle):
+        return True
+    learned = _learned(bundle, {}, now_ms)
+    return learned.update is not None or learned.state != bundle.before
 
 
 def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decided]]:
