@@ -22,8 +22,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-# A call that hangs costs seconds, not all the time of the function.
-_clients = Clients(connect_timeout=2, read_timeout=5, attempts=4)
+_clients = Clients.of_forwarder()
 _sqs = _clients.sqs()
 _retry_policy = RetryPolicy(float(os.environ["RETRY_BASE_SECONDS"]), float(os.environ["RETRY_MAX_SECONDS"]))
 _logger = Logger(service="forwarder", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
@@ -38,6 +37,7 @@ _forwarder = build_forwarder(
         subscribers_table=os.environ["SUBSCRIBERS_TABLE"],
         parked_queue_url=os.environ["PARKED_QUEUE_URL"],
         subscriber_days=int(os.environ["SUBSCRIBER_RETENTION_DAYS"]),
+        user_key=os.environ["USER_KEY"],
     ),
     Clock(time.monotonic, _now_ms, time.sleep),
     client=Client(),

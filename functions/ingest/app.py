@@ -2,6 +2,7 @@
 
 import os
 import time
+from http import HTTPStatus
 from typing import Any
 
 from purchasely_clevertap import startup
@@ -16,12 +17,9 @@ from purchasely_clevertap.telemetry.metrics import Metric
 
 _logger = Logger(service="ingest", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
 
-# Purchasely waits 10 s for an answer: whatever does not answer by then must have failed before.
-_clients = Clients(connect_timeout=1, read_timeout=2, attempts=2)
-
+_clients = Clients.of_ingest()
 _receiver = build_receiver(
-    # The note of a webhook must not cost its answer: the forwarder makes the same one.
-    Connections(_clients.sqs(), _clients.dynamodb_for_notes(seconds=0.3), _clients.secretsmanager()),
+    Connections(_clients.sqs(), _clients.dynamodb_for_notes(), _clients.secretsmanager()),
     Resources(
         stage=os.environ["STAGE"],
         events_queue_url=os.environ["EVENTS_QUEUE_URL"],
@@ -50,6 +48,10 @@ def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
         _logger.add_metrics({Metric.REFUSED: 1}, reason=received.reason)
         if isinstance(received.reason, SignatureProblem):
             _logger.add_metrics({Metric.BAD_SIGNATURES: 1})
+        if received.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            _logger.add_metrics({Metric.UNAVAILABLE: 1})
+        if received.is_verified is not None:  # so the app has a secret: nobody can make up values of this dimension
+            _logger.add_metrics({Metric.UNVERIFIED: int(not received.is_verified)}, app=request.app, kind=request.kind)
         return {"statusCode": received.status, "body": ""}
     _logger.log(
         Level.INFO,
@@ -61,8 +63,8 @@ def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
         signed_with="former" if received.by_former_secret else None,
         kind=None if request.kind is MessageKind.WEBHOOK else request.kind,
     )
-    if request.kind is MessageKind.WEBHOOK:
-        _logger.add_metrics({Metric.ACCEPTED: 1})
+    accepted = {Metric.ACCEPTED: 1} if request.kind is MessageKind.WEBHOOK else {}
+    _logger.add_metrics({**accepted, Metric.UNVERIFIED: 0}, app=request.app, kind=request.kind)
     if not received.is_noted:
         _logger.add_metrics({Metric.UNNOTED_WEBHOOKS: 1})
     return {"statusCode": 200, "body": ""}

@@ -245,6 +245,56 @@ def test_a_transaction_is_made_whole_or_not_at_all(tables: Tables) -> None:
     assert tables.items[DELIVERIES] == {}
 
 
+JUNK = {"event": {"S": "a#1"}, "junk-of others": {"S": "x" * 400_000}, "attempts": {"N": "1"}}
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_an_item_has_room_as_in_moto(moto: "DynamoDBClient", tables: Tables, fits: bool) -> None:
+    created(moto)
+    given = update("SET a = :a", a="1")
+    given["ExpressionAttributeValues"] = {":a": {"S": "x" * (1_000 if fits else 20_000)}}
+    moto.put_item(TableName=DELIVERIES, Item=JUNK)
+    tables.answer("PutItem", {"TableName": DELIVERIES, "Item": JUNK})
+    causes = [refusals(tables, given), refusals_in_moto(moto, given)]
+    assert causes == [None, None] if fits else all(found and found[0] == "ValidationError" for found in causes)
+    assert fits or all("Item size" in found[1] for found in causes if found)
+
+
+def test_room_is_made_as_in_moto(moto: "DynamoDBClient", tables: Tables) -> None:
+    created(moto)
+    claim = Claim("a#1", Entry(attempts=1), None)
+    change = Changes(DELIVERIES, SUBSCRIBERS, "one").shed(claim, JUNK, is_claimed=False)
+    assert change is not None
+    moto.put_item(TableName=DELIVERIES, Item=JUNK)
+    tables.answer("PutItem", {"TableName": DELIVERIES, "Item": JUNK})
+    given: Any = change.update_item
+    assert [refusals(tables, given), refusals_in_moto(moto, given)] == [None, None]
+    kept = {"event": {"S": "a#1"}, "attempts": {"N": "1"}, "further_messages": {"N": "0"}}
+    assert tables.items[DELIVERIES]["a#1"] == kept
+    assert moto.scan(TableName=DELIVERIES)["Items"] == [kept]
+
+
+def refusals(tables: Tables, given: Any) -> tuple[str, str] | None:
+    """The cause of a cancelled transaction and its message."""
+    try:
+        tables.answer("TransactWriteItems", {"TransactItems": [{"Update": given}]})
+    except Refused as refused:
+        (cause,) = refused.more["CancellationReasons"]
+        return cause["Code"], cause.get("Message", "")
+    return None
+
+
+def refusals_in_moto(moto: "DynamoDBClient", given: Any) -> tuple[str, str] | None:
+    try:
+        moto.transact_write_items(TransactItems=[{"Update": given}])
+    except moto.exceptions.TransactionCanceledException as error:
+        (cause,) = error.response["CancellationReasons"]
+        return cause["Code"], cause.get("Message", "")
+    except moto.exceptions.ClientError as error:  # DynamoDB itself cancels the transaction, for a ValidationError
+        return error.response["Error"]["Code"].replace("Exception", "Error"), error.response["Error"]["Message"]
+    return None
+
+
 def test_a_transaction_of_the_same_token_is_made_once(tables: Tables) -> None:
     given = {"TransactItems": [{"Update": update("ADD a :a", a="1")}], "ClientRequestToken": "token"}
     tables.answer("TransactWriteItems", given)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bridge_cli.commands import forget
+from bridge_cli.subscribers import Ids, Remembered, keys_of, person, remembered
 from chaos.faults import FAULTS, Fault
 from chaos.rig import run
 from clevertap_emulator import Delay
@@ -39,7 +41,7 @@ def test_the_same_seed_makes_the_same_run() -> None:
 
 def test_an_answer_too_late_is_a_lost_one() -> None:
     late = Fault("late answers", lambda _random, _number, _records: Delay(0.5), share=0.3, read_timeout=0.3)
-    verdict = run(late, seed=7, events=20)
+    verdict = run(late, seed=7, events=60)
     assert verdict.findings == []
     assert verdict.doubled_lost_answer > 0
 
@@ -87,9 +89,27 @@ def forgets_what_was_accepted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Changes, "free", forgetful)
 
 
+def forgets_whoever_used_the_phone(patch: pytest.MonkeyPatch) -> None:
+    def whoever(dynamodb: Any, table: str, *, app: str, id: str) -> tuple[list[Remembered], Ids]:
+        found, ids = person(dynamodb, table, app=app, id=id)
+        objects = frozenset[str]().union(*(each.state.unlinked for each in found))
+        others = [each for each in remembered(dynamodb, table, keys_of(app, Ids(objects=objects))) if each.tied_user]
+        users = frozenset(each.tied_user for each in others if each.tied_user)
+        theirs = list(remembered(dynamodb, table, keys_of(app, Ids(users=users))))
+        return [*found, *theirs], ids
+
+    patch.setattr(forget, "person", whoever)
+
+
+def forgets_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(forget, "person", lambda *_, **__: ([], Ids()))
+
+
 @pytest.mark.parametrize(
     ("breaks", "fault", "heading"),
     [
+        (forgets_nobody, "forgotten on a shared phone", "stale"),
+        (forgets_whoever_used_the_phone, "forgotten on a shared phone", "stale"),
         (claims_whatever_it_finds, "the same webhook again", "doubled"),
         (gives_up_what_failed, "fail with an empty list", "lost"),
         (believes_the_last_arrival, "SQS shuffles, late and retried", "stale"),

@@ -12,7 +12,7 @@ from chaos import __main__ as command
 from chaos.report import Report
 from chaos.verdict import Verdict
 
-KEYS = ["fault", "runs", "events", "lost", "doubled", "stale", "doubled_lost_answer"]
+KEYS = ["fault", "runs", "events", "lost", "doubled", "stale", "late", "doubled_lost_answer", "slowest_webhook_ms"]
 
 
 def ended(arguments: list[str]) -> object:
@@ -25,9 +25,12 @@ def ended(arguments: list[str]) -> object:
 @pytest.fixture
 def report() -> Report:
     report = Report(["one", "never run", "other"])
-    report.add("other", Verdict(events=5, lost=["a", "b"], stale=["c"], doubled=["d"], doubled_lost_answer=4))
+    report.add(
+        "other", Verdict(events=5, lost=["a", "b"], stale=["c"], doubled=["d"], doubled_lost_answer=4, late=["e"])
+    )
     report.add("one", Verdict(events=3))
-    report.add("other", Verdict(events=6, doubled_lost_answer=1))
+    report.add("other", Verdict(events=6, doubled_lost_answer=1, slowest_webhook=0.361))
+    report.add("other", Verdict(events=1, slowest_webhook=0.05))
     return report
 
 
@@ -35,7 +38,10 @@ def test_runs_of_a_fault_are_added_up(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path / "build" / "chaos.json")
     written = json.loads((tmp_path / "build" / "chaos.json").read_text())
     assert [list(row) for row in written] == [KEYS, KEYS]
-    assert [list(row.values()) for row in written] == [["one", 1, 3, 0, 0, 0, 0], ["other", 2, 11, 2, 1, 1, 5]]
+    assert [list(row.values()) for row in written] == [
+        ["one", 1, 3, 0, 0, 0, 0, 0, 0],
+        ["other", 3, 12, 2, 1, 1, 1, 5, 361],
+    ]
 
 
 def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
@@ -44,9 +50,9 @@ def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
         console.print(report.table())
     lines = [line.replace("│", " ").split() for line in shown.get().splitlines() if "│" in line]
     assert lines == [
-        ["one", *"130000"],
-        ["other", "2", "11", "2", "1", "1", "5"],
-        ["all", "3", "14", "2", "1", "1", "5"],
+        ["one", *"13000000"],
+        ["other", "3", "12", "2", "1", "1", "1", "5", "361"],
+        ["all", "4", "15", "2", "1", "1", "1", "5", "361"],
     ]
 
 
@@ -57,6 +63,7 @@ def test_the_table_has_a_line_for_each_fault(report: Report) -> None:
         (Verdict(events=1, lost=["a"]), True),
         (Verdict(events=1, doubled=["a"]), True),
         (Verdict(events=1, stale=["a"]), True),
+        (Verdict(events=1, late=["a"]), True),
     ],
 )
 def test_a_row_is_broken_by_whatever_must_not_be(verdict: Verdict, broken: bool) -> None:

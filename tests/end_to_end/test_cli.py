@@ -81,3 +81,27 @@ def test_forgetting_keeps_the_balance(app: App, clevertap: CleverTap, story: Sto
     (balance,) = bridge(app.stack, "balance", app.name)["apps"]
     assert (balance["adds_up"], balance["received"]) == (True, len(events))
     assert balance["by_reason"]["skipped"]["discarded"] == len(document["parked"])
+
+
+def test_a_suppressed_person_is_deleted_and_stays_so(app: App, clevertap: CleverTap, story: Story) -> None:
+    events = story("renewals")
+    (last,) = [each for each in events if each["event_name"] == "TRANSACTION_PROCESSED"][-1:]
+    user = last["user_id"]
+    before = [each for each in events if each is not last]
+    app.tell(*before)
+    app.settled(before)
+    assert clevertap.profile(user) is not None
+
+    document = bridge(app.stack, "forget", user, "--app", app.name, "--at-clevertap", "--suppress", "--yes")
+    assert document["clevertap"]["production"]["deleted"]
+    app.tell(last)
+    app.becomes("skipped", last)
+    assert bridge(app.stack, "trace", last["event_id"], "--app", app.name)["event"]["reason"] == "suppressed"
+
+    assert clevertap.profile(user) is None
+    assert bridge(app.stack, "trace", user, "--app", app.name)["suppressed"]
+    assert bridge(app.stack, "forget", user, "--app", app.name, "--unsuppress", "--yes")["marks"] == 1
+    assert run(app.stack, "trace", user, "--app", app.name).returncode == 1
+    anew = {**last, "event_id": f"{last['event_id']}-anew"}
+    app.tell(anew)
+    app.becomes("delivered", anew)

@@ -95,7 +95,7 @@ def test_rotation_under_traffic_refuses_nothing(stack: LocalStack, app: str, tmp
     bridge(stack, "setup", app, *options(tmp_path, "secret-1"))
     console = ["secret-1"]
     with traffic(stack.webhook_url(app), console) as answers:
-        begun = bridge(stack, "rotate", "purchasely", app, "--secret-file", file(tmp_path, "secret-2"))
+        begun = bridge(stack, "rotate", "purchasely", app, "--secret-file", file(tmp_path, "secret-2"), "--yes")
         assert [proof["status"] for proof in begun["proofs"]] == [200, 200]
         console.append("secret-2")
         time.sleep(1)

@@ -1,12 +1,14 @@
 """CloudWatch's alarms, as far as the template uses them: an alarm's own expression on data points.
 
-Sources: Amazon CloudWatch, "Evaluating an alarm", "Configuring how CloudWatch alarms treat missing data", "Metric math
-syntax and functions".
+Sources: Amazon CloudWatch, "Evaluating an alarm", "Alarm evaluation window", "Configuring how CloudWatch alarms treat
+missing data", "Metric math syntax and functions", "Metrics Insights query components and syntax", "Create an alarm
+based on a Multi Time Series Metrics Insights query".
 """
 
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +16,8 @@ from typing import Any, Final
 from tests.integration.metric_format import Point
 
 type Value = float | None
+
+_SLIDES_BY: Final = 60  # seconds: the window of an alarm ends with the minute, however long its period is
 
 _STATISTICS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
     "Sum": math.fsum,
@@ -28,6 +32,11 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
+_FUNCTIONS: Final[Mapping[str, str]] = {"AVG": "Average", "MAX": "Maximum", "MIN": "Minimum", "SUM": "Sum"}
+_QUERY: Final = re.compile(
+    r"SELECT (?P<function>\w+)\((?P<metric>\w+)\) FROM SCHEMA\(\"(?P<namespace>[^\"]+)\", (?P<names>[\w, ]+)\) "
+    r"WHERE (?P<name>\w+) = '(?P<value>[^']+)' GROUP BY (?P<by>[\w, ]+) ORDER BY (?P=function)\(\) DESC"
+)
 _OPERATORS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -56,10 +65,45 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """A query of Metrics Insights: a series for each group of metrics that have exactly its dimensions."""
+
+    namespace: str
+    metric: str
+    names: frozenset[str]
+    where: tuple[str, str]
+    period: int
+    statistic: str
+
+    @classmethod
+    def of(cls, text: str, period: int) -> "Query":
+        """A ValueError for a query that is not understood, or whose groups have more than one metric each."""
+        found = _QUERY.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"not understood: {text}")
+        names = frozenset(found["names"].split(", "))
+        where = (found["name"], found["value"])
+        if names - {where[0], "service", *found["by"].split(", ")}:  # each metric comes from one service
+            raise ValueError(f"several metrics in a group: {text}")
+        return cls(found["namespace"], found["metric"], names, where, period, _FUNCTIONS[found["function"]])
+
+    def series(self, points: Iterable[Point]) -> list[Series]:
+        found = {
+            point.dimensions
+            for point in points
+            if (point.namespace, point.metric) == (self.namespace, self.metric)
+            and {name for name, _ in point.dimensions} == self.names
+            and self.where in point.dimensions
+        }
+        return [Series(self.namespace, self.metric, each, self.period, self.statistic) for each in found]
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
-    """An alarm as the template has it."""
+    """An alarm as the template has it: on `series` and their `expression`, or on any series of `query`."""
 
     series: Mapping[str, Series]
+    query: Query | None
     expression: str
     periods: int
     breaching: int
@@ -70,7 +114,12 @@ class Alarm:
     @classmethod
     def of(cls, properties: Mapping[str, Any]) -> "Alarm":
         periods = int(properties["EvaluationPeriods"])
-        if "Metrics" in properties:
+        query: Query | None = None
+        series: dict[str, Series] = {}
+        if "Metrics" in properties and "Period" in properties["Metrics"][0]:
+            (asked,) = properties["Metrics"]
+            expression, query = "metric", Query.of(asked["Expression"], asked["Period"])
+        elif "Metrics" in properties:
             (returned,) = (each for each in properties["Metrics"] if each.get("ReturnData", True))
             named = {each["Id"]: each["MetricStat"] for each in properties["Metrics"] if each is not returned}
             expression = returned["Expression"]
@@ -80,6 +129,7 @@ class Alarm:
             series = {"metric": _series(properties, properties["Period"], properties["Statistic"])}
         return cls(
             series,
+            query,
             expression,
             periods,
             int(properties.get("DatapointsToAlarm", periods)),
@@ -90,13 +140,21 @@ class Alarm:
 
     def rings(self, points: Sequence[Point], now: float) -> bool:
         """Whether the alarm is in the state ALARM at `now` (epoch seconds)."""
-        (period,) = {each.period for each in self.series.values()}
-        end = math.ceil(now / period) * period  # the period that is under way counts
-        values = [self._value(points, end - (back + 1) * period) for back in range(self.periods)]
+        known = [self.series] if self.query is None else [{"metric": each} for each in self.query.series(points)]
+        return any(self._rings(series, points, now) for series in known)
+
+    def watched(self, points: Sequence[Point]) -> list[Series]:
+        """What it looks at."""
+        return list(self.series.values()) if self.query is None else self.query.series(points)
+
+    def _rings(self, series: Mapping[str, Series], points: Sequence[Point], now: float) -> bool:
+        (period,) = {each.period for each in series.values()}
+        end = math.ceil(now / _SLIDES_BY) * _SLIDES_BY  # the minute that is under way counts
+        values = [self._value(series, points, end - (back + 1) * period) for back in range(self.periods)]
         return sum(map(self._breaches, values)) >= self.breaching
 
-    def _value(self, points: Sequence[Point], start: float) -> Value:
-        known = {name: each.value(points, start) for name, each in self.series.items()}
+    def _value(self, series: Mapping[str, Series], points: Sequence[Point], start: float) -> Value:
+        known = {name: each.value(points, start) for name, each in series.items()}
         return _calculated(ast.parse(self.expression.strip(), mode="eval").body, known)
 
     def _breaches(self, value: Value) -> bool:
@@ -106,7 +164,7 @@ class Alarm:
 
 
 def _series(metric: Mapping[str, Any], period: int, statistic: str) -> Series:
-    dimensions = frozenset((each["Name"], each["Value"]) for each in metric["Dimensions"])
+    dimensions = frozenset((each["Name"], each["Value"]) for each in metric.get("Dimensions", []))
     return Series(metric["Namespace"], metric["MetricName"], dimensions, int(period), statistic)
 
 
@@ -120,6 +178,12 @@ def _calculated(node: ast.expr, known: Mapping[str, Value]) -> Value:
         case ast.BinOp(left=left, op=operation, right=right):
             one, other = _calculated(left, known), _calculated(right, known)
             return None if one is None or other is None else _OPERATORS[type(operation)](one, other)
+        case ast.Compare(left=left, ops=[ast.Gt()], comparators=[right]):
+            one, other = _calculated(left, known), _calculated(right, known)
+            return None if one is None or other is None else float(one > other)
+        case ast.Call(func=ast.Name(id="IF"), args=[condition, then, otherwise]):
+            holds = _calculated(condition, known)
+            return None if holds is None else _calculated(then if holds else otherwise, known)
         case ast.Call(func=ast.Name(id="FILL"), args=[filled, filler]):
             value = _calculated(filled, known)
             return _calculated(filler, known) if value is None else value

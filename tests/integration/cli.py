@@ -15,8 +15,7 @@ from bridge_cli.account import Account
 from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Cloud
-from tests.integration.function import USER_KEY
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, USER_KEY, Cloud
 
 ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that are no text: controls, formats, halves, separators of lines."""

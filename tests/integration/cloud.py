@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STAGE = "test"
 WRITES = "writes of the ledger"
 _LEDGER_WRITES = ("BatchExecuteStatement", "TransactWriteItems")
+USER_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
 DELIVERIES = "deliveries"
 SUBSCRIBERS = "subscribers"
 PRODUCTION = {"account_id": "PRODUCTION-ID", "passcode": "production-passcode"}
@@ -63,10 +64,11 @@ class Clock:
 class Cancelled:
     """DynamoDB cancels the transaction for these causes, one for each item; "None" is an item not to blame.
 
-    Of statements only those are refused that have a cause.
+    Of statements only those are refused that have a cause. `message` is that of each item which is to blame.
     """
 
     causes: Sequence[str]
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,9 @@ class Calls:
                 raise step
             case Cancelled(causes) if statements:
                 return _executed(statements, causes)
-            case Cancelled(causes):
-                return _refused("TransactionCanceledException", CancellationReasons=[{"Code": each} for each in causes])
+            case Cancelled(causes, message):
+                reasons = [{"Code": each, **({"Message": message} if each != "None" else {})} for each in causes]
+                return _refused("TransactionCanceledException", CancellationReasons=reasons)
             case Answered(content):
                 return SimpleNamespace(status_code=200), dict(content)
             case _:
@@ -282,6 +285,7 @@ class Cloud:
             subscribers_table=SUBSCRIBERS,
             parked_queue_url=self.parked_url,
             subscriber_days=1100,
+            user_key=USER_KEY,
         )
 
     def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from purchasely_clevertap.aws.clients import Clients
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Calls, Cloud, as_function
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, USER_KEY, Calls, Cloud, as_function
 from tests.integration.metric_format import Emitted, emitted
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 EVENTS_ARN = "arn:aws:sqs:eu-west-1:123456789012:events"
 DEAD_LETTERS_ARN = "arn:aws:sqs:eu-west-1:123456789012:dead-letters"
-USER_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,15 +39,21 @@ def _result(given: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]
     except Malformed as error:
         return {"Error": {"Code": "ValidationError", "Message": str(error)}}
     table = update["TableName"]
+    made: Any = {"Update": update}
+    item: Any = {"TableName": table, "Key": update["Key"], "ConsistentRead": True}
     try:
-        _dynamodb().update_item(**update, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        # moto takes back what a transaction has begun, but not an update that makes its item too large.
+        _dynamodb().transact_write_items(TransactItems=[made])
     except ClientError as error:
-        code = error.response["Error"]["Code"].removesuffix("Exception")
-        if code == "Validation":
-            return {"Error": {"Code": "ValidationError", "Message": error.response["Error"]["Message"]}}
-        if is_insert and code == "ConditionalCheckFailed":
-            return {"TableName": table, "Error": {"Code": "DuplicateItem", "Message": code}}
-        found: Mapping[str, Any] = error.response
-        item = {"Item": found["Item"]} if "Item" in found else {}
-        return {"TableName": table, "Error": {"Code": code, "Message": code, **item}}
+        answered: Mapping[str, Any] = error.response
+        (reason,) = answered.get("CancellationReasons", [answered["Error"]])
+        if reason["Code"] != "ConditionalCheckFailed":
+            return {"Error": {"Code": "ValidationError", "Message": reason["Message"]}}
+        if is_insert:
+            return {"TableName": table, "Error": {"Code": "DuplicateItem"}}
+        found = _dynamodb().get_item(**item).get("Item")
+        return {
+            "TableName": table,
+            "Error": {"Code": "ConditionalCheckFailed", **({} if found is None else {"Item": found})},
+        }
     return {"TableName": table}

@@ -4,6 +4,7 @@ Metrics of ours are read from what the functions print; those that AWS publishes
 an invocation ended and what the gateway answered.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -13,12 +14,14 @@ import pytest
 from local_stack.template import Template
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.clevertap.response import NotTaken, Rejected, SetupFault
-from purchasely_clevertap.delivery.message import attributes, encode_body
+from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, attributes, encode_body
+from purchasely_clevertap.ingest import IDENTITIES_ROUTE
 from purchasely_clevertap.outcome import RetryReason
 from tests.integration.alarm import Alarm, Series
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cloud import DELIVERIES, STAGE, Cloud
 from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
+from tests.integration.log_filter import access_line, filtered
 from tests.integration.metric_format import Point
 from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed
 
@@ -27,6 +30,10 @@ ALARMS: Final[Mapping[str, Alarm]] = {
     properties["AlarmName"].removeprefix(f"purchasely-clevertap-{STAGE}-"): Alarm.of(properties)
     for properties in TEMPLATE.of_type("AWS::CloudWatch::Alarm").values()
 }
+ACCESS_FORMAT: Final[str] = TEMPLATE.properties("WebhookStage")["AccessLogSettings"]["Format"]
+FILTERS: Final = [
+    each for each in TEMPLATE.of_type("AWS::Logs::MetricFilter").values() if each["LogGroupName"] == "AccessLog"
+]
 # When everything happens, whatever the clock says: in the midst of a minute, an hour and a day.
 NOW: Final = 1_770_033_630.0
 MINUTE: Final = 60.0
@@ -71,20 +78,30 @@ class World:
         """What was measured so far was measured so long ago."""
         self.points = [point._replace(time=point.time - seconds) for point in self.points]
 
-    def webhook(self, payload: Payload, *, app: str = "default", secret: str = SECRET) -> int:
+    def webhook(self, payload: Payload | bytes, *, app: str = "default", secret: str = SECRET) -> int:
         """One comes to the gateway; its answer."""
         body = encoded(payload)
-        request = gateway_event(body, signed(body, secret=secret, timestamp=str(int(time.time()))), app=app)
+        return self.request(gateway_event(body, signed(body, secret=secret, timestamp=str(int(time.time()))), app=app))
+
+    def association(self, *, secret: str = SECRET) -> int:
+        """The app's backend says which CleverTap id a person has; its answer."""
+        body = json.dumps({"clevertap_id": "device-1", "user_id": "user-1"}).encode()
+        request = gateway_event(body, signed(body, secret=secret, timestamp=str(int(time.time()))))
+        return self.request(request | {"routeKey": IDENTITIES_ROUTE})
+
+    def request(self, request: Mapping[str, Any]) -> int:
+        """One that the gateway hands to ingest; its answer."""
         answered = self._invoke("IngestFunction", request)
         status: int = 500 if answered is None else answered["statusCode"]
         self.gateway(status)
         return status
 
     def gateway(self, status: int) -> None:
-        """What the gateway publishes of an answer."""
+        """What the gateway publishes and logs of an answer."""
         api = {"ApiId": "WebhookApi"}
         for metric, value in (("Count", 1), ("4xx", 400 <= status < 500), ("5xx", status >= 500)):
             self._publish("AWS/ApiGateway", api, {metric: int(value)})
+        self.points += filtered(FILTERS, access_line(ACCESS_FORMAT, status=str(status)), NOW)
 
     def forward(self, *payloads: Payload | bytes, age: float = 0, receives: int = 1) -> dict[str, Any] | None:
         """Forwards what stands on the events queue, and these events, which came `age` seconds ago."""
@@ -259,21 +276,68 @@ def a_secret_of_another_form(world: World) -> None:
     assert world.webhook(recent()) == 503
 
 
+def the_queue_is_gone(world: World) -> None:
+    world.cloud.sqs.delete_queue(QueueUrl=world.cloud.events_url)
+    assert world.webhook(recent()) == 503
+    world.ago(2 * MINUTE)
+    assert world.webhook(recent()) == 503
+
+
+def ingest_is_out_of_reach(world: World) -> None:
+    world.webhook(recent())
+    world.ago(16 * MINUTE)
+    for _ in range(2):
+        world.gateway(500)
+
+
 def an_app_without_a_secret(world: World) -> None:
     assert world.webhook(recent(), app="unknown") == 404
     world.ago(2 * MINUTE)
     assert world.webhook(recent(), app="unknown") == 404
 
 
-def the_gateway_throttles(world: World) -> None:
-    world.gateway(429)
-    world.ago(MINUTE)
-    world.gateway(429)
+def one_webhook_of_a_quiet_app_is_refused(world: World) -> None:
+    assert world.webhook(recent()) == 200
+    world.ago(20 * MINUTE)
+    assert world.webhook(recent(), secret="rotated") == 401
 
 
-def many_wrong_signatures(world: World) -> None:
+def a_secret_is_rotated_in_the_console_alone(world: World) -> None:
     for _ in range(20):
-        assert world.webhook(recent(), secret="guess") == 401
+        assert world.webhook(recent()) == 200
+        world.ago(MINUTE)
+    for _ in range(15):
+        world.ago(MINUTE)
+        assert world.webhook(recent(), secret="rotated") == 401
+
+
+def one_app_of_two_is_refused(world: World) -> None:
+    world.cloud.put_secret("purchasely", {"shared_secrets": ["other"]}, app="other")
+    for _ in range(9):
+        assert world.webhook(recent()) == 200
+    assert world.webhook(recent(), app="other") == 401
+
+
+def associations_are_refused(world: World) -> None:
+    assert world.webhook(recent()) == 200
+    assert world.association(secret="wrong") == 401
+
+
+def a_second_app_sends_to_the_url(world: World) -> None:
+    for secret in (SECRET, "of the second app", "of the second app"):
+        world.ago(4 * MINUTE)
+        world.webhook(recent(), secret=secret)
+
+
+def a_webhook_is_too_large(world: World) -> None:
+    assert world.webhook(b"x" * (MAX_BODY_BYTES + 1)) == 413
+
+
+def the_gateway_throttles(world: World) -> None:
+    for _ in range(2):
+        world.ago(5 * MINUTE)
+        assert world.webhook(recent()) == 200
+        world.gateway(429)
 
 
 def a_day_without_webhooks(world: World) -> None:
@@ -324,10 +388,15 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("storage", dynamodb_fails),
     ("balance", the_queue_was_purged),
     ("webhook-5xx", a_secret_of_another_form),
-    ("webhook-4xx", placeholders),
-    ("webhook-4xx", an_app_without_a_secret),
-    ("webhook-4xx", the_gateway_throttles),
-    ("signatures", many_wrong_signatures),
+    ("webhook-5xx", the_queue_is_gone),
+    ("webhook-unanswered", ingest_is_out_of_reach),
+    ("webhook-4xx", one_webhook_of_a_quiet_app_is_refused),
+    ("webhook-4xx", a_secret_is_rotated_in_the_console_alone),
+    ("webhook-4xx", one_app_of_two_is_refused),
+    ("webhook-4xx", associations_are_refused),
+    ("webhook-too-large", a_webhook_is_too_large),
+    ("webhook-throttled", the_gateway_throttles),
+    ("signatures", a_second_app_sends_to_the_url),
     ("silence", a_day_without_webhooks),
     ("new-event", a_name_nobody_has_heard_of),
     ("ingest-errors", failing("IngestFunction")),
@@ -351,7 +420,7 @@ def test_an_alarm_rings_for_its_cause(world: World, name: str, happens: Scenario
     happens(world)
 
     assert world.rings(name)
-    assert [series for series in ALARMS[name].series.values() if not world.emits(series)] == []
+    assert [series for series in ALARMS[name].watched(world.points) if not world.emits(series)] == []
 
 
 def test_nothing_rings_while_all_is_well(world: World) -> None:
@@ -374,7 +443,11 @@ def test_only_silence_rings_before_the_first_webhook(world: World) -> None:
         (clevertap_refuses_the_credentials, "parked"),
         (settings_that_are_not_valid, "setup"),
         (nobody_forwards, "balance"),
-        (many_wrong_signatures, "webhook-5xx"),
+        (one_webhook_of_a_quiet_app_is_refused, "webhook-5xx"),
+        (a_second_app_sends_to_the_url, "webhook-4xx"),
+        (a_webhook_is_too_large, "webhook-4xx"),
+        (the_gateway_throttles, "webhook-4xx"),
+        (the_queue_is_gone, "webhook-4xx"),
         (placeholders, "webhook-5xx"),
         (placeholders, "ingest-errors"),
         (a_name_nobody_has_heard_of, "parked"),
@@ -387,11 +460,80 @@ def test_an_alarm_does_not_ring_for_what_is_anothers(world: World, happens: Scen
     assert not world.rings(name)
 
 
+def junk(world: World) -> None:
+    """What scanners send: no signature, one of another form, one for a made-up app, unknown paths, huge bodies."""
+    body = encoded(recent())
+    well_formed = signed(body, secret="guess", timestamp=str(int(time.time())))
+    for headers in ({}, well_formed | {"x-purchasely-request-signature": "z" * 64}):
+        assert world.request(gateway_event(body, headers)) == 401
+    assert world.request(gateway_event(body, well_formed, app="made-up")) == 404
+    assert world.request(gateway_event(body, well_formed, app="No App")) == 404
+    world.gateway(404)
+    world.gateway(413)
+
+
+def test_junk_alone_rings_nothing(world: World) -> None:
+    for _ in range(10):
+        junk(world)
+        world.ago(MINUTE)
+
+    assert world.ringing() == {"silence"}  # no webhook ever came
+
+
+def test_junk_beside_webhooks_rings_nothing(world: World) -> None:
+    for _ in range(20):
+        world.ago(MINUTE)
+        junk(world)
+        world.gateway(500)  # by a body that Lambda does not take
+        world.webhook(recent(), secret="guess")
+        for _ in range(3):
+            assert world.webhook(recent()) == 200
+        world.forward()
+
+    assert world.ringing() == set()
+
+
+def test_one_right_signature_quiets_a_thousand_wrong(world: World) -> None:
+    world.webhook(recent())
+    (value,) = (point for point in world.points if point.metric == "Unverified" and len(point.dimensions) > 2)
+    world.ago(14 * MINUTE)
+    world.points += [value._replace(value=1.0, time=NOW)] * 1000
+    assert not world.rings("webhook-4xx")
+
+    world.ago(2 * MINUTE)
+    assert world.rings("webhook-4xx")
+
+
+def test_a_flood_without_webhooks_harms_nobody(world: World) -> None:
+    world.webhook(recent())
+    for _ in range(6):
+        world.ago(5 * MINUTE)
+        world.gateway(429)
+
+    assert not world.ringing() & {"webhook-throttled", "webhook-4xx"}
+
+
+def test_a_burst_beyond_the_throttle_is_forgiven(world: World) -> None:
+    world.webhook(recent())
+    for _ in range(50):
+        world.gateway(429)
+
+    assert not world.rings("webhook-throttled")
+
+
+@pytest.mark.parametrize("happens", [placeholders, an_app_without_a_secret], ids=lambda each: each.__name__)
+def test_an_app_that_is_not_set_up_rings_nothing(world: World, happens: Scenario) -> None:
+    """Anybody can ask for it."""
+    happens(world)
+
+    assert world.ringing() == {"silence"}
+
+
 def test_a_single_answer_other_than_200_is_forgiven(world: World) -> None:
     world.gateway(503)
     world.gateway(404)
 
-    assert not world.ringing() & {"webhook-5xx", "webhook-4xx"}
+    assert not world.ringing() & {"webhook-5xx", "webhook-4xx", "webhook-unanswered"}
 
 
 def test_the_balance_counts_in_and_out(world: World) -> None:

@@ -43,7 +43,7 @@ def test_no_webhook_is_refused_from_beginning_to_end(bridge: Installation, new: 
     assert answer(bridge, SECRET) == 200
     assert answer(bridge, "somebody-else's") == 401
 
-    assert bridge.run("rotate", "purchasely", "--secret-file", new).exit_code == 0
+    assert bridge.run("rotate", "purchasely", "--secret-file", new, "--yes").exit_code == 0
     assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
     # While it is changed in Purchasely's console, both come.
     assert [answer(bridge, "new-secret"), answer(bridge, SECRET)] == [200, 200]
@@ -63,12 +63,12 @@ def test_a_secret_taken_without_probe_is_taken_then(bridge: Installation, new: s
         return other.receive(Request("default", webhook.headers, webhook.body), now=time.time()).status
 
     assert [answered(SECRET), answered("somebody-else's"), answered("new-secret")] == [200, 401, 401]
-    bridge.run("rotate", "purchasely", "--secret-file", new)
+    bridge.run("rotate", "purchasely", "--secret-file", new, "--yes")
     assert [answered("new-secret"), answered(SECRET)] == [200, 200]
 
 
 def test_each_accepted_secret_is_proven_at_ingest(bridge: Installation, new: str) -> None:
-    document = bridge.json("rotate", "purchasely", "--secret-file", new)
+    document = bridge.json("rotate", "purchasely", "--secret-file", new, "--yes")
     assert (document["accepted"], document["written"]) == (2, True)
     assert [(proof["position"], proof["status"]) for proof in document["proofs"]] == [(0, 200), (1, 200)]
     assert "new-secret" not in json.dumps(document)
@@ -77,21 +77,21 @@ def test_each_accepted_secret_is_proven_at_ingest(bridge: Installation, new: str
 
 def test_a_secret_never_taken_keeps_both(bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installation, "take", lambda *_: 401)
-    result = bridge.run("rotate", "purchasely", "--secret-file", new)
+    result = bridge.run("rotate", "purchasely", "--secret-file", new, "--yes")
     assert result.exit_code == 1
     assert "change nothing in Purchasely's console" in result.stderr
     assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
 
 
 def test_an_interrupted_rotation_goes_on(bridge: Installation, new: str) -> None:
-    bridge.run("rotate", "purchasely", "--secret-file", new)
-    document = bridge.json("rotate", "purchasely", "--secret-file", new)
+    bridge.run("rotate", "purchasely", "--secret-file", new, "--yes")
+    document = bridge.json("rotate", "purchasely", "--secret-file", new, "--yes")
     assert (document["accepted"], document["written"], len(document["proofs"])) == (2, False, 2)
 
 
 def test_the_present_secret_is_no_new_one(bridge: Installation, tmp_path: Path) -> None:
     (tmp_path / "same").write_text(SECRET)
-    result = bridge.run("rotate", "purchasely", "--secret-file", str(tmp_path / "same"))
+    result = bridge.run("rotate", "purchasely", "--secret-file", str(tmp_path / "same"), "--yes")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "the current secret already" in result.stderr
 
@@ -107,7 +107,7 @@ def test_a_person_types_the_secret_unseen(bridge: Installation) -> None:
 @pytest.mark.parametrize("typed", ["n\n", "\n"])
 def test_a_person_who_does_not_agree_keeps_both(bridge: Installation, new: str, typed: str) -> None:
     bridge.answer_questions()
-    result = bridge.run("rotate", "purchasely", "--secret-file", new, typed=typed)
+    result = bridge.run("rotate", "purchasely", "--secret-file", new, "--yes", typed=typed)
     assert result.exit_code == 0, result.output
     assert bridge.secret("purchasely") == {"shared_secrets": ["new-secret", SECRET]}
     assert bridge.run("rotate", "purchasely", "--retire", typed=typed).exit_code == 1
@@ -115,7 +115,7 @@ def test_a_person_who_does_not_agree_keeps_both(bridge: Installation, new: str, 
 
 
 def test_nothing_is_retired_without_an_answer(bridge: Installation, new: str) -> None:
-    bridge.run("rotate", "purchasely", "--secret-file", new)
+    bridge.run("rotate", "purchasely", "--secret-file", new, "--yes")
     result = bridge.run("rotate", "purchasely", "--retire")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "give --yes" in result.stderr
@@ -132,7 +132,7 @@ def test_nothing_is_retired_without_an_answer(bridge: Installation, new: str) ->
 @pytest.fixture
 def later(bridge: Installation, new: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """An hour after a new secret was accepted beside the old one; epoch milliseconds."""
-    bridge.run("rotate", "purchasely", "--secret-file", new)
+    bridge.run("rotate", "purchasely", "--secret-file", new, "--yes")
     moment = time.time_ns() // 1_000_000 + 3_600_000
     monkeypatch.setattr("bridge_cli.commands.rotate.now_ms", lambda: moment)
     return moment
@@ -212,20 +212,20 @@ def passcode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 
 
 def test_a_passcode_is_written_once_accepted(passcode: str, bridge: Installation) -> None:
-    document = bridge.json("rotate", "clevertap", "--passcode-file", passcode)
+    document = bridge.json("rotate", "clevertap", "--passcode-file", passcode, "--yes")
     assert document == {"app": "default", "project": "production", "project_id": "PROJECT-1", "written": True}
     assert bridge.secret("clevertap")["production"] == {"account_id": "PROJECT-1", "passcode": "new-passcode"}
     assert bridge.secret("clevertap")["sandbox"]["passcode"] == "passcode-2"
 
 
 def test_the_sandbox_has_its_own_passcode(passcode: str, bridge: Installation) -> None:
-    assert bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode).exit_code == 0
+    assert bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode, "--yes").exit_code == 0
     assert bridge.secret("clevertap")["sandbox"] == {"account_id": "TEST-2", "passcode": "new-passcode"}
     assert bridge.secret("clevertap")["production"]["passcode"] == "passcode-1"
 
 
 def test_a_refused_passcode_is_not_written(bridge: Installation, new: str) -> None:
-    result = bridge.run("rotate", "clevertap", "--passcode-file", new)
+    result = bridge.run("rotate", "clevertap", "--passcode-file", new, "--yes")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "refuses the credentials (401)" in result.stderr
     assert "new-secret" not in result.output
@@ -234,11 +234,11 @@ def test_a_refused_passcode_is_not_written(bridge: Installation, new: str) -> No
 
 def test_the_present_passcode_is_tried_and_not_written(bridge: Installation, tmp_path: Path) -> None:
     (tmp_path / "same").write_text("passcode-1")
-    assert bridge.json("rotate", "clevertap", "--passcode-file", str(tmp_path / "same"))["written"] is False
+    assert bridge.json("rotate", "clevertap", "--passcode-file", str(tmp_path / "same"), "--yes")["written"] is False
 
 
 def test_no_sandbox_project_has_no_passcode(bridge: Installation, passcode: str) -> None:
     bridge.set_up(sandbox=False)
-    result = bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode)
+    result = bridge.run("rotate", "clevertap", "--sandbox", "--passcode-file", passcode, "--yes")
     assert result.exit_code == 1
     assert "has no sandbox project" in result.stderr

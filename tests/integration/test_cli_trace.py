@@ -8,8 +8,7 @@ from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, log
-from tests.integration.cloud import Clock, Cloud, Worker
-from tests.integration.function import USER_KEY
+from tests.integration.cloud import USER_KEY, Clock, Cloud, Worker
 from tests.integration.webhook import event, message, transaction
 
 
@@ -85,6 +84,30 @@ def test_duplicates_are_told(cloud: Cloud, cli: Cli, worker: Worker) -> None:
     for number in (1, 2):
         worker.outcome(message(payload, id=f"m-{number}", sent_at=cloud.clock()))
     assert "2 webhooks, so 1 duplicate" in cli.run("trace", "e-1", "--no-logs").output
+
+
+def test_each_event_of_an_id_is_told(cloud: Cloud, cli: Cli, worker: Worker, clevertap: ScriptedClevertap) -> None:
+    clevertap.otherwise = answer(Rejected(512, "no"), of="SUBSCRIPTION_RENEWED")
+    sent = {
+        "m-1": event("SUBSCRIPTION_STARTED", event_id="e-1"),
+        "m-2": event("SUBSCRIPTION_RENEWED", event_id="e-1", environment="SANDBOX"),
+        "m-3": event(event_id="e-1", event_created_at_ms=None),
+    }
+    worker.outcomes(*(message(payload, id=id_, sent_at=cloud.clock()) for id_, payload in sent.items()))
+    document = cli.json("trace", "e-1", "--no-logs")
+    found = [document["event"], *document["further_events"]]
+    told = {
+        (each["event_name"], each["outcome"], each["parked_message"] and each["parked_message"]["message_id"])
+        for each in found
+    }
+    assert told == {
+        ("SUBSCRIPTION_STARTED", "delivered", None),
+        ("SUBSCRIPTION_RENEWED", "parked", "m-2"),
+        ("SUBSCRIPTION_RENEWED", "parked", "m-3"),
+    }
+    assert document["event"]["event_name"] == "SUBSCRIPTION_STARTED"
+    output = cli.run("trace", "e-1", "--no-logs").output
+    assert output.index("3 events came with this id") < output.index("SUBSCRIPTION_STARTED")
 
 
 def test_log_lines_are_told_in_their_order(cloud: Cloud, cli: Cli, worker: Worker) -> None:

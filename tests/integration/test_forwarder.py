@@ -209,6 +209,45 @@ def test_the_same_event_id_of_two_apps_is_two_events(
 # A worker dies
 
 
+def test_a_copy_is_none_whatever_shares_its_id(clevertap: ScriptedClevertap, worker: Worker) -> None:
+    started, renewed = (event(name, event_id="e-1") for name in ("SUBSCRIPTION_STARTED", "SUBSCRIPTION_RENEWED"))
+    assert worker.outcome(message(started)) == Delivered()
+    assert worker.outcomes(message(renewed), message(started)) == [Delivered(), Duplicate()]
+    assert worker.outcomes(message(started), message(renewed)) == [Duplicate(), Duplicate()]
+    assert by_name(clevertap) == {"SUBSCRIPTION_STARTED": 1, "SUBSCRIPTION_RENEWED": 1}
+
+
+def mended(event_id: str) -> tuple[Payload, Payload]:
+    """A body that cannot be read, and the one that Purchasely sends in its place."""
+    whole = event(event_id=event_id)
+    return {**whole, "event_created_at_ms": None}, whole
+
+
+def test_a_mended_body_is_delivered(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    broken, whole = mended("e-1")
+    assert worker.outcome(message(broken)).name == "parked"
+    assert worker.outcomes(message(whole), message(broken)) == [Delivered(), Duplicate()]
+    assert by_name(clevertap) == {"SUBSCRIPTION_RENEWED": 1}
+    assert cloud.entry("e-1")["outcome"] == "parked"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_broken_and_mended_are_two_in_a_batch(clevertap: ScriptedClevertap, worker: Worker, *, turned: bool) -> None:
+    broken, whole = mended("e-1")
+    sent = [message(broken, id="broken"), message(whole, id="whole")]
+    found = {each.message.id: each.outcome.name for each in worker.forward(*(sent[::-1] if turned else sent)).messages}
+    assert found == {"broken": "parked", "whole": "delivered"}
+    assert by_name(clevertap) == {"SUBSCRIPTION_RENEWED": 1}
+
+
+def test_a_redrive_that_can_be_read_ends_its_entry(cloud: Cloud, worker: Worker) -> None:
+    broken, whole = mended("e-1")
+    assert worker.outcome(message(broken, id="m-1")).name == "parked"
+    # A later version of the bridge reads what this one could not.
+    assert worker.outcome(redriven(encoded(whole))) == Delivered()
+    assert cloud.entry("e-1")["outcome"] == "delivered"
+
+
 @pytest.mark.parametrize(("dies", "times"), [(killed_before, 1), (killed_after, 2)])
 def test_a_dead_workers_event_is_taken_over(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker, dies: Callable[[], Step], times: int

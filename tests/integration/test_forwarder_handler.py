@@ -13,8 +13,8 @@ from purchasely_clevertap.delivery.message import attributes, encode_body
 from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import NEEDED_SECONDS, ScriptedClevertap, answer, while_uploading
-from tests.integration.cloud import DELIVERIES, Cloud
-from tests.integration.function import DEAD_LETTERS_ARN, USER_KEY, Function, queue_event, received
+from tests.integration.cloud import DELIVERIES, USER_KEY, Cloud
+from tests.integration.function import DEAD_LETTERS_ARN, Function, queue_event, received
 from tests.integration.webhook import SECRET, Payload, encoded, event, gateway_event, signed, transaction
 
 PERSONAL = (

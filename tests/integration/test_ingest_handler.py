@@ -62,9 +62,10 @@ def test_an_accepted_webhook_is_a_line_and_a_count(cloud: Cloud, start: Start) -
         "noted": True,
     }
     assert {key: line.get(key) for key in expected} == expected
-    assert metrics.values == {"Accepted": [1]}
+    assert metrics.values == {"Accepted": [1], "Unverified": [0]}
     assert metrics.namespaces == {"PurchaselyCleverTap"}
-    assert metrics.dimensions == {frozenset({("stage", "test"), ("service", "ingest")})}
+    filed = frozenset({("stage", "test"), ("service", "ingest")})
+    assert metrics.dimensions == {filed, filed | {("app", "default"), ("kind", "webhook")}}
 
 
 def test_a_former_secret_shows_in_the_line(cloud: Cloud, start: Start) -> None:
@@ -84,7 +85,7 @@ def test_a_note_that_fails_does_not_change_the_200(cloud: Cloud, start: Start) -
     assert len(received(cloud, cloud.events_url)) == 1
     (line,), metrics = ingest.told()
     assert line["noted"] is False
-    assert metrics.values == {"Accepted": [1], "UnnotedWebhooks": [1]}
+    assert metrics.values == {"Accepted": [1], "Unverified": [0], "UnnotedWebhooks": [1]}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,20 @@ def test_a_refusal_has_status_reason_and_metric(
     assert (measured["Refused"], measured["reason"]) == ([1], reason)
     dimensions = measured["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
     assert dimensions == [["service", "stage"], ["service", "stage", "reason"]]
-    assert [each["BadSignatures"] for each in more] == ([[1]] if status == 401 else [])
+    assert sum("BadSignatures" in each for each in more) == (status == 401)
+    assert sum("Unavailable" in each for each in more) == (status == 503)
+    about_apps = [each for each in more if "Unverified" in each]
+    looked_at = {"wrong_signature": 1, "too_large": 0}
+    assert [each["Unverified"] for each in about_apps] == ([[looked_at[reason]]] if reason in looked_at else [])
+    assert all((each["app"], each["kind"]) == ("default", "webhook") for each in about_apps)
+
+
+def test_a_malformed_signature_is_nobodys_share(start: Start) -> None:
+    """It is compared with no secret, so nobody knows whether there is such an app."""
+    ingest = start()
+    headers = signed(BODY, timestamp=str(int(time.time()))) | {"x-purchasely-request-signature": "guess"}
+    assert ingest(gateway_event(BODY, headers))["statusCode"] == 401
+    assert "Unverified" not in ingest.told()[1].values
 
 
 def test_the_log_tells_no_payload_and_no_secret(start: Start) -> None:
@@ -133,9 +147,9 @@ def test_the_log_tells_no_payload_and_no_secret(start: Start) -> None:
 def test_invocations_are_counted_one_by_one(start: Start) -> None:
     ingest = start()
     for secret, counted in (
-        (SECRET, {"Accepted": [1]}),
-        ("guess", {"Refused": [1], "BadSignatures": [1]}),
-        (SECRET, {"Accepted": [1]}),
+        (SECRET, {"Accepted": [1], "Unverified": [0]}),
+        ("guess", {"Refused": [1], "BadSignatures": [1], "Unverified": [1]}),
+        (SECRET, {"Accepted": [1], "Unverified": [0]}),
     ):
         ingest(webhook(secret=secret))
         assert ingest.told()[1].values == counted

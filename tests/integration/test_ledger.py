@@ -17,6 +17,7 @@ from purchasely_clevertap.delivery.entry import (
     StoredProfile,
 )
 from purchasely_clevertap.delivery.keys import entry_key
+from purchasely_clevertap.delivery.suppression import Mark
 from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.outcome import (
     Delivered,
@@ -637,6 +638,26 @@ def test_unprocessed_keys_are_asked_again(cloud: Cloud) -> None:
     assert len(pauses) == 1
 
 
+def test_marks_come_with_the_entries_and_alone(cloud: Cloud) -> None:
+    ledger, _, calls = waited(cloud)
+    ledger.claim(groups(2), plenty, now_ms=NOW_MS)
+    # An event may have the id that makes its key that of a mark.
+    mark = Mark("default", "a1", "b2")
+    ledger.claim([ClaimGroup((Claim(mark.key, Entry(), "m-3"),))], plenty, now_ms=NOW_MS)
+    ledger.suppress([mark], plenty)
+    keys = ["default#0", "default#1", mark.key]
+    left = {
+        DELIVERIES: {"Keys": [{"event": {"S": key}} for key in keys]},
+        SUBSCRIBERS: {"Keys": [{"subscriber": {"S": mark.key}}]},
+    }
+    calls.next("BatchGetItem", Answered({"Responses": {}, "UnprocessedKeys": left}))
+    entries, marks = ledger.read_suppressed(keys, [mark.key, "default#suppressed#0"], plenty)
+    assert [each.attempts for each in entries.values()] == [1, 1, 1]
+    assert marks == ledger.marks([mark.key], plenty) == [mark]
+    ledger.unsuppress([mark], plenty)
+    assert ledger.read_suppressed(keys, [mark.key], plenty)[1] == []
+
+
 def test_endlessly_unprocessed_keys_are_given_up(cloud: Cloud) -> None:
     ledger, pauses, calls = waited(cloud)
     left = {"UnprocessedKeys": {DELIVERIES: {"Keys": [{"event": {"S": KEY}}]}}}
@@ -657,6 +678,17 @@ def test_a_too_large_item_costs_only_itself(cloud: Cloud, ledger: Ledger) -> Non
 def test_an_invalid_item_costs_only_itself(cloud: Cloud, ledger: Ledger) -> None:
     cloud.calls.next("TransactWriteItems", Cancelled(["None", "ValidationError", "None"]))
     assert granted(ledger.claim(groups(3), plenty, now_ms=NOW_MS)) == [True, False, True]
+
+
+def test_room_is_made_for_the_item_to_blame_alone(cloud: Cloud, ledger: Ledger) -> None:
+    """As DynamoDB says it of one item among others."""
+    too_large = Cancelled(
+        ["None", "ValidationError", "None"], "Item size to update has exceeded the maximum allowed size"
+    )
+    cloud.calls.next("TransactWriteItems", too_large)
+    grants = ledger.claim(groups(3), plenty, now_ms=NOW_MS)
+    assert granted(grants) == [True, False, True]
+    assert [len(grant.full_entries) for grant in grants] == [0, 1, 0]
 
 
 def test_a_transaction_above_4_mb_is_halved(cloud: Cloud, ledger: Ledger) -> None:

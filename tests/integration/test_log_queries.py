@@ -12,8 +12,8 @@ from local_stack.template import Template
 from purchasely_clevertap.clevertap.response import Rejected, SetupFault
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
-from tests.integration.cloud import Cloud
-from tests.integration.function import USER_KEY, Function, queue_event, received
+from tests.integration.cloud import USER_KEY, Cloud
+from tests.integration.function import Function, queue_event, received
 from tests.integration.webhook import encoded, event, gateway_event, signed
 
 type Line = Mapping[str, Any]

@@ -7,9 +7,11 @@ from moto import mock_aws
 
 from purchasely_clevertap.aws.queues import SendQueue
 from purchasely_clevertap.sweep import Sweep, Swept
-from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Clock, Cloud
+from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Clock, Cloud, Worker
+from tests.integration.webhook import Payload, event, message
 
 DAY_SECONDS = 86_400
+PERSON = "default#production#user#user-1"
 PLENTY = 900.0
 
 
@@ -66,6 +68,19 @@ def test_who_has_a_date_that_passed_is_looked_at(cloud: Cloud) -> None:
     put_persons(cloud, [("over", now), ("later", now + 1), ("never", None)])
     assert sweep(cloud) == Swept(persons=1, held=0, is_done=True)
     assert sent(cloud) == [("lapse", "default#production#user#over")]
+
+
+def test_a_lapse_for_a_tied_id_came_again_for_days(cloud: Cloud, worker: Worker) -> None:
+    """What is known of a CleverTap id is its user's from the tie on."""
+    ended: Payload = {"subscription_status": "AUTO_RENEWING_CANCELED", "effective_next_renewal_at_ms": cloud.clock()}
+    worker.outcome(message(event(user=None, clevertap_id="device", **ended)))
+    cloud.clock.advance(DAY_SECONDS)
+    worker.outcome(message(event(user="user-1", at=cloud.clock(), clevertap_id="device", **ended)))
+    assert cloud.subscriber("default#production#object#device")["tied_user"] == "user-1"
+    cloud.drain(cloud.events_url)
+    cloud.clock.advance(90 * DAY_SECONDS)
+    assert sweep(cloud).is_done
+    assert {body for _, body in sent(cloud)} == {PERSON}
 
 
 def test_what_waited_long_enough_is_looked_at(cloud: Cloud) -> None:

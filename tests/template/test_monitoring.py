@@ -73,13 +73,36 @@ def test_the_silence_alarm_counts_hours() -> None:
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_looks_back_within_limits(template: Template, name: str) -> None:
     alarm = template.properties(ALARMS[name])
-    periods = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each}
+    metrics = alarm.get("Metrics", [])
+    periods = {each.get("MetricStat", each)["Period"] for each in metrics if "MetricStat" in each or "Period" in each}
     (period,) = periods or {alarm["Period"]}
     seconds = period * alarm["EvaluationPeriods"]
 
     assert seconds <= (86_400 if period < 3600 else 7 * 86_400)
-    assert period in (60, 300, 3600, 86_400)
+    assert period in (60, 300, 900, 3600, 86_400)
     assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
+
+
+@pytest.mark.parametrize("name", ["webhook-4xx", "signatures"])
+def test_a_query_looks_back_within_limits(template: Template, name: str) -> None:
+    """CloudWatch evaluates three hours of a query, and asks for both clauses where it gives several series."""
+    alarm = template.properties(ALARMS[name])
+    (query,) = alarm["Metrics"]
+
+    assert query["Period"] * alarm["EvaluationPeriods"] <= 3 * 3600
+    assert " GROUP BY " in query["Expression"]
+    assert " ORDER BY " in query["Expression"]
+
+
+def test_what_a_filter_reads_is_in_the_access_log(template: Template) -> None:
+    """A value in quotes is a text, and a filter for a number does not find it."""
+    stage = template.properties("WebhookStage")["AccessLogSettings"]
+    line = json.loads(stage["Format"])
+    (pattern,) = (each["FilterPattern"] for each in template.of_type("AWS::Logs::MetricFilter").values())
+
+    assert stage["DestinationArn"] == "AccessLog.Arn"
+    assert line["status"] == "$context.status"
+    assert pattern == '{ $.status = "429" }'
 
 
 def test_the_retrying_alarm_spans_the_longest_pause(template: Template) -> None:
@@ -100,11 +123,20 @@ def test_what_cannot_be_emulated_is_in_aws(template: Template) -> None:
 
     emulated = Template.load(**EMULATED)
 
-    assert several(template) == {"BalanceAlarm", "DeadLettersAlarm", "ParkedAlarm"}
+    assert several(template) == {
+        "BalanceAlarm",
+        "DeadLettersAlarm",
+        "ParkedAlarm",
+        "SignaturesAlarm",
+        "Webhook4xxAlarm",
+        "WebhookThrottledAlarm",
+        "WebhookUnansweredAlarm",
+    }
     assert several(emulated) == set()
     assert set(emulated.of_type(ALARM)) == set(template.of_type(ALARM)) - several(template)
-    assert template.of_type("AWS::Logs::QueryDefinition")
-    assert not emulated.of_type("AWS::Logs::QueryDefinition")
+    for kind in ("AWS::Logs::QueryDefinition", "AWS::Logs::MetricFilter"):
+        assert template.of_type(kind)
+        assert not emulated.of_type(kind)
     assert not Template.load(**{"AWS::AccountId": "0" * 12}).of_type("AWS::Logs::QueryDefinition")
 
 
@@ -158,12 +190,18 @@ def shown(template: Template, dashboard: str) -> Iterator[tuple[str, str, dict[s
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS)
 def test_what_a_dashboard_draws_is_published(template: Template, dashboard: str) -> None:
+    filters = template.of_type("AWS::Logs::MetricFilter").values()
+    filtered: list[tuple[str, str, Mapping[str, str]]] = [
+        (made["MetricNamespace"], made["MetricName"], {}) for each in filters for made in each["MetricTransformations"]
+    ]
     for namespace, metric, dimensions in shown(template, dashboard):
         if namespace == NAMESPACE:
             assert metric in set(Metric)
-            assert {"stage", "service"} <= set(dimensions) <= {"stage", "service", "reason", "result"}
+            assert {"stage", "service"} <= set(dimensions) <= {"stage", "service", "reason", "result", "app", "kind"}
             assert dimensions["stage"] == "dev"
             assert dimensions["service"] in SERVICES | {"dev"}
+        elif namespace.startswith(NAMESPACE):
+            assert (namespace, metric, dimensions) in filtered
         else:
             assert is_published(namespace, metric, dimensions), (namespace, metric, dimensions)
 

@@ -10,7 +10,7 @@ from urllib.request import Request
 import pytest
 
 from purchasely_clevertap.delivery.association import Association, parse_association
-from purchasely_clevertap.purchasely.signature import SignatureProblem, verify
+from purchasely_clevertap.purchasely.signature import SignatureProblem, Signed, signed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "app-side.md").read_text(encoding="utf-8")
 URL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/identities/default"
@@ -54,9 +54,10 @@ def test_the_example_is_taken_by_ingest(
     [request] = requests
     body = request.data
     assert isinstance(body, bytes)
-    sent = (dict(request.header_items()), body)
-    assert verify(*sent, ["geheim mit Größe"], now=time.time(), tolerance=300) == 0
-    assert verify(*sent, ["another"], now=time.time(), tolerance=300) is SignatureProblem.WRONG_SIGNATURE
+    signature = signed(dict(request.header_items()), now=time.time(), tolerance=300)
+    assert isinstance(signature, Signed)
+    assert signature.by(body, ["geheim mit Größe"]) == 0
+    assert signature.by(body, ["another"]) is SignatureProblem.WRONG_SIGNATURE
     association = Association("__h1", person.get("user_id"), person.get("anonymous_user_id"))
     assert parse_association(body) == association
     assert (request.full_url, request.get_method()) == (URL, "POST")

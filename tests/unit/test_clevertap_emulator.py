@@ -582,3 +582,80 @@ def test_the_command_wants_accounts_with_passcodes(arguments: list[str]) -> None
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=20, check=False)
     assert done.returncode == 2
     assert "--account" in done.stderr
+
+
+# Deleting users
+
+
+def delete(sender: Sender, body: object, **more: str) -> tuple[int, Any]:
+    status, text = sender.post(json.dumps(body).encode(), "/1/delete/profiles.json", **more)
+    return status, json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "body", [{"identity": ["user-1"]}, {"identity": "user-1"}, {"guid": ["__h1"]}, {"guid": "__h1"}]
+)
+def test_a_user_is_deleted_under_every_id(clevertap: Emulator, sender: Sender, body: Object) -> None:
+    sender.upload({"type": "profile", "objectId": "__h1", "profileData": {"identity": "user-1"}})
+    sender.upload({"type": "profile", "identity": "user-2", "profileData": {"plan": "yearly"}})
+    assert delete(sender, body) == (200, {"status": "success"})
+    assert [each.identities for each in clevertap.profiles(ACCOUNT)] == [("user-2",)]
+    assert [each.deleted for each in clevertap.deletions()] == [1]
+
+
+def test_an_id_of_nobody_is_no_fault(clevertap: Emulator, sender: Sender) -> None:
+    assert delete(sender, {"identity": ["nobody"]}) == (200, {"status": "success"})
+    assert [(each.ids, each.deleted) for each in clevertap.deletions()] == [(("nobody",), 0)]
+
+
+def test_what_comes_after_a_deletion_makes_a_new_user(clevertap: Emulator, sender: Sender) -> None:
+    sender.upload({"type": "profile", "identity": "user-1", "profileData": {"plan": "yearly"}})
+    delete(sender, {"identity": ["user-1"]})
+    sender.upload({"type": "profile", "identity": "user-1", "profileData": {"store": "APPLE"}})
+    assert [each.properties for each in clevertap.profiles(ACCOUNT)] == [{"store": "APPLE"}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"identity": ["user-1"], "guid": ["__h1"]},
+        {"identity": ["user-1"], "more": 1},
+        {"objectId": ["__h1"]},
+        {"identity": []},
+        {"identity": " "},
+        {"identity": 1},
+        {"identity": ["user-1", 1]},
+        {"identity": [f"user-{number}" for number in range(101)]},
+        {"guid": ["no such id"]},
+    ],
+)
+def test_a_malformed_deletion_deletes_nobody(clevertap: Emulator, sender: Sender, body: Object) -> None:
+    sender.upload({"type": "profile", "objectId": "__h1", "profileData": {"identity": "user-1"}})
+    assert delete(sender, body) == (400, {"status": "fail", "error": "Malformed request", "code": 400})
+    assert len(clevertap.profiles(ACCOUNT)) == 1
+
+
+def test_a_deletion_needs_json_and_credentials(clevertap: Emulator, sender: Sender) -> None:
+    assert delete(sender, {"identity": ["user-1"]}, content_type="text/plain")[0] == 400
+    with Sender(clevertap, passcode="another") as stranger:
+        assert delete(stranger, {"identity": ["user-1"]})[0] == 401
+
+
+def test_a_deletion_takes_a_scripted_fault(clevertap: Emulator, sender: Sender) -> None:
+    sender.upload({"type": "profile", "identity": "user-1", "profileData": {"plan": "yearly"}})
+    clevertap.faults.add(Status(503))
+    assert delete(sender, {"identity": ["user-1"]})[0] == 503
+    assert len(clevertap.profiles(ACCOUNT)) == 1
+    assert sender.admin("GET", "deletions")[1]["deletions"] == [
+        {
+            "account": ACCOUNT,
+            "at": NOW,
+            "kind": "identity",
+            "ids": ["user-1"],
+            "deleted": 0,
+            "fault": "status",
+            "status": 503,
+        }
+    ]

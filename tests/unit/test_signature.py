@@ -12,8 +12,9 @@ from purchasely_clevertap.purchasely.signature import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     SignatureProblem,
+    Signed,
     sign,
-    verify,
+    signed,
 )
 
 # Purchasely's own example: docs.purchasely.com, webhook.
@@ -28,10 +29,11 @@ HEADERS = {SIGNATURE_HEADER: SIGNATURE, TIMESTAMP_HEADER: TIMESTAMP}
 
 
 def verdict(headers: dict[str, str], body: bytes = BODY, *secrets: str, now: float = NOW) -> int | SignatureProblem:
-    return verify(headers, body, secrets or (SECRET,), now=now, tolerance=TOLERANCE)
+    found = signed(headers, now=now, tolerance=TOLERANCE)
+    return found if isinstance(found, SignatureProblem) else found.by(body, secrets or (SECRET,))
 
 
-def signed(body: bytes, timestamp: str = TIMESTAMP, secret: str = SECRET) -> dict[str, str]:
+def headers_for(body: bytes, timestamp: str = TIMESTAMP, secret: str = SECRET) -> dict[str, str]:
     return {SIGNATURE_HEADER: sign(secret, timestamp, body), TIMESTAMP_HEADER: timestamp}
 
 
@@ -65,14 +67,14 @@ def test_header_names_are_compared_without_case(upper: list[bool]) -> None:
 
 @given(st.binary(), st.integers(0, 999_999_999_999), st.text(min_size=1))
 def test_whatever_was_signed_is_believed(body: bytes, timestamp: int, secret: str) -> None:
-    assert verdict(signed(body, str(timestamp), secret), body, secret, now=float(timestamp)) == 0
+    assert verdict(headers_for(body, str(timestamp), secret), body, secret, now=float(timestamp)) == 0
 
 
 @given(st.binary(), st.integers(min_value=0), st.integers(1, 255))
 def test_a_body_with_any_one_byte_changed_is_refused(body: bytes, position: int, change: int) -> None:
     at = position % (len(body) + 1)
     changed = body[:at] + bytes([(body[at] if at < len(body) else 0) ^ change]) + body[at + 1 :]
-    assert verdict(signed(body), changed) is SignatureProblem.WRONG_SIGNATURE
+    assert verdict(headers_for(body), changed) is SignatureProblem.WRONG_SIGNATURE
 
 
 def test_a_body_cut_or_lengthened_is_refused() -> None:
@@ -93,7 +95,10 @@ def test_each_of_several_secrets_is_accepted(position: int) -> None:
 
 def test_a_secret_that_is_not_listed_is_refused() -> None:
     assert verdict(HEADERS, BODY, "next", "former") is SignatureProblem.WRONG_SIGNATURE
-    assert verify(HEADERS, BODY, [], now=NOW, tolerance=TOLERANCE) is SignatureProblem.WRONG_SIGNATURE
+
+
+def test_without_any_secret_nothing_is_believed() -> None:
+    assert Signed(SIGNATURE, TIMESTAMP).by(BODY, []) is SignatureProblem.WRONG_SIGNATURE
 
 
 def test_every_secret_is_tried_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +131,7 @@ def test_a_timestamp_is_days_old_or_minutes_ahead(passed: float) -> None:
 @pytest.mark.parametrize("given_signature", ["0" * 63, "0" * 65, "G" * 64, "F" * 64, "0" * 63 + "\u0660"])
 def test_a_signature_of_another_form_needs_no_secret(given_signature: str) -> None:
     headers = HEADERS | {SIGNATURE_HEADER: given_signature}
-    assert signature.signed(headers, now=NOW, tolerance=TOLERANCE) is SignatureProblem.WRONG_SIGNATURE
+    assert signed(headers, now=NOW, tolerance=TOLERANCE) is SignatureProblem.WRONG_SIGNATURE
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
         ),
         Item("SQS", "sent, received, deleted", 1 + received, "million", prices.SQS_MILLION),
         Item("DynamoDB", "written", written, "million", prices.DYNAMODB_WRITTEN_MILLION),
-        Item("DynamoDB", "read", 2, "million", prices.DYNAMODB_READ_MILLION),
+        Item("DynamoDB", "read", 2 + _marks(size) / size, "million", prices.DYNAMODB_READ_MILLION),
         Item("DynamoDB", "kept for 30 days, with backups", kept, "GB", prices.DYNAMODB_GB_MONTH),
         Item("CloudWatch", "logs, metrics in them", logged * _MILLION / 1e9, "GB", prices.LOGS_GB),
         Item("Secrets Manager", "read again", secrets, "million", prices.SECRETS_MILLION),
@@ -179,6 +179,12 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
             prices.DATA_OUT_GB,
         ),
     ]
+
+
+def _marks(messages: int) -> int:
+    """How many items with marks of suppressed people a batch reads, one unit each: one for a person, all sixteen at
+    most."""
+    return min(messages, 16)
 
 
 def total(items: Sequence[Item]) -> float:
@@ -208,7 +214,7 @@ def forwarder_seconds(measured: Measured, memory: int, messages: int) -> float:
 
 def waiting_seconds(messages: int, records: float) -> float:
     """How long a batch waits for DynamoDB, read and written a hundred at a time, and for CleverTap."""
-    reads = 2 * math.ceil(messages / TOGETHER)
+    reads = math.ceil((messages + _marks(messages)) / TOGETHER) + math.ceil(messages / TOGETHER)
     uploads = math.ceil(messages * records / RECORDS)
     claims = math.ceil(2 * messages / TOGETHER)
     settles = uploads * math.ceil(2 * messages / uploads / TOGETHER)

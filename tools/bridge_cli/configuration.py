@@ -116,18 +116,28 @@ class Configuration:
     def put_settings(self, text: str) -> int:
         """Writes settings that are valid; gives their version. CliError beyond a parameter's size."""
         self._stored = None
-        if len(text.encode()) > _STANDARD_BYTES:
-            text = compact(text)
-        if (size := len(text.encode())) > _MOST_BYTES:
-            raise CliError(
-                f"these settings have {size} bytes in compact form, and a parameter at most {_MOST_BYTES}: name fewer "
-                "events or properties",
-                code=ErrorCode.INVALID,
-            )
         put = self._account.client("ssm").put_parameter(
-            Name=self.settings_parameter, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=True
+            Name=self.settings_parameter,
+            Value=fitting(text),
+            Type="String",
+            Tier="Intelligent-Tiering",
+            Overwrite=True,
         )
         return put["Version"]
+
+
+def fitting(text: str) -> str:
+    """Valid settings as a parameter holds them: as they are, or in compact form. CliError if they fit in neither."""
+    if len(text.encode()) <= _STANDARD_BYTES:
+        return text
+    short = compact(text)
+    if (size := len(short.encode())) > _MOST_BYTES:
+        raise CliError(
+            f"these settings have {size} bytes in compact form, and a parameter at most {_MOST_BYTES}: name fewer "
+            "events or properties",
+            code=ErrorCode.INVALID,
+        )
+    return short
 
 
 def compact(text: str) -> str:

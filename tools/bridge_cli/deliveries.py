@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from purchasely_clevertap.aws.ledger import HELD_INDEX
+from purchasely_clevertap.delivery.keys import apart_key
+from purchasely_clevertap.purchasely.catalogue import CATALOGUE
+from purchasely_clevertap.purchasely.event import ENVIRONMENTS, UNREADABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -97,6 +100,17 @@ def delivery(dynamodb: "DynamoDBClient", table: str, *, app: str, event_id: str)
     """The delivery of one event."""
     answer = dynamodb.get_item(TableName=table, Key={"event": {"S": f"{app}#{event_id}"}}, ConsistentRead=True)
     return from_item(answer["Item"]) if "Item" in answer else None
+
+
+def deliveries_of_id(dynamodb: "DynamoDBClient", table: str, *, app: str, event_id: str) -> list[Delivery]:
+    """The deliveries of all events that Purchasely sent with one id, the first one before the others.
+
+    One whose name is not in Purchasely's catalogue is found only if it is the first.
+    """
+    abouts = [UNREADABLE, *(f"{environment}/{name}" for environment in ENVIRONMENTS for name in CATALOGUE)]
+    keys = [event_id, *(apart_key(event_id, about) for about in abouts)]
+    found = {each.event_id: each for each in deliveries(dynamodb, table, ((app, key) for key in keys))}
+    return [found[key] for key in keys if key in found]
 
 
 def deliveries(dynamodb: "DynamoDBClient", table: str, keys: Iterable[EventKey]) -> Iterator[Delivery]:

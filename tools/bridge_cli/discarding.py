@@ -38,11 +38,13 @@ def discard(
 ) -> Discarded:
     """Writes the outcome of the events, then removes their messages; `unqueued` have none.
 
-    In that order: an event whose message could not be removed is discarded all the same, and not lost unseen.
+    In that order: an event whose message could not be removed is discarded all the same, and not lost unseen. News of
+    a person has no outcome; its messages are removed.
     """
     end = time.monotonic() + _LEDGER_SECONDS
     messages = {event.key: event for event in events}
-    keys = [*messages, *unqueued]
+    news = [event.key for event in events if not event.newest.is_event]
+    keys = [key for key in (*messages, *unqueued) if key not in news]
     failed: dict[EventKey, str] = {}
     try:
         remembered = ledger.read([entry_key(*key) for key in keys], lambda: end - time.monotonic())
@@ -64,7 +66,7 @@ def discard(
     except LedgerUnavailable as error:
         raise unreachable(f"the deliveries table does not answer ({error}): nothing was removed, try again") from error
     failed.update((key, "it has changed meanwhile: try again") for key in free if entry_key(*key) not in settled)
-    gone = [key for key in keys if key not in failed]
+    gone = [*(key for key in keys if key not in failed), *news]
     left = held.remove([message for key in gone if key in messages for message in messages[key].messages])
     failed.update(
         (key, "its message could not be removed: try again")

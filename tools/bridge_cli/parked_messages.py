@@ -1,4 +1,7 @@
-"""The messages of the parked queue: held while they are looked at, sent back, removed."""
+"""The messages of the parked queue: held while they are looked at, sent back, removed.
+
+Those of the dead-letter queue are taken in the same way; ingest has sent them, so they have fewer attributes.
+"""
 
 import math
 import time
@@ -15,7 +18,7 @@ from bridge_cli.cli_error import CliError
 from bridge_cli.deliveries import EventKey
 from bridge_cli.output import working
 from bridge_cli.queues import count
-from purchasely_clevertap.delivery.message import decode_body
+from purchasely_clevertap.delivery.message import ABOUT_PERSONS, decode_body, kind_of
 from purchasely_clevertap.purchasely.event_id import event_id as id_of
 
 if TYPE_CHECKING:
@@ -111,7 +114,14 @@ class ParkedMessage:
     @property
     def message_id(self) -> str | None:
         """The id under which the webhook was accepted."""
-        return self._given("message_id")
+        is_webhook = "received_at" in self.attributes and "parked_at" not in self.attributes and self.is_event
+        return self._given("message_id") or (self.id if is_webhook and not self._given("kind") else None)
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is an event, and no news of a person, of which there is no entry."""
+        given = {name: value.get("StringValue", "") for name, value in self.attributes.items()}
+        return kind_of(given) not in ABOUT_PERSONS
 
     @property
     def accepted(self) -> frozenset[str]:
@@ -331,11 +341,12 @@ class TakenMessages:
 
 
 @contextmanager
-def taken(account: Account) -> Iterator[TakenMessages]:
-    """Everything on the parked queue, hidden from everybody else until the block ends."""
-    messages = TakenMessages(account.client("sqs"), account.output("ParkedQueueUrl"), clock=time.monotonic)
+def taken(account: Account, *, dead_letters: bool = False) -> Iterator[TakenMessages]:
+    """Everything on the parked queue, or on the dead-letter queue, hidden from everybody else until the block ends."""
+    queue, output = ("dead-letter", "DeadLetterQueueUrl") if dead_letters else ("parked", "ParkedQueueUrl")
+    messages = TakenMessages(account.client("sqs"), account.output(output), clock=time.monotonic)
     try:
-        with working("Reading the parked queue …"):
+        with working(f"Reading the {queue} queue …"):
             messages.take()
         yield messages
     finally:

@@ -13,6 +13,7 @@ import click
 
 from bridge_cli.cli_error import CliError, ErrorCode, misused
 from bridge_cli.secret_document import value_problem
+from purchasely_clevertap.padding import unpadded
 
 type Problem = Callable[[str], str | None]
 
@@ -37,14 +38,19 @@ def secret_option(name: str, what: str) -> Callable[[Callable[..., Any]], Callab
     )
 
 
+def text_of(file: Path) -> str:
+    """What a file holds, or stdin for `-`, in UTF-8 whatever the locale says. Raises OSError, UnicodeDecodeError."""
+    return (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode()
+
+
 def _read(file: Path, option: str, what: str) -> str:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        text = text_of(file)
     except OSError as error:
         raise CliError(f"{option}: {file} cannot be read: {error.strerror}", code=ErrorCode.INVALID) from error
     except UnicodeDecodeError as error:
         raise CliError(f"{option}: {file} is not text", code=ErrorCode.INVALID) from error
-    text = text.strip()
+    text = unpadded(text)
     if problem := value_problem(text):
         raise CliError(f"{option}: {what} {problem}", code=ErrorCode.INVALID)
     return text
@@ -73,6 +79,12 @@ def ask_secret(what: str, *, option: str, kept: str | None = None) -> str:
         if (wrong := value_problem(answer)) is None:
             return str(answer)
         click.echo(f"  It {wrong}.", err=True)
+
+
+def require_yes(*, yes: bool) -> None:
+    """CliError if a script is about to write what nobody has agreed to."""
+    if not yes and not at_terminal():
+        raise CliError("nothing is written by a script without --yes", code=ErrorCode.DECLINED)
 
 
 def agreed(question: str, *, yes: bool, otherwise: str) -> bool:

@@ -15,6 +15,7 @@ REASONS: Final[Mapping[str, str]] = {
     SkipReason.NOTHING_TO_SEND: "it is news of a person, and no event",
     SkipReason.BECAME_KNOWN: "its anonymous user has logged in: the events go on under the user id",
     SkipReason.DISCARDED: "somebody discarded it when it was parked",
+    SkipReason.SUPPRESSED: "its person was forgotten with --suppress",
     ParkReason.UNREADABLE: "it cannot be read",
     ParkReason.NO_USER: "it names nobody",
     ParkReason.UNUSABLE_IDENTITY: "CleverTap takes no such user id",
@@ -22,6 +23,8 @@ REASONS: Final[Mapping[str, str]] = {
     ParkReason.REFUSED_BY_CLEVERTAP: "CleverTap refuses it",
     ParkReason.RETRIES_EXHAUSTED: "CleverTap did not take it for as long as it is tried",
     ParkReason.DEAD_LETTER: "the forwarder died of it, again and again",
+    ParkReason.ENTRY_TOO_LARGE: "its entry in the deliveries table had no room: see what fills it, then redrive",
+    ParkReason.STATE_TOO_LARGE: "its person's item in the subscribers table has no room: make some, then redrive",
 }
 """What each reason of an outcome means, as the end of a sentence that begins with the event."""
 

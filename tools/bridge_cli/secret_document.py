@@ -6,6 +6,7 @@ Keys that nobody here knows are kept. No message quotes a value.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from purchasely_clevertap.aws.credentials import project_keys
 from purchasely_clevertap.aws.secrets import is_placeholder
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.padding import unpadded
@@ -49,11 +50,7 @@ def with_current_only(document: Document) -> Document:
 
 def account_keys(document: Document, account: Environment) -> tuple[str, str] | None:
     """Project id and passcode of `account`; None while there are none, or placeholders."""
-    match document.get(account):
-        case {"account_id": str(account_id), "passcode": str(passcode)} if account_id.strip() and passcode.strip():
-            return None if any(map(is_placeholder, (account_id, passcode))) else (account_id, passcode)
-        case _:
-            return None
+    return project_keys(document.get(account))
 
 
 def with_account(document: Document, account: Environment, account_id: str, passcode: str) -> Document:

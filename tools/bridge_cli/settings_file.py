@@ -1,11 +1,11 @@
 """A file with settings, or stdin."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from bridge_cli.cli_error import CliError, ErrorCode
+from bridge_cli.prompts import text_of
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse
 
 SETTINGS_FILE = click.Path(path_type=Path, allow_dash=True)
@@ -15,7 +15,7 @@ SETTINGS_FILE = click.Path(path_type=Path, allow_dash=True)
 def read_text(file: Path) -> str:
     """What the file holds. CliError when it cannot be read."""
     try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        return text_of(file)
     except OSError as error:
         raise CliError(f"{file} cannot be read: {error.strerror}", code=ErrorCode.INVALID) from error
     except UnicodeDecodeError as error:

@@ -1,15 +1,19 @@
 """Reads the subscribers table: what is known of each person in each CleverTap account."""
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 from purchasely_clevertap.aws.packing import stored_state
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
-from purchasely_clevertap.delivery.keys import anonymous_key
+from purchasely_clevertap.clevertap.records import Identity
+from purchasely_clevertap.delivery.keys import anonymous_key, person_of
 from purchasely_clevertap.mapping.profile import ProfileState, facts_of
+from purchasely_clevertap.purchasely.event_id import lenient_json
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 _READ_TOGETHER: Final = 100  # DynamoDB, BatchGetItem: 100 items
 _PREFIXES: Final = (ANDROID_ID_PREFIX, IOS_ID_PREFIX)
 _ROUNDS: Final = 5
+_LONG_ID: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +163,15 @@ def person(dynamodb: "DynamoDBClient", table: str, *, app: str, id: str) -> tupl
 
 
 def is_about(body: bytes, ids: Ids) -> bool:
-    """Whether the webhook in `body` is about the person; what can't be read is if it quotes an id.
+    """Whether the message `body` is about the person; what can't be read is if it names one of the ids.
 
     A user id says whose it is: the CleverTap id is that of a device, which others may use.
     """
     payload = _payload(body)
     if payload is None:
-        return any(f'"{id_}"'.encode(errors="replace") in body for id_ in ids.users | ids.anonymous | ids.objects)
+        if (found := person_of(body.decode(errors="replace"))) is not None:
+            return _is_person(found[1], ids)
+        return any(_quotes(body, id_) for id_ in ids.users | ids.anonymous | ids.objects)
     if (user_id := _id(payload.get("user_id"))) is not None:
         return user_id in ids.users
     if (anonymous_id := _id(payload.get("anonymous_user_id"))) is not None:
@@ -182,10 +189,31 @@ def mentions(body: bytes, ids: Ids) -> bool:
     )
 
 
+def _is_person(named: Identity, ids: Ids) -> bool:
+    """Whether news of a person, whose body is the key of the person, is of this one."""
+    if named.anonymous_id is not None:
+        return named.anonymous_id in ids.anonymous
+    return named.user_id in ids.users or named.object_id in ids.at_clevertap
+
+
+def _quotes(body: bytes, id_: str) -> bool:
+    """Whether a body that is no JSON names an id: between quotes, or by itself if it is too long to be there by chance.
+
+    An id that is only part of a longer one is not named.
+    """
+    spelled = {id_.encode(errors="replace"), json.dumps(id_)[1:-1].encode(), quote(id_, safe="").encode()}
+    if any(b'"' + each + b'"' in body for each in spelled):
+        return True
+    return len(id_) >= _LONG_ID and any(
+        re.search(rb"(?<![\w.@%+-])" + re.escape(each) + rb"(?![\w@%+-]|\.\w)", body) for each in spelled
+    )
+
+
 def _payload(body: bytes) -> dict[str, Any] | None:
-    """The object in a body; an empty one for other JSON, None for what can't be read."""
+    """The object in a body, read as the forwarder reads it; an empty one for other JSON, None for what can't be
+    read."""
     try:
-        payload = json.loads(body)
+        payload = lenient_json(body)
     except (ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else {}

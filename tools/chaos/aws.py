@@ -4,29 +4,31 @@ The bridge's own botocore clients are used, down to the check of their parameter
 here instead. One set of clients serves the whole process, as making one costs more than a thousand calls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from purchasely_clevertap.aws.build import Connections
 from purchasely_clevertap.aws.clients import Clients
 
 from . import dynamodb
+from .partiql import parsed
 from .queue import InvalidMessage, Queue
 from .simulation import Simulation
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_ssm import SSMClient
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 DELIVERIES, SUBSCRIBERS = "deliveries", "subscribers"
+_KEYS: Mapping[str, str] = {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Refuse:
 @dataclass(frozen=True, slots=True)
 class Unreachable:
     """No connection: nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """No answer until the caller gives up; nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,18 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
+class Hot:
+    """The items of `keys` have more traffic than their partition takes, or somebody else's transaction is at them.
+
+    A transaction is cancelled for them alone; with `reads`, a batch read leaves them unread. Elsewhere no fault.
+    """
+
+    keys: frozenset[str]
+    code: str
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """The answer takes so many seconds more."""
 
@@ -81,13 +100,28 @@ class Die:
     after: bool
 
 
-type CallFault = Refuse | Unreachable | AnswerLost | Cancel | Part | Repeated | Slow | Die
+type CallFault = Refuse | Unreachable | Hang | AnswerLost | Cancel | Part | Repeated | Hot | Slow | Die
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client waits, with all its attempts, for a connection and for an answer, in seconds."""
+
+    connect: float
+    read: float
+
+    @classmethod
+    def of(cls, client: "BaseClient") -> "Patience":
+        """That of a client, by its configuration."""
+        config: Any = client.meta.config  # its attributes are made of its options
+        attempts = config.retries["total_max_attempts"]
+        return cls(config.connect_timeout * attempts, config.read_timeout * attempts)
 
 
 class Aws:
     """The stack's queues, tables, secrets and parameters, as template.yaml makes them.
 
-    `fault` is asked for each call, by its operation, what happens to it.
+    `fault` is asked for each call of a task, by its operation, what happens to it.
     """
 
     def __init__(
@@ -106,28 +140,36 @@ class Aws:
             dead_letters=self.dead_letters,
             most_receives=most_receives,
         )
-        self.tables = dynamodb.Tables(
-            {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}, index=(DELIVERIES, "held", "held_for"), seconds=seconds
-        )
+        self.tables = dynamodb.Tables(_KEYS, index=(DELIVERIES, "held", "held_for"), seconds=seconds)
         self.webhooks = 0  # that ingest has put on the queue
         self.secrets: dict[str, str] = {}
         self.parameters: dict[str, list[str]] = {}
         self._queues = {queue.url: queue for queue in (self.events, self.parked, self.dead_letters)}
 
-    def call(self, operation: str, given: Mapping[str, Any]) -> tuple[SimpleNamespace, dict[str, Any]]:
+    def call(
+        self, operation: str, given: Mapping[str, Any], patience: Patience
+    ) -> tuple[SimpleNamespace, dict[str, Any]]:
         """What botocore gets for a call: the HTTP status and the parsed answer."""
         random = self._simulation.random
         fault = self._fault(operation) if self._simulation.current is not None else None
         self._simulation.sleep(random.uniform(0.001, 0.02))
         match fault:
             case Unreachable():
-                self._simulation.sleep(8)  # four attempts of two seconds
+                self._simulation.sleep(patience.connect)
                 raise ConnectTimeoutError(endpoint_url=operation)
+            case Hang():
+                self._simulation.sleep(patience.read)
+                raise ReadTimeoutError(endpoint_url=operation)
             case Refuse(code):
                 return _error(code)
             case Cancel() if operation == "TransactWriteItems" and (blamed := self._blamed(fault, given)):
                 reasons = [{"Code": fault.code if each else "None"} for each in blamed]
                 return _error("TransactionCanceledException", CancellationReasons=reasons)
+            case Hot(keys, code, _) if operation == "TransactWriteItems" and any(hot := _are_hot(keys, given)):
+                reasons = [{"Code": code if each else "None"} for each in hot]
+                return _error("TransactionCanceledException", CancellationReasons=reasons)
+            case Hot(keys, code, _) if operation == "UpdateItem" and _key(given["Key"]) in keys:
+                return _error(_ALONE[code])
             case Die(after=False):
                 self._simulation.die()
         try:
@@ -139,7 +181,7 @@ class Aws:
             return _error(refused.code, **refused.more)
         match fault:
             case AnswerLost():
-                self._simulation.sleep(20)  # four attempts of five seconds
+                self._simulation.sleep(patience.read)
                 raise ReadTimeoutError(endpoint_url=operation)
             case Die(after=True):
                 self._simulation.die()
@@ -171,8 +213,14 @@ class Aws:
                 return self._send_batch(given["QueueUrl"], given["Entries"], part)
             case "ChangeMessageVisibilityBatch":
                 return self._hide_batch(given["QueueUrl"], given["Entries"], part)
+            case "ReceiveMessage":
+                return self._receive(given)
+            case "DeleteMessageBatch":
+                return self._delete_batch(given["QueueUrl"], given["Entries"])
+            case "GetQueueAttributes":
+                return {"Attributes": self._counts(self._queues[given["QueueUrl"]])}
             case "BatchGetItem":
-                return self._get_batch(given, part)
+                return self._get_batch(given, fault)
             case "BatchExecuteStatement":
                 return self._execute(given["Statements"], fault)
             case _:
@@ -221,12 +269,48 @@ class Aws:
             "Failed": [{"Id": name, "Code": "ReceiptHandleIsInvalid", "SenderFault": True} for name in failed],
         }
 
-    def _get_batch(self, given: Mapping[str, Any], part: Part | None) -> dict[str, Any]:
-        ((table, asked),) = given["RequestItems"].items()
-        taken, left = self._parted(asked["Keys"], part)
-        asking = {**given, "RequestItems": {table: {**asked, "Keys": taken}}}
-        answer = self.tables.answer("BatchGetItem", asking) if taken else {"Responses": {}}
-        return {**answer, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+    def _receive(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """As a person's command receives, not as Lambda does."""
+        received = self._queues[given["QueueUrl"]].receive(given["MaxNumberOfMessages"])
+        found = []
+        for message, handle in received:
+            message.visible_at = self._simulation.now + given["VisibilityTimeout"]
+            found.append(
+                {
+                    "MessageId": message.id,
+                    "ReceiptHandle": handle,
+                    "Body": message.body,
+                    "MessageAttributes": message.attributes,
+                    "Attributes": {"SentTimestamp": str(int(message.sent_at * 1000))},
+                }
+            )
+        return {"Messages": found}
+
+    def _delete_batch(self, url: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        for entry in entries:
+            self._queues[url].delete(entry["ReceiptHandle"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
+
+    def _counts(self, queue: Queue) -> dict[str, str]:
+        hidden = sum(message.visible_at > self._simulation.now for message in queue.messages)
+        return {
+            "ApproximateNumberOfMessages": str(len(queue) - hidden),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+            "ApproximateNumberOfMessagesDelayed": "0",
+        }
+
+    def _get_batch(self, given: Mapping[str, Any], fault: CallFault | None) -> dict[str, Any]:
+        keys = [(table, key) for table, asked in given["RequestItems"].items() for key in asked["Keys"]]
+        if isinstance(fault, Hot) and fault.reads:
+            taken, left = (
+                [each for each in keys if (_key(each[1]) in fault.keys) is is_hot] for is_hot in (False, True)
+            )
+        else:
+            taken, left = self._parted(keys, fault if isinstance(fault, Part) else None)
+        answer: dict[str, Any] = {"Responses": {}}
+        if taken:
+            answer = self.tables.answer("BatchGetItem", {**given, "RequestItems": _by_table(taken)})
+        return {**answer, "UnprocessedKeys": _by_table(left)}
 
     def _execute(self, statements: Sequence[Mapping[str, Any]], fault: CallFault | None) -> dict[str, Any]:
         random = self._simulation.random
@@ -235,6 +319,9 @@ class Aws:
             case Cancel(code, share):
                 one = random.randrange(len(statements))
                 refused = {n: code for n in range(len(statements)) if n == one or random.random() < share}
+            case Hot(keys, code, _):
+                hot = (_key(parsed(each, _KEYS).update["Key"]) in keys for each in statements)
+                refused = {n: code for n, is_hot in enumerate(hot) if is_hot}
             case Part(share):
                 refused = {n: "ThrottlingError" for n in range(len(statements)) if random.random() >= share}
         taken = [each for number, each in enumerate(statements) if number not in refused]
@@ -257,29 +344,44 @@ class Aws:
         )
 
 
+def _by_table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for table, key in keys:
+        found.setdefault(table, {"Keys": []})["Keys"].append(key)
+    return found
+
+
 class FakedClients:
-    """The bridge's AWS clients; `aws` is what answers them."""
+    """The AWS clients of both functions, as they make them; `aws` is what answers them."""
 
     def __init__(self) -> None:
-        clients = Clients(connect_timeout=1, read_timeout=1, attempts=1)
+        ingest, forwarder = Clients.of_ingest(), Clients.of_forwarder()
         self.aws: Aws | None = None
-        self.sqs: SQSClient = self._connected(clients.sqs())
-        self.dynamodb: DynamoDBClient = self._connected(clients.dynamodb_for_batches())
-        self.secretsmanager: SecretsManagerClient = self._connected(clients.secretsmanager())
-        self.ssm: SSMClient = self._connected(clients.ssm())
+        self.ingest = Connections(
+            self._connected(ingest.sqs()),
+            self._connected(ingest.dynamodb_for_notes()),
+            self._connected(ingest.secretsmanager()),
+        )
+        self.dynamodb: DynamoDBClient = self._connected(forwarder.dynamodb_for_batches())
+        self.sqs: SQSClient = self._connected(forwarder.sqs())
+        self.forwarder = Connections(
+            self.sqs, self.dynamodb, self._connected(forwarder.secretsmanager()), self._connected(forwarder.ssm())
+        )
 
     def _connected(self, client: Any) -> Any:
         client.meta.events.register("before-parameter-build", self._given)
-        client.meta.events.register("before-call", self._call)
+        client.meta.events.register("before-call", partial(self._call, Patience.of(client)))
         return client
 
     def _given(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["given"] = dict(params)
 
-    def _call(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
+    def _call(
+        self, patience: Patience, model: Any, context: dict[str, Any], **_: Any
+    ) -> tuple[SimpleNamespace, dict[str, Any]]:
         if self.aws is None:
             raise RuntimeError("no AWS is connected")
-        return self.aws.call(model.name, context["given"])
+        return self.aws.call(model.name, context["given"], patience)
 
 
 @cache
@@ -291,6 +393,24 @@ def connections() -> FakedClients:
 def error_codes(random: Random) -> str:
     """A code that AWS answers with when it cannot serve for a while."""
     return random.choice(("InternalServerError", "ServiceUnavailable", "ThrottlingException", "RequestTimeout"))
+
+
+# What a single write is refused with, by the cause of a cancelled transaction.
+_ALONE = {
+    "ThrottlingError": "ThrottlingException",
+    "ProvisionedThroughputExceeded": "ProvisionedThroughputExceededException",
+    "TransactionConflict": "TransactionConflictException",
+}
+
+
+def _are_hot(keys: frozenset[str], given: Mapping[str, Any]) -> list[bool]:
+    """Of each change of a transaction, whether its item is hot."""
+    return [_key(each["Update"]["Key"]) in keys for each in given["TransactItems"]]
+
+
+def _key(key: Mapping[str, Mapping[str, str]]) -> str:
+    ((_, value),) = key.items()
+    return value["S"]
 
 
 def _error(code: str, **more: Any) -> tuple[SimpleNamespace, dict[str, Any]]:

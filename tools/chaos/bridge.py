@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from purchasely_clevertap.aws.build import Clock, Connections, Resources, build_forwarder, build_receiver
+from purchasely_clevertap.aws.build import Clock, Resources, build_forwarder, build_receiver
 from purchasely_clevertap.aws.queues import RetryDelays, SendQueue
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import from_lambda
@@ -23,11 +23,6 @@ FORWARDER_TIMEOUT_SECONDS = 60.0
 INGEST_TIMEOUT_SECONDS = 8.0
 
 
-def _connections() -> Connections:
-    clients = connections()
-    return Connections(clients.sqs, clients.dynamodb, clients.secretsmanager, clients.ssm)
-
-
 def resources(aws: Aws) -> Resources:
     """What the simulated stack is made of."""
     return Resources(
@@ -44,7 +39,9 @@ class Ingest:
 
     def __init__(self, simulation: Simulation, aws: Aws) -> None:
         self._simulation = simulation
-        self._receiver = build_receiver(_connections(), resources(aws), tolerance=1_900_800, seconds=simulation.seconds)
+        self._receiver = build_receiver(
+            connections().ingest, resources(aws), tolerance=1_900_800, seconds=simulation.seconds
+        )
 
     def handle(self, app: str, webhook: Webhook, *, route: str = "POST /webhooks/{app}") -> int:
         """The HTTP status of the answer."""
@@ -98,7 +95,7 @@ class ForwarderEnvironment:
             connections().sqs, queue_url=aws.events.url, retry_policy=retry_policy, chance=simulation.random.random
         )
         self._forwarder = build_forwarder(
-            _connections(),
+            connections().forwarder,
             resources(aws),
             Clock(simulation.seconds, simulation.now_ms, simulation.sleep),
             client=client,

@@ -6,6 +6,7 @@ dead worker does, goes on while the next rows are under way. Each row is judged 
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -20,7 +21,7 @@ from typing import Any
 import requests
 
 from clevertap_emulator import Profile, Stored, Violation
-from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, Options, running
+from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, LocalStack, Options, running, stop
 from purchasely_sender import LIFECYCLES, Payload, Sender, signed
 
 from .oracle import Expected, Policy, expect
@@ -225,7 +226,13 @@ def run(
     say: Callable[[str], None],
     told: Callable[[str, Verdict], None],
 ) -> None:
-    """A run of each of `faults`, in a stack of their own; `told` hears of each verdict."""
+    """A run of each of `faults`, in a stack of their own; `told` hears of each verdict.
+
+    `folder` begins empty: what a run left that crashed, and its stack if that still runs, is gone.
+    """
+    if folder.exists():
+        stop(folder)
+        shutil.rmtree(folder)
     options = Options(retry_base_seconds=1, retry_max_seconds=4, max_concurrency=5)
     with running(folder, options, say) as stack:
         deployed = Deployed(stack, Random(seed))  # noqa: S311 - faults are scripted, not secret

@@ -21,7 +21,9 @@ _TOKEN_SECONDS = 600  # for so long a transaction with the same token is the sam
 _ITEM_BYTES = 400 * 1024
 _INDEX_LAG_SECONDS = 1.5
 
-_TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|(:?[A-Za-z_][A-Za-z0-9_]*))")
+_TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
+
+_TOKENS = re.compile(r"\s*(?:(<=|>=|[(),=<>+])|([:#][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*))")
 
 
 class Refused(Exception):
@@ -84,11 +86,19 @@ class Tables:
             case "BatchExecuteStatement":
                 return {"Responses": self._execute(given["Statements"])}
             case "BatchGetItem":
-                ((table, asked),) = given["RequestItems"].items()
-                return {"Responses": {table: self._batch(table, asked["Keys"])}, "UnprocessedKeys": {}}
+                wanted = {table: asked["Keys"] for table, asked in given["RequestItems"].items()}
+                if not 0 < sum(map(len, wanted.values())) <= _TOGETHER or not all(wanted.values()):
+                    raise Refused("ValidationException")
+                return {
+                    "Responses": {table: self._batch(table, keys) for table, keys in wanted.items()},
+                    "UnprocessedKeys": {},
+                }
             case "GetItem":
                 item = self.items[given["TableName"]].get(given["Key"][self._keys[given["TableName"]]]["S"])
                 return {} if item is None else {"Item": dict(item)}
+            case "DeleteItem":
+                self._delete(given)
+                return {}
             case "PutItem":
                 table = given["TableName"]
                 self.items[table][given["Item"][self._keys[table]]["S"]] = dict(given["Item"])
@@ -112,16 +122,33 @@ class Tables:
         wanted = given["ExpressionAttributeValues"][asked[1]]
         return [dict(item) for item in self._in_index() if item[key] == wanted]
 
+    def _delete(self, given: Mapping[str, Any]) -> None:
+        if given.keys() != {"TableName", "Key"}:
+            raise Unknown(str(sorted(given)))
+        table = given["TableName"]
+        name = given["Key"][self._keys[table]]["S"]
+        self.items[table].pop(name, None)
+        if table == self._index[0] and name in self._indexed:
+            self._indexed[name].append((self._seconds() + _INDEX_LAG_SECONDS, {}))
+
     def _scan(self, given: Mapping[str, Any]) -> list[Item]:
-        known = {"TableName", "IndexName", "Segment", "TotalSegments", "ProjectionExpression", "FilterExpression"}
+        known = {
+            "TableName",
+            "ConsistentRead",
+            "IndexName",
+            "Segment",
+            "TotalSegments",
+            "ProjectionExpression",
+            "FilterExpression",
+        }
         if given.keys() - known - {"ExpressionAttributeValues"}:
             raise Unknown(str(sorted(given)))
         if "IndexName" in given and (given["TableName"], given["IndexName"]) != self._index[:2]:
             raise Refused("ValidationException")
         items = self._in_index() if "IndexName" in given else list(self.items[given["TableName"]].values())
         segment, segments = given.get("Segment", 0), given.get("TotalSegments", 1)
-        holds = _condition(given["FilterExpression"]).holds
-        found = [item for item in items[segment::segments] if holds(item, given["ExpressionAttributeValues"])]
+        holds, values = _condition(given["FilterExpression"]).holds, given.get("ExpressionAttributeValues", {})
+        found = [item for item in items[segment::segments] if holds(item, values)]
         wanted = given.get("ProjectionExpression")
         return [dict(item) if wanted is None else {wanted: item[wanted]} for item in found]
 
@@ -133,7 +160,7 @@ class Tables:
 
     def _batch(self, table: str, keys: Sequence[Mapping[str, Value]]) -> list[Item]:
         names = [key[self._keys[table]]["S"] for key in keys]
-        if not 0 < len(names) <= _TOGETHER or len(set(names)) < len(names):
+        if len(set(names)) < len(names):
             raise Refused("ValidationException")
         return [dict(self.items[table][name]) for name in names if name in self.items[table]]
 
@@ -146,19 +173,17 @@ class Tables:
                 return
             self._tokens[token] = self._seconds() + _TOKEN_SECONDS
         changed: list[Item] = []
-        causes: list[str] = []
+        causes: list[dict[str, str]] = []
         for update in updates:
             try:
                 changed.append(self._changed(update))
-                causes.append("None")
+                causes.append({"Code": "None"})
             except Refused as refused:
-                causes.append(
-                    "ConditionalCheckFailed" if refused.code == "ConditionalCheckFailedException" else "ValidationError"
-                )
+                causes.append(_cause(refused))
         if len(changed) < len(updates):
             if token is not None:
                 del self._tokens[token]
-            raise Refused("TransactionCanceledException", CancellationReasons=[{"Code": cause} for cause in causes])
+            raise Refused("TransactionCanceledException", CancellationReasons=causes)
         self._put(updates, changed)
 
     def _execute(self, statements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -200,21 +225,46 @@ class Tables:
         name = key[self._keys[table]]["S"]
         old = self.items[table].get(name, {})
         values: Values = update.get("ExpressionAttributeValues", {})
-        parsed, condition = _update(update["UpdateExpression"]), _condition(update.get("ConditionExpression"))
-        if parsed.used | condition.used != values.keys() or update.get("ExpressionAttributeNames"):
+        names: Mapping[str, str] = update.get("ExpressionAttributeNames", {})
+        parsed = _update(update["UpdateExpression"], tuple(names.items()))
+        condition = _condition(update.get("ConditionExpression"))
+        if parsed.used | condition.used != values.keys() | names.keys():
             raise Refused("ValidationException")
         if not condition.holds(old, values):
             raise Refused("ConditionalCheckFailedException")
         new = {**old, **key}
         for part in parsed.parts:
             part(new, old, values)
-        if sum(len(attribute) + len(str(value)) for attribute, value in new.items()) > _ITEM_BYTES:
-            raise Refused("ValidationException")
+        if sum(len(attribute.encode()) + _bytes(value) for attribute, value in new.items()) > _ITEM_BYTES:
+            raise Refused("ValidationException", Error={"Code": "ValidationException", "Message": _TOO_LARGE})
         return new
 
 
+def _cause(refused: Refused) -> dict[str, str]:
+    """Why a transaction was cancelled, for the item that is to blame."""
+    if refused.code == "ConditionalCheckFailedException":
+        return {"Code": "ConditionalCheckFailed"}
+    message = refused.more.get("Error", {}).get("Message")
+    return {"Code": "ValidationError"} | ({"Message": message} if message else {})
+
+
+def _bytes(value: Value) -> int:
+    """What a value takes of an item (DynamoDB, item sizes and formats)."""
+    ((kind, held),) = value.items()
+    match kind:
+        case "S":
+            return len(held.encode())
+        case "SS":
+            return sum(len(each.encode()) for each in held)
+        case "N":
+            return len(held.lstrip("-").strip("0")) // 2 + 2
+        case _:
+            raise Unknown(kind)
+
+
 class _Tokens:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: Mapping[str, str] | None = None) -> None:
+        self._names = names or {}
         self._tokens: list[str] = []
         self.used: set[str] = set()
         end = 0
@@ -234,14 +284,14 @@ class _Tokens:
         token = self._tokens.pop() if self._tokens else ""
         if expected and token not in expected:
             raise Unknown(f"{token!r} in an expression, where {expected} was expected")
-        if token.startswith(":"):
+        if token.startswith((":", "#")):
             self.used.add(token)
-        return token
+        return self._names.get(token, token)
 
 
 @lru_cache(maxsize=1000)
-def _update(text: str) -> _Update:
-    tokens = _Tokens(text)
+def _update(text: str, names: tuple[tuple[str, str], ...] = ()) -> _Update:
+    tokens = _Tokens(text, dict(names))
     parts: list[Callable[[Item, Item, Values], None]] = []
     while tokens.next:
         clause = {"SET": _set, "REMOVE": _remove, "ADD": _add}[tokens.take("SET", "REMOVE", "ADD")]
@@ -373,6 +423,13 @@ def _term(tokens: _Tokens) -> Callable[[Item, Values], bool]:
         return lambda item, values: (
             measured in item and _compare({"N": str(_size(item[measured]))}, operator, values[name])
         )
+    if tokens.next == "IN":
+        tokens.take()
+        tokens.take("(")
+        names = [tokens.take()]
+        while tokens.take(",", ")") == ",":
+            names.append(tokens.take())
+        return lambda item, values: token in item and item[token] in [values[name] for name in names]
     operator, name = tokens.take("=", "<=", "<", ">", ">="), tokens.take()
     return lambda item, values: token in item and _compare(item[token], operator, values[name])
 

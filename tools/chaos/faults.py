@@ -6,6 +6,7 @@ same seed makes the same faults.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from random import Random
 from types import MappingProxyType
 
@@ -15,8 +16,18 @@ from . import aws
 from .aws import AnswerLost, CallFault, Cancel, Die, Part, Repeated, Slow, Unreachable
 from .uploading import Kill, Moment, NoConnection, TakenLate, UploadFault
 
+CONTENDED = ("ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict")
+
 # How long faults may strike, in seconds from the first webhook. Afterwards everything must come to its end.
 ACTIVE_SECONDS = 2400.0
+
+
+class Hot(StrEnum):
+    """Whose item is hot."""
+
+    EVENT = "event"
+    PERSON = "person"
+
 
 type Uploads = Callable[[Random, int, int], UploadFault]
 type Calls = Callable[[Random], CallFault]
@@ -28,14 +39,18 @@ _CODES_OF_RECORDS = (509, 512, 513, 515, 523, 525, 528, 555, 555, 555)
 class Fault:
     """A row of the table.
 
-    `uploads` says what the n-th upload, of so many records, meets; `calls` what a call of AWS meets, by its operation
-    (the writes of the ledger are "claim", and "settle" once there was an upload). They do so with the chance `share`;
-    with `spells`, only in so many spells of some minutes, otherwise all the time. `again` is the share of messages that
-    SQS delivers once more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which
-    Lambda starts a new worker. `replays` is how often a stranger sends one captured request again, from before its
-    event has an outcome until long after. `secrets` and `settings` are what an app's secrets and settings hold during
-    the spells. `redrives` is how often somebody redrives what is parked while faults go on. `former` is the share of
-    workers of the release before.
+    `uploads` says what the n-th upload, of so many records, meets; `calls` what a call of AWS meets, by its
+    operation (the writes of the ledger are "claim", and "settle" once there was an upload). They do so with the
+    chance `share`; with `spells`, only in so many spells of some minutes, otherwise all the time. `again` is the
+    share of messages that SQS delivers once more, `twice` that of events that Purchasely sends once more, `cold`
+    that of batches for which Lambda starts a new worker, `former` that of workers of the release before. `hot` is
+    an item, an event's or a person's, that cannot be written, with `hot_reads` nor read, for the first half of an
+    hour or so. `workers` is how many forwarders there are: with one of them only the hot item keeps an event
+    waiting, and no other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays`
+    is how often a stranger sends one captured request again, from before its event has an outcome until long after.
+    `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives` is how often
+    somebody redrives what is parked while faults go on. `phones` are used by several people, of whom one each is
+    forgotten in the midst, by `bridge forget`.
     """
 
     name: str
@@ -47,9 +62,14 @@ class Fault:
     twice: float = 0.0
     replays: int = 0
     cold: float = 0.0
+    hot: Hot | None = None
+    hot_reads: bool = False
+    workers: int = 4
+    webhook_seconds: float | None = None
     shuffled: bool = False
     most_receives: int = 1000
     redrives: int = 0
+    phones: int = 0
     secrets: Sequence[str] = ()
     settings: Sequence[str] = ()
     read_timeout: float = 5.0
@@ -69,6 +89,7 @@ class Script:
             (begin, begin + random.uniform(30, 240))
             for begin in (start + random.uniform(0, seconds) for _ in range(fault.spells))
         ]
+        self.hot_until = start + random.uniform(1200, ACTIVE_SECONDS) if fault.hot else start
         self._random = random
         self._until = start + ACTIVE_SECONDS
         self._uploads = 0
@@ -126,6 +147,10 @@ def _unavailable(random: Random) -> CallFault:
     return random.choice((Unreachable(), aws.Refuse(aws.error_codes(random))))
 
 
+def _hanging(random: Random) -> CallFault:
+    return random.choice((aws.Hang(), AnswerLost()))
+
+
 def _throttled(random: Random) -> CallFault:
     codes = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
     cancelled = Cancel(random.choice(("ThrottlingError", "ProvisionedThroughputExceeded")), random.random())
@@ -137,7 +162,9 @@ def _of(operations: Sequence[str], calls: Calls) -> Mapping[str, Calls]:
 
 
 _QUEUE = ("SendMessage", "SendMessageBatch", "ChangeMessageVisibilityBatch")
-_DYNAMODB = ("BatchGetItem", "claim", "settle", "UpdateItem")
+_DYNAMODB = ("BatchGetItem", "claim", "settle", "UpdateItem", "Query")
+# Ingest gives its note 0.3 s; the rest is what its other calls take.
+_NOTED_SECONDS = 0.4
 _RUBBISH = ("", "not JSON", "[]", '{"production": {"account_id": "REPLACE_ME"}}', '{"shared_secrets": "text"}')
 _WRONG_KEYS = '{"account_id": "PRODUCTION", "passcode": "wrong"}'
 _WRONG = f'{{"production": {_WRONG_KEYS}, "sandbox": {_WRONG_KEYS}, "shared_secrets": ["wrong"]}}'
@@ -188,6 +215,17 @@ _ROWS = (
         again=0.3,
     ),
     Fault("DynamoDB out of reach", calls=_of(_DYNAMODB, _unavailable), share=0.6, spells=3, cold=0.2),
+    Fault("DynamoDB hangs", calls=_of(_DYNAMODB, _hanging), share=1.0, spells=3, webhook_seconds=_NOTED_SECONDS),
+    Fault(
+        "the notes of ingest hang",
+        calls=_of(("UpdateItem",), _hanging),
+        share=1.0,
+        spells=3,
+        webhook_seconds=_NOTED_SECONDS,
+    ),
+    Fault("a hot event", hot=Hot.EVENT, hot_reads=True, workers=1),
+    Fault("a hot person", hot=Hot.PERSON, hot_reads=True, workers=1),
+    Fault("forgotten on a shared phone", phones=5, again=0.1),
     Fault("AWS answers lost", calls=_of((*_DYNAMODB, *_QUEUE), _call(AnswerLost())), share=0.1),
     Fault("upgraded and rolled back", _partly, share=0.2, again=0.3, cold=0.3, former=0.5),
     Fault("DynamoDB calls repeated", calls=_of(_DYNAMODB, _call(Repeated())), share=0.3),

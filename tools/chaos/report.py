@@ -20,7 +20,9 @@ class Row:
     lost: int = 0
     doubled: int = 0
     stale: int = 0
+    late: int = 0
     doubled_lost_answer: int = 0
+    slowest_webhook_ms: int = 0
 
     def add(self, verdict: Verdict) -> None:
         """Counts one more run."""
@@ -29,12 +31,14 @@ class Row:
         self.lost += len(verdict.lost)
         self.doubled += len(verdict.doubled)
         self.stale += len(verdict.stale)
+        self.late += len(verdict.late)
         self.doubled_lost_answer += verdict.doubled_lost_answer
+        self.slowest_webhook_ms = max(self.slowest_webhook_ms, round(verdict.slowest_webhook * 1000))
 
     @property
     def broken(self) -> bool:
         """Whether anything is that must not be."""
-        return self.lost + self.doubled + self.stale > 0
+        return self.lost + self.doubled + self.stale + self.late > 0
 
 
 class Report:
@@ -63,7 +67,16 @@ class Report:
             title="Nothing lost, nothing doubled, nothing stale", title_style="bold", row_styles=["", "on grey7"]
         )
         table.add_column("fault")
-        for column in ("runs", "events", "lost", "doubled", "stale", "doubled (answer lost)"):
+        for column in (
+            "runs",
+            "events",
+            "lost",
+            "doubled",
+            "stale",
+            "late",
+            "doubled (answer lost)",
+            "ms of a webhook",
+        ):
             table.add_column(column, justify="right")
         for row in self.rows:
             table.add_row(*_cells(asdict(row)))
@@ -73,9 +86,12 @@ class Report:
 
     def _sum(self) -> Row:
         names = [name for name in Row.__slots__ if name != "fault"]
-        return Row("all", **{name: sum(getattr(row, name) for row in self.rows) for name in names})
+        found = {name: sum(getattr(row, name) for row in self.rows) for name in names}
+        return Row(
+            "all", **found | {"slowest_webhook_ms": max((row.slowest_webhook_ms for row in self.rows), default=0)}
+        )
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:
-    must_be_0 = ("lost", "doubled", "stale")
+    must_be_0 = ("lost", "doubled", "stale", "late")
     return [f"[bold red]{value}[/]" if name in must_be_0 and value else str(value) for name, value in row.items()]

@@ -81,13 +81,18 @@ class Remembered:
 
 @dataclass(slots=True)
 class Verdict:
-    """Each finding in words. `doubled_lost_answer` counts the doubles that no sender can avoid, `strikes` how often
-    something went wrong around the bridge."""
+    """Each finding in words: `late` is what waited for something that is none of its business.
+
+    `slowest_webhook` is how many seconds ingest took for one at most. `doubled_lost_answer` counts the doubles that no
+    sender can avoid, `strikes` how often something went wrong around the bridge.
+    """
 
     events: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    slowest_webhook: float = 0.0
     doubled_lost_answer: int = 0
     strikes: int = 0
 
@@ -98,6 +103,7 @@ class Verdict:
             *(f"lost: {each}" for each in self.lost),
             *(f"doubled: {each}" for each in self.doubled),
             *(f"stale: {each}" for each in self.stale),
+            *(f"late: {each}" for each in self.late),
         ]
 
 

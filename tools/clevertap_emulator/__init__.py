@@ -1,4 +1,4 @@
-"""An emulated CleverTap: `POST /1/upload` as the real one answers it, and as strict. See README.md."""
+"""An emulated CleverTap: its upload and delete APIs as the real one answers them, and as strict. See README.md."""
 
 from clevertap_emulator.account import Profile, Stored, Violation
 from clevertap_emulator.faults import (
@@ -17,11 +17,12 @@ from clevertap_emulator.faults import (
     Truncated,
 )
 from clevertap_emulator.server import Emulator
-from clevertap_emulator.service import UploadRequest
+from clevertap_emulator.service import Deletion, UploadRequest
 
 __all__ = [
     "Cut",
     "Delay",
+    "Deletion",
     "Emulator",
     "FailEmpty",
     "Faults",

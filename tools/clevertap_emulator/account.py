@@ -91,6 +91,15 @@ class Account:
         """Marks what a request brought: its sender was gone before the answer."""
         self.records = [replace(each, answer_lost=True) if each.request == request else each for each in self.records]
 
+    def delete(self, kind: str, ids: Sequence[str]) -> int:
+        """Deletes the users behind these ids, each with all of its ids; how many they were. Nobody's id is no fault.
+
+        `records` still tells what was taken: it is a log of requests.
+        """
+        gone = {id(user): user for each in ids if (user := self._users.get((kind, each))) is not None}
+        self._users = {key: user for key, user in self._users.items() if id(user) not in gone}
+        return len(gone)
+
     def profiles(self) -> list[Profile]:
         """The users in the order in which they came to be."""
         return [

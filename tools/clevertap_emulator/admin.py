@@ -28,6 +28,8 @@ def answer(
             case "GET", "/_emulator/requests":
                 requests: list[Json] = [asdict(each) for each in service.requests()]
                 return 200, {"max_concurrency": service.max_concurrency, "requests": requests}
+            case "GET", "/_emulator/deletions":
+                return 200, {"deletions": [asdict(each) for each in service.deletions()]}
             case "GET", "/_emulator/violations":
                 return 200, {"violations": [asdict(each) for each in service.violations()]}
             case "POST", "/_emulator/reset":

@@ -15,6 +15,8 @@ from clevertap_emulator.properties import Json, Object, allowed, fold, key_fault
 
 RECORDS = 1000
 """Records a request."""
+DELETED = 100
+"""Ids a request of the delete API (delete-user-profile-api)."""
 EVENT_NAME_CHARACTERS = 512
 """The SDKs' limit; the server's is not documented."""
 EVENT_PROPERTIES = 100
@@ -105,6 +107,32 @@ def records(body: bytes) -> list[Json] | None:
             return found
         case _:
             return None
+
+
+def deletion(body: bytes) -> tuple[str, tuple[str, ...]] | None:
+    """What a request of the delete API names: `identity` or `objectId`, and the ids; None where it is malformed
+    (HTTP 400), as with both keys, with neither, or with more than 100 ids.
+
+    Source: developer.clevertap.com, delete-user-profile-api. A single id may be a text or a list of one.
+    """
+    try:
+        request: Json = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    match request:
+        case {"identity": ids, **more} if not more:
+            kind = "identity"
+        case {"guid": ids, **more} if not more:
+            kind = "objectId"
+        case _:
+            return None
+    named = [ids] if isinstance(ids, str) else ids
+    if not isinstance(named, list) or not 0 < len(named) <= DELETED:
+        return None
+    texts = tuple(each for each in named if isinstance(each, str) and each.strip())
+    if len(texts) < len(named) or (kind == "objectId" and not all(map(_OBJECT_ID.fullmatch, texts))):
+        return None
+    return kind, texts
 
 
 def read(record: Json, now: float) -> Kept | Refusal:

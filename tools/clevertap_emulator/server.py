@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from clevertap_emulator import admin, answer
 from clevertap_emulator.account import Profile, Stored, Violation
 from clevertap_emulator.faults import Faults
-from clevertap_emulator.service import Reply, Service, UploadRequest
+from clevertap_emulator.service import Deletion, Reply, Service, UploadRequest
 
 
 class Emulator:
@@ -72,6 +72,10 @@ class Emulator:
     def requests(self) -> list[UploadRequest]:
         """Every upload request, in the order of arrival."""
         return self._service.requests()
+
+    def deletions(self) -> list[Deletion]:
+        """Every request of the delete API, in the order of arrival."""
+        return self._service.deletions()
 
     def violations(self) -> list[Violation]:
         """What taken records of any account should not have held."""
@@ -136,6 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if self.command == "POST" and url.path == "/1/upload":
             return self._upload(query, body)
+        if self.command == "POST" and url.path == "/1/delete/profiles.json":
+            return self._delete(body)
         return self._send(Reply.of(*admin.answer(self.server.service, self.command, url.path, query, body)))
 
     def _upload(self, query: Mapping[str, str], body: bytes | None) -> None:
@@ -147,6 +153,17 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if self._sender_gone():
             self.server.service.lose_answer(request)
+        if reply:
+            self._send(reply)
+        else:
+            self.close_connection = True
+
+    def _delete(self, body: bytes | None) -> None:
+        reply = self.server.service.delete(
+            self.headers.get("X-CleverTap-Account-Id", ""),
+            self.headers.get("X-CleverTap-Passcode", ""),
+            body if self.headers.get_content_type() == "application/json" else None,
+        )
         if reply:
             self._send(reply)
         else:

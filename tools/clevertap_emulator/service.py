@@ -50,6 +50,22 @@ class UploadRequest:
     status: int | None = None
 
 
+@dataclass(slots=True)
+class Deletion:
+    """One request of the delete API: `kind` is identity or objectId (None: malformed), `deleted` how many users went.
+
+    `status` is None while, and when, no answer has reached the sender.
+    """
+
+    account: str
+    at: float
+    kind: str | None = None
+    ids: tuple[str, ...] = ()
+    deleted: int = 0
+    fault: str | None = None
+    status: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """`announced` is the Content-Length, more than `body` holds where the connection is to be cut.
@@ -85,6 +101,7 @@ class Service:
         with self._lock:
             self._accounts = {account_id: Account(account_id) for account_id in self._passcodes}
             self._requests: list[UploadRequest] = []
+            self._deletions: list[Deletion] = []
 
     @property
     def account_ids(self) -> list[str]:
@@ -118,6 +135,33 @@ class Service:
     def requests(self) -> list[UploadRequest]:
         with self._lock:
             return [replace(request) for request in self._requests]
+
+    def deletions(self) -> list[Deletion]:
+        """The requests of the delete API."""
+        with self._lock:
+            return [replace(deletion) for deletion in self._deletions]
+
+    def delete(self, account_id: str, passcode: str, body: bytes | None) -> Reply | None:
+        """The reply to one request of the delete API, which takes a scripted fault like an upload; None: the connection
+        is to end without one."""
+        with self._lock:
+            step, cleared = self.faults.take()
+            self._under_way[account_id] += 1
+            concurrency = self._under_way[account_id]
+            fault = None if isinstance(step, Ok) else NAMES[type(step)]
+            deletion = Deletion(account_id, self._now(), fault=fault)
+            self._deletions.append(deletion)
+        if isinstance(step, Delay):
+            cleared.wait(step.seconds)
+        with self._lock:
+            account = self._accounts.get(account_id) if self._passcodes.get(account_id) == passcode else None
+            reply = self._spoilt(self._judge_deletion(deletion, account, body, concurrency, taken=step.taken), step)
+        if isinstance(step, Hang):
+            cleared.wait(step.seconds)
+        with self._lock:
+            self._under_way[account_id] -= 1
+            deletion.status = reply.status if reply else None
+        return reply
 
     def upload(
         self, account_id: str, passcode: str, body: bytes | None, *, dry_run: bool
@@ -181,6 +225,23 @@ class Service:
         )
         request.taken = refusals.count(None) if store else 0
         return Reply.of(200, answer.outcome(records, refusals))
+
+    @staticmethod
+    def _judge_deletion(
+        deletion: Deletion, account: Account | None, body: bytes | None, concurrency: int, *, taken: bool
+    ) -> Reply:
+        """The real answer."""
+        if account is None:
+            return Reply.of(401, answer.failure(401))
+        if concurrency > CONCURRENT_REQUESTS:
+            return Reply.of(429, answer.failure(429))
+        named = None if body is None else rules.deletion(body)
+        if named is None:
+            return Reply.of(400, answer.failure(400))
+        deletion.kind, deletion.ids = named
+        if taken:
+            deletion.deleted = account.delete(*named)
+        return Reply.of(200, {"status": "success"})
 
     @staticmethod
     def _spoilt(reply: Reply, step: Step) -> Reply | None:

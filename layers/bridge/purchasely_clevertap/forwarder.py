@@ -14,11 +14,12 @@ from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.aws.secrets import Unusable
 from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
 from purchasely_clevertap.delivery import batch
-from purchasely_clevertap.delivery.batch import AppSetup, Bundle, Decided, Item, Results, UploadRequest
+from purchasely_clevertap.delivery.batch import AppSetup, Bundle, Decided, Item, Results, Setups, UploadRequest
 from purchasely_clevertap.delivery.entry import Entry, ProfileSave, Tied
 from purchasely_clevertap.delivery.message import Message
 from purchasely_clevertap.delivery.result import BatchResult, UploadReport, message_results, upload_report
 from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.delivery.suppression import Mark, Suppressed
 from purchasely_clevertap.outcome import BUSY, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
 from purchasely_clevertap.uploader import Uploader
 
@@ -35,7 +36,8 @@ type TimeLeft = Callable[[], float]
 class Forwarder:
     """Forwards batches. `clock` gives epoch milliseconds.
 
-    `parked` sends to the parked queue, `events` to the queue that the messages come from.
+    `parked` sends to the parked queue, `events` to the queue that the messages come from. `user_key` keys the hashes by
+    which suppressed people are known.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Forwarder:
         events: SendQueue,
         retry_policy: RetryPolicy,
         clock: Callable[[], int],
+        user_key: str = "",
     ) -> None:
         self._ledger = ledger
         self._uploader = uploader
@@ -58,6 +61,7 @@ class Forwarder:
         self._events = events
         self._retry_policy = retry_policy
         self._clock = clock
+        self._suppressed = Suppressed(user_key)
 
     def forward(self, messages: Sequence[Message], time_left: TimeLeft) -> BatchResult:
         """The outcome of every message; `time_left` gives the seconds until this worker is stopped."""
@@ -67,8 +71,9 @@ class Forwarder:
         are_copies_noted = False
         entries: dict[str, Entry] = {}
         try:
-            items, entries = self._read(items, time_left)
-            for each in self._deliver(items, entries, uploads, time_left):
+            setups = {app: self._set_up(app) for app in batch.apps(items)}
+            items, entries, suppressed = self._read(items, setups, time_left)
+            for each in self._deliver(items, entries, setups, suppressed, uploads, time_left):
                 decided[each.item.key] = each
             self._ledger.note(batch.unnoted(decided.values()), time_left, now_ms=self._clock())
             are_copies_noted = True
@@ -79,27 +84,49 @@ class Forwarder:
         results = message_results([decided[item.key] for item in items], are_copies_noted=are_copies_noted)
         return BatchResult(results, tuple(uploads))
 
-    def _read(self, items: Sequence[Item], time_left: TimeLeft) -> tuple[tuple[Item, ...], dict[str, Entry]]:
-        """The entries of the events; an event that has its id from another one gets a key of its own."""
-        entries = self._ledger.read([item.key for item in items if item.is_event], time_left)
+    def _read(
+        self, items: Sequence[Item], setups: Setups, time_left: TimeLeft
+    ) -> tuple[tuple[Item, ...], dict[str, Entry], Suppressed]:
+        """The entries of the events, and who of their persons is suppressed; an event that has its id from another one
+        gets a key of its own."""
+        marks = self._suppressed.keys(batch.named_ids(items, setups))
+        keys = {item.key for item in items if item.is_event}
+        entries, found = self._ledger.read_suppressed(keys, marks, time_left)
         apart = batch.told_apart(items, entries)
         if further := [item.key for item in apart if item.is_event and item.key not in entries]:
             entries |= self._ledger.read(further, time_left)
-        return apart, entries
+        return apart, entries, self._suppressed.found(found)
 
     def _deliver(
-        self, items: Sequence[Item], entries: dict[str, Entry], uploads: list[UploadReport], time_left: TimeLeft
+        self,
+        items: Sequence[Item],
+        entries: dict[str, Entry],
+        setups: Setups,
+        suppressed: Suppressed,
+        uploads: list[UploadReport],
+        time_left: TimeLeft,
     ) -> Iterable[Decided]:
         """Gives each event as soon as its outcome is settled."""
-        setups = {app: self._set_up(app) for app in batch.apps(items)}
-        links = self._ledger.links(batch.link_keys(items, setups), time_left)
-        plan = batch.plan(items, entries, links, setups, now_ms=self._clock(), retry_policy=self._retry_policy)
+        links = self._ledger.links(batch.link_keys(items, setups, suppressed), time_left)
+        plan = batch.plan(
+            items,
+            entries,
+            links,
+            setups,
+            now_ms=self._clock(),
+            retry_policy=self._retry_policy,
+            suppressed=suppressed,
+        )
+        marks, newly_suppressed = batch.newly_suppressed(plan, links, setups, suppressed)
+        self._suppress(marks, newly_suppressed, time_left)
         profiles = self._ledger.profiles(plan.profile_keys, time_left, now_ms=self._clock())
         plan = batch.without_news(plan, profiles, now_ms=self._clock())
         grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock(), profiles=profiles)
         bundles, decided = batch.grant(plan, grants)
         yield from self._settle(decided, (), time_left)
-        self._associate(batch.associations(items, setups), time_left)
+        self._release(newly_suppressed)  # what can't be sent on now is when it is looked for again
+        full = self._associate(batch.associations(items, setups, suppressed), time_left)
+        yield from self._settle(batch.not_associated(items, setups, full), (), time_left)
         self._require_released(batch.releases(items))
         bundles, waiting = self._learn(bundles, time_left)
         for results in waiting:
@@ -123,15 +150,26 @@ class Forwarder:
         failed = self._release(logins) | self._look_again(logins)
         waiting = [bundle for bundle in bundles if batch.waits_for_tie(bundle, tied, failed)]
         ready = [bundle for bundle in bundles if bundle not in waiting] if waiting else bundles
-        results = [batch.give_back(bundle, now_ms=now) for bundle in waiting]
+        results = [batch.give_back(bundle, tied, now_ms=now) for bundle in waiting]
         return batch.learn(ready, tied, now_ms=now), results
 
-    def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> None:
-        """Notes the CleverTap ids of anonymous users, and sends on what waited for them."""
-        for key, object_id in told.items():
-            self._ledger.associate(key, object_id, time_left, now_ms=self._clock())
-        self._require_released(list(told))
-        if self._look_again(list(told)):
+    def _associate(self, told: Mapping[str, str], time_left: TimeLeft) -> frozenset[str]:
+        """Notes the CleverTap ids of anonymous users, and sends on what waited for them; the keys without room."""
+        noted = [
+            key
+            for key, object_id in told.items()
+            if self._ledger.associate(key, object_id, time_left, now_ms=self._clock())
+        ]
+        self._require_released(noted)
+        if self._look_again(noted):
+            raise LedgerUnavailable("the events queue does not take what is to be looked for")
+        return frozenset(told.keys() - set(noted))
+
+    def _suppress(self, marks: Sequence[Mark], person_keys: Sequence[str], time_left: TimeLeft) -> None:
+        """Marks further ids of suppressed people, and has what waits for them looked for: it is skipped then."""
+        if marks:
+            self._ledger.suppress(marks, time_left)
+        if self._look_again(person_keys):
             raise LedgerUnavailable("the events queue does not take what is to be looked for")
 
     def _require_released(self, person_keys: Sequence[str]) -> None:

@@ -58,11 +58,15 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The request is not queued. `detail` is for the log: what to mend."""
+    """The request is not queued. `detail` is for the log: what to mend.
+
+    `is_verified`: whether a secret of the app made the signature; None if it was compared with none.
+    """
 
     reason: RefusalReason | SignatureProblem
     status: int
     detail: str | None = None
+    is_verified: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +120,11 @@ class WebhookReceiver:
             return signed_by
         if request.kind is MessageKind.IDENTITY and parse_association(request.body) is None:
             detail = 'allowed: {"clevertap_id": "…", "user_id": "…"} or {"clevertap_id": "…", "anonymous_user_id": "…"}'
-            return Refused(RefusalReason.NOT_AN_ASSOCIATION, 400, detail)
+            return Refused(RefusalReason.NOT_AN_ASSOCIATION, 400, detail, is_verified=True)
         text = encode_body(request.body)
         if len(text.encode()) > MAX_BODY_BYTES:
             detail = f"{len(request.body)} bytes; the queue takes {MAX_BODY_BYTES}"
-            return Refused(RefusalReason.TOO_LARGE, 413, detail)
+            return Refused(RefusalReason.TOO_LARGE, 413, detail, is_verified=True)
         now_ms = int(now * 1000)
         try:
             sent = self._sqs.send_message(
@@ -129,9 +133,9 @@ class WebhookReceiver:
                 MessageAttributes=attributes(request.app, now_ms, request.kind),
             )
         except ClientError as error:
-            return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"])
+            return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"], is_verified=True)
         except BotoCoreError as error:
-            return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, type(error).__name__)
+            return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, type(error).__name__, is_verified=True)
         message_id = sent["MessageId"]
         is_noted = request.kind is MessageKind.IDENTITY or self._notes.note(
             request.app, request.body, message_id, now_ms=now_ms
@@ -154,7 +158,7 @@ class WebhookReceiver:
             # The secret may have been rotated since it was read: only a fresh read can tell a wrong signature.
             if signed_by is not SignatureProblem.WRONG_SIGNATURE:
                 break
-        return Refused(signed_by, 401) if isinstance(signed_by, SignatureProblem) else signed_by
+        return Refused(signed_by, 401, is_verified=False) if isinstance(signed_by, SignatureProblem) else signed_by
 
     def _shared_secrets(self, app: str, *, reread: bool = False) -> Sequence[str] | Refused:
         if not APP.fullmatch(app):

@@ -17,6 +17,7 @@ class SkipReason(StrEnum):
     NOTHING_TO_SEND = "nothing_to_send"  # no event: news of a person
     BECAME_KNOWN = "became_known"  # an anonymous user logged in: no transfer
     DISCARDED = "discarded"  # by a person, from the parked queue
+    SUPPRESSED = "suppressed"  # its person was forgotten, and is to stay so
 
 
 class ParkReason(StrEnum):
@@ -29,6 +30,8 @@ class ParkReason(StrEnum):
     REFUSED_BY_CLEVERTAP = "refused_by_clevertap"
     RETRIES_EXHAUSTED = "retries_exhausted"
     DEAD_LETTER = "dead_letter"
+    ENTRY_TOO_LARGE = "entry_too_large"  # the event's item had no room: something else than the bridge filled it
+    STATE_TOO_LARGE = "state_too_large"  # the person's item has no room
 
 
 class RetryReason(StrEnum):

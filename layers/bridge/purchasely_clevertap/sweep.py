@@ -82,13 +82,16 @@ class Sweep:
         return Swept(persons, held, is_done=True)
 
     def _page(self, progress: Progress, now: int) -> "ScanOutputTypeDef":
-        """Persons of whom something is over by its date, whatever more is heard of it later."""
+        """Persons of whom something is over by its date, whatever more is heard of it later.
+
+        What is known of an id that a user has become is the user's.
+        """
         asked: ScanInputTypeDef = {
             "TableName": self._subscribers,
             "Segment": progress.segment,
             "TotalSegments": self._segments,
             "ProjectionExpression": "subscriber",
-            "FilterExpression": "ends_at <= :now",
+            "FilterExpression": "ends_at <= :now AND attribute_not_exists(tied_user)",
             "ExpressionAttributeValues": {":now": {"N": str(now)}},
         }
         if progress.start is not None:

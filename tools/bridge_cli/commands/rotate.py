@@ -15,7 +15,7 @@ from bridge_cli.configuration import Configuration
 from bridge_cli.deployment import deployment
 from bridge_cli.output import console, json_option, plain, write_json
 from bridge_cli.probe import Stopwatch
-from bridge_cli.prompts import agreed, ask_secret, secret_option
+from bridge_cli.prompts import agreed, ask_secret, require_yes, secret_option
 from bridge_cli.rotation import Proof, former_use, prove_shared_secrets, with_passcode
 from bridge_cli.secret_document import Document, account_keys, shared_secrets, with_current_only, with_shared_secret
 from bridge_cli.times import iso, now_ms
@@ -31,7 +31,7 @@ def command() -> None:
 @app_argument
 @secret_option("--secret-file", "the new client shared secret")
 @click.option("--retire", is_flag=True, help="Accept only the current secret from now on.")
-@click.option("--yes", is_flag=True, help="Retire without asking.")
+@click.option("--yes", is_flag=True, help="Write without a person at the terminal, retire without asking.")
 @json_option
 @on_account
 def rotate_purchasely(
@@ -45,7 +45,8 @@ def rotate_purchasely(
     3. bridge rotate purchasely --retire   tells whether the old one is still in use; accepts the new one only
 
     For up to 20 days Purchasely repeats what was not acknowledged, and may do so under its first signature: retire the
-    old secret after three weeks, or at once if somebody else has it. With --json nothing is retired without --yes.
+    old secret after three weeks, or at once if somebody else has it. A script writes only with --yes; with --json
+    nothing is retired without it.
     """
     if retire and secret_file is not None:
         raise misused("give either --secret-file, to begin, or --retire, to end")
@@ -58,11 +59,11 @@ def rotate_purchasely(
     if retire:
         _retire(account, configuration, document, yes=yes, as_json=as_json)
     else:
-        _begin(account, configuration, document, secret_file, as_json=as_json)
+        _begin(account, configuration, document, secret_file, yes=yes, as_json=as_json)
 
 
 def _begin(
-    account: Account, configuration: Configuration, document: Document, given: str | None, *, as_json: bool
+    account: Account, configuration: Configuration, document: Document, given: str | None, *, yes: bool, as_json: bool
 ) -> None:
     app = configuration.app
     secret = given or ask_secret("New client shared secret", option="--secret-file")
@@ -70,6 +71,7 @@ def _begin(
     if shared_secrets(document) == (secret,):
         raise CliError("this is the current secret already, and the only one: nothing is written")
     if accepted != document:
+        require_yes(yes=yes)
         configuration.put_secret("purchasely", accepted)
     proofs = prove_shared_secrets(account, configuration, accepted, clock=Stopwatch())
     _show(configuration, accepted, proofs, as_json=as_json, written=accepted != document)
@@ -149,13 +151,17 @@ def _show(
 @app_argument
 @click.option("--sandbox", is_flag=True, help="That of the project for test purchases.")
 @secret_option("--passcode-file", "the new passcode")
+@click.option("--yes", is_flag=True, help="Write without a person at the terminal.")
 @json_option
 @on_account
-def rotate_clevertap(account: Account, app: str, sandbox: bool, passcode_file: str | None, as_json: bool) -> None:
+def rotate_clevertap(
+    account: Account, app: str, sandbox: bool, passcode_file: str | None, yes: bool, as_json: bool
+) -> None:
     """Replace the passcode of APP's CleverTap project.
 
     Make a new passcode in CleverTap first, and take the old one back only afterwards. CleverTap tries the new one (a
-    dry run) before it is written. The forwarder has it within five minutes, and at once when the old one is refused.
+    dry run) before it is written; a script writes only with --yes. The forwarder has it within five minutes, and at
+    once when the old one is refused.
     """
     project = Project.SANDBOX if sandbox else Project.PRODUCTION
     configuration = Configuration(account, app)
@@ -173,6 +179,7 @@ def rotate_clevertap(account: Account, app: str, sandbox: bool, passcode_file: s
     changed = with_passcode(document, project, passcode, new_client(), deployment(account), held)
     written = changed != document
     if written:
+        require_yes(yes=yes)
         configuration.put_secret("clevertap", changed)
     if as_json:
         document_: dict[str, Any] = {"app": app, "project": project, "project_id": keys[0], "written": written}

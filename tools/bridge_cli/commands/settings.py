@@ -26,6 +26,7 @@ from bridge_cli.settings_file import SETTINGS_FILE, read_text, valid
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
 from purchasely_clevertap.mapping.settings import Settings, SettingsError, parse, warnings
+from purchasely_clevertap.padding import unpadded
 
 _FEW: Final = 4
 _MOST_WARNINGS: Final = 20
@@ -277,8 +278,8 @@ def _version(stored: StoredSettings) -> str:
 
 def _pretty(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
+        return json.dumps(json.loads(unpadded(text)), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
         return text
 
 
@@ -287,6 +288,6 @@ def _object(text: str | None) -> object:
     if text is None:
         return None
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(unpadded(text))
+    except (ValueError, RecursionError):
         return text

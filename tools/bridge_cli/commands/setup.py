@@ -14,11 +14,11 @@ from bridge_cli.app_parameters import app_argument
 from bridge_cli.app_setup import Keys, Present, Wanted
 from bridge_cli.clevertap_check import new_client, problem, regions_that_accept
 from bridge_cli.cli_error import CliError, ErrorCode
-from bridge_cli.configuration import Configuration
+from bridge_cli.configuration import Configuration, fitting
 from bridge_cli.deployment import Deployment, deployment
 from bridge_cli.output import console, json_option, plain, remark, working, write_json
 from bridge_cli.probe import Outcome, Stopwatch, prove
-from bridge_cli.prompts import agreed, ask, ask_secret, secret_option
+from bridge_cli.prompts import agreed, ask, ask_secret, require_yes, secret_option
 from bridge_cli.secret_document import shared_secrets, value_problem
 from purchasely_clevertap.clevertap.account import Credentials, Region
 from purchasely_clevertap.clevertap.account import Environment as Project
@@ -127,8 +127,8 @@ def command(
     before = present_of(configuration)
     wanted = proven(wanted_of(given, before), new_client(), deployed, say)
     after = wanted.applied(before)
-    if after != before and not yes and not prompts.at_terminal():
-        raise CliError("nothing is written by a script without --yes", code=ErrorCode.DECLINED)
+    if after != before:
+        require_yes(yes=yes)
     written = write(configuration, before, after, say)
     outcome = prove(account, app, wanted.shared_secret, clock=Stopwatch())
     if as_json:
@@ -278,14 +278,16 @@ def _called(project: Project, keys: Keys, region: Region) -> str:
 def write(configuration: Configuration, before: Present, after: Present, say: Say) -> list[str]:
     """Writes what differs, and gives the names of that.
 
-    The shared secret comes last: from then on ingest lets webhooks in, and the forwarder has what it needs.
+    CliError, with nothing written, if the settings are too large. The shared secret comes last: from then on ingest
+    lets webhooks in, and the forwarder has what it needs.
     """
     written: list[str] = []
+    settings = fitting(json.dumps(after.settings, indent=2, ensure_ascii=False))
     if after.clevertap != before.clevertap:
         configuration.put_secret("clevertap", after.clevertap)
         written.append(configuration.secret_name("clevertap"))
     if after.settings != before.settings:
-        configuration.put_settings(json.dumps(after.settings, indent=2, ensure_ascii=False))
+        configuration.put_settings(settings)
         written.append(configuration.settings_parameter)
     if after.purchasely != before.purchasely:
         configuration.put_secret("purchasely", after.purchasely)

@@ -12,13 +12,14 @@ from rich.console import Console
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
 from bridge_cli.cli_error import CliError, ErrorCode
-from bridge_cli.deliveries import Delivery, deliveries_of, delivery, held_deliveries
+from bridge_cli.deliveries import Delivery, deliveries_of, deliveries_of_id, held_deliveries
 from bridge_cli.documents import delivery_document, facts_with_times, subscriber_document
 from bridge_cli.id_command import IdCommand
 from bridge_cli.log_lines import Line, lines_of
 from bridge_cli.output import json_option, plain, remark, show, table, working
 from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person
+from bridge_cli.suppression import suppressed
 from bridge_cli.times import iso, now_ms, readable
 from purchasely_clevertap.purchasely.event import Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
@@ -44,21 +45,34 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     What is kept of a subscriber is personal data, shown because you ask for it. Their events are found by reading the
     whole deliveries table: about 0.02 USD for each million events in it.
     """
-    event = _event(account, app, id_) if _EVENT_ID(id_) else None
+    events_of_id = _events_of_id(account, app, id_) if _EVENT_ID(id_) else []
     found, ids = person(account.client("dynamodb"), account.output("SubscribersTableName"), app=app, id=id_)
     waiting = _waiting(account, app, ids)
-    if event is None and not found and not waiting:
+    is_suppressed = not events_of_id and bool(suppressed(account, app, id_))
+    if not events_of_id and not found and not waiting and not is_suppressed:
         raise CliError(
             f"nothing is known of {id_} in app {app}: neither an event of the last 30 days nor a subscriber has this "
             "id; --app names another app",
             code=ErrorCode.NOT_FOUND,
         )
-    document: dict[str, Any] = {"app": app, "event": None, "user_hash": None, "subscribers": [], "events": []}
-    parked, lines = None, None
-    if event is not None:
-        parked = _parked(account, event) if event.outcome == "parked" else None
-        lines = _lines(account, event) if logs else None
-        document["event"] = _event_document(event, parked, lines)
+    stories = [
+        (
+            event,
+            _parked(account, event) if event.outcome == "parked" else None,
+            _lines(account, event) if logs else None,
+        )
+        for event in events_of_id
+    ]
+    told = [_event_document(*story) for story in stories]
+    document: dict[str, Any] = {
+        "app": app,
+        "event": told[0] if told else None,
+        "further_events": told[1:],
+        "suppressed": is_suppressed,
+        "user_hash": None,
+        "subscribers": [],
+        "events": [],
+    }
     events: list[Delivery] = []
     if found or waiting:
         with working("Reading the deliveries …"):
@@ -68,7 +82,16 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
         document["events"] = [delivery_document(each) for each in events]
 
     def view(to: Console) -> None:
-        if event is not None:
+        if is_suppressed:
+            to.print(
+                plain(
+                    f"{id_} was forgotten and is suppressed: what comes about this person is skipped. "
+                    f"bridge forget {id_} --unsuppress undoes it."
+                )
+            )
+        if len(stories) > 1:
+            to.print(plain(f"{len(stories)} events came with this id, with another environment, name or body."))
+        for event, parked, lines in stories:
             _show_event(to, event, parked, lines)
         if found or waiting:
             _show_subscribers(to, found, events)
@@ -79,8 +102,9 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     show(document, view, as_json=as_json)
 
 
-def _event(account: Account, app: str, event_id: str) -> Delivery | None:
-    return delivery(account.client("dynamodb"), account.output("DeliveriesTableName"), app=app, event_id=event_id)
+def _events_of_id(account: Account, app: str, event_id: str) -> list[Delivery]:
+    table_name = account.output("DeliveriesTableName")
+    return deliveries_of_id(account.client("dynamodb"), table_name, app=app, event_id=event_id)
 
 
 def _events(account: Account, keys: Sequence[str], waiting: Sequence[Delivery]) -> list[Delivery]:

@@ -36,7 +36,8 @@ class Connections:
 class Resources:
     """The names of what the stack is made of.
 
-    A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever.
+    A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever. `user_key` keys the hashes
+    that stand for people.
     """
 
     stage: str
@@ -45,6 +46,7 @@ class Resources:
     subscribers_table: str = ""
     parked_queue_url: str = ""
     subscriber_days: int = 0
+    user_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +120,5 @@ def build_forwarder(
         events=SendQueue(connections.sqs, queue_url=resources.events_queue_url),
         retry_policy=retry_policy,
         clock=clock.epoch_ms,
+        user_key=resources.user_key,
     )

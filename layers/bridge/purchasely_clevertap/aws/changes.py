@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from purchasely_clevertap.aws.packing import packed
 from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, Entry, ProfileSave, Settlement, StoredProfile, Tie
 from purchasely_clevertap.delivery.keys import MOST_MESSAGES, RETENTION_SECONDS
+from purchasely_clevertap.delivery.suppression import Mark
 from purchasely_clevertap.outcome import Parked, Retried, Skipped
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Condition(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One conditional change of one item: attributes to `put`, to `remove`, and to `add` to (a set, a number).
+    """One conditional change of one item: attributes to `put`, to `remove`, to `add` to (a set, a number), and sets to
+    `take` members from.
 
     All of the `conditions` must hold. What `begin` says is put only where there is nothing yet. `proof` is what else
     the item must have for this change to be the one that was made.
@@ -59,6 +61,7 @@ class Change(NamedTuple):
     conditions: tuple[Condition, ...] = ()
     begin: Mapping[str, Value] = {}
     proof: Mapping[str, Value] = {}
+    take: Mapping[str, Value] = {}
 
     @property
     def is_statement(self) -> bool:
@@ -96,10 +99,12 @@ class Change(NamedTuple):
         ]
         clauses = [
             f"SET {', '.join(puts)}" if puts else "",
-            f"REMOVE {', '.join(self.remove)}" if self.remove else "",
+            f"REMOVE {', '.join(f'#{number}' for number in range(len(self.remove)))}" if self.remove else "",
             f"ADD {', '.join(f'{name} :{name}' for name in self.add)}" if self.add else "",
+            f"DELETE {', '.join(f'{name} :{name}' for name in self.take)}" if self.take else "",
         ]
-        values = {f":{name}": value for name, value in (*self.put.items(), *self.begin.items(), *self.add.items())}
+        given = (self.put, self.begin, self.add, self.take)
+        values = {f":{name}": value for each in given for name, value in each.items()}
         conditions: list[str] = []
         for number, each in enumerate(self.conditions):
             if each.value is None:
@@ -114,6 +119,8 @@ class Change(NamedTuple):
             "UpdateExpression": " ".join(clause for clause in clauses if clause),
             "ExpressionAttributeValues": values,
         }
+        if self.remove:  # among them may be names that others chose
+            item["ExpressionAttributeNames"] = {f"#{number}": name for number, name in enumerate(self.remove)}
         if conditions:
             item["ConditionExpression"] = " AND ".join(conditions)
         return item
@@ -179,6 +186,27 @@ class Changes(NamedTuple):
         accepted = settlement.accepted if settlement is not None else frozenset[str]()
         return self._if_mine(claim, {"lease_until": _n(0), **put}, ("lease_owner", *gone), accepted)
 
+    def shed(self, claim: Claim, item: Mapping[str, Value], *, is_claimed: bool) -> Change | None:
+        """Takes off `item`, the entry of an event, whatever its outcome does not need; the messages stay counted.
+
+        Holds while the entry is as it was seen, or this worker's if it is claimed. None if there is nothing to take.
+        """
+        names = tuple(sorted(item.keys() - _KEPT))
+        if not names:
+            return None
+        messages = len(item.get("messages", {}).get("SS", ()))
+        conditions = self._mine if is_claimed else _as_seen(claim.seen)
+        return Change(
+            self.deliveries,
+            "event",
+            claim.key,
+            Place.UNKNOWN,
+            {},
+            names,
+            {"further_messages": _n(messages)},
+            conditions,
+        )
+
     def tie(self, tie: Tie, *, now_ms: int) -> Change:
         """Says whose an anonymous id or a CleverTap id is. The first user has it; nobody while it is leased."""
         return self._person_change(
@@ -194,6 +222,17 @@ class Changes(NamedTuple):
     def associate(self, key: str, object_id: str, *, now_ms: int) -> Change:
         """Says which CleverTap id an anonymous id has."""
         return self._person_change(key, Place.UNKNOWN, {"tied_object": _s(object_id), **self._expires(now_ms)})
+
+    def suppress(self, marks: Iterable[Mark]) -> list[Change]:
+        """Adds marks of suppressed people. They never expire."""
+        return [self._mark(key)._replace(add=texts) for key, texts in _by_item(marks).items()]
+
+    def unsuppress(self, marks: Iterable[Mark]) -> list[Change]:
+        """Takes marks of suppressed people away."""
+        return [self._mark(key)._replace(take=texts) for key, texts in _by_item(marks).items()]
+
+    def _mark(self, key: str) -> Change:
+        return Change(self.subscribers, "subscriber", key, Place.UNKNOWN, {})
 
     def note(self, key: str, messages: Collection[str], *, now_ms: int) -> Change:
         """Notes further messages that brought an event; noting one twice counts it once."""
@@ -230,7 +269,7 @@ class Changes(NamedTuple):
                 **self._expires(now_ms),
             },
             ("lease_owner", "facts" if packs else "packed", *(("ends_at",) if ends is None else ())),
-            conditions=(Condition("lease_owner", _s(self.owner)),),
+            conditions=self._mine,
         )
 
     def announce_packing(self, *, from_ms: int) -> Change:
@@ -265,11 +304,13 @@ class Changes(NamedTuple):
             put,
             remove,
             {} if is_noted else {"messages": {"SS": [claim.message_id]}},
-            (
-                Condition("attempts", _n(seen.attempts) if seen.attempts else None),
-                Condition("outcome", _s(seen.outcome) if seen.outcome is not None else None),
-            ),
+            _as_seen(seen),
         )
+
+    @property
+    def _mine(self) -> tuple[Condition, ...]:
+        """That the claim or the lease is this worker's."""
+        return (Condition("lease_owner", _s(self.owner)),)
 
     def _if_mine(
         self, claim: Claim, put: Mapping[str, Value], remove: tuple[str, ...], accepted: Iterable[str]
@@ -283,9 +324,43 @@ class Changes(NamedTuple):
             Place.STORED,
             {**put, "accepted": {"SS": kinds}} if kinds else put,
             remove,
-            conditions=(Condition("lease_owner", _s(self.owner)),),
+            conditions=self._mine,
             proof={"attempts": _n(claim.seen.attempts + 1)},
         )
+
+
+# What an entry keeps when it has no room: all that says whose it is and what became of it.
+_KEPT: Final = frozenset(
+    {
+        "event",
+        "about",
+        "accepted",
+        "attempts",
+        "expires_at",
+        "further_messages",
+        "lease_owner",
+        "lease_until",
+        "outcome",
+        "received_at",
+        "unconfirmed_sends",
+    }
+)
+
+
+def _as_seen(seen: Entry) -> tuple[Condition, ...]:
+    """That nothing has changed since the entry was read."""
+    return (
+        Condition("attempts", _n(seen.attempts) if seen.attempts else None),
+        Condition("outcome", _s(seen.outcome) if seen.outcome is not None else None),
+    )
+
+
+def _by_item(marks: Iterable[Mark]) -> dict[str, dict[str, Value]]:
+    """The marks by the keys of their items, each item's as the set that it has."""
+    found: dict[str, list[str]] = {}
+    for mark in marks:
+        found.setdefault(mark.key, []).append(mark.text)
+    return {key: {"suppressed": {"SS": sorted(set(texts))}} for key, texts in found.items()}
 
 
 # What is kept of an event that waits, and gone with any other outcome.

@@ -1,6 +1,6 @@
 """The AWS clients of the functions, from botocore alone: boto3's resources and transfers would only cost start-up."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
 import botocore.session
 from botocore.config import Config
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+
+_NOTE_SECONDS: Final = 0.3
 
 
 class Clients:
@@ -28,6 +30,16 @@ class Clients:
             user_agent="purchasely-clevertap",
         )
 
+    @classmethod
+    def of_ingest(cls) -> Self:
+        """Purchasely waits 10 s for an answer: whatever does not answer by then must have failed before."""
+        return cls(connect_timeout=1, read_timeout=2, attempts=2)
+
+    @classmethod
+    def of_forwarder(cls) -> Self:
+        """A call that hangs costs seconds, not all the time of the function."""
+        return cls(connect_timeout=2, read_timeout=5, attempts=4)
+
     def sqs(self) -> "SQSClient":
         """Simple Queue Service."""
         return cast("SQSClient", self._session.create_client("sqs", config=self._config))
@@ -36,10 +48,12 @@ class Clients:
         """DynamoDB."""
         return cast("DynamoDBClient", self._session.create_client("dynamodb", config=self._config))
 
-    def dynamodb_for_notes(self, *, seconds: float) -> "DynamoDBClient":
-        """DynamoDB for what may fail: one try, and no longer than this for the connection and for the answer."""
+    def dynamodb_for_notes(self) -> "DynamoDBClient":
+        """DynamoDB for the notes of ingest: the forwarder makes the same ones, so they must not cost the answer."""
         hurried = Config(
-            connect_timeout=seconds, read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1}
+            connect_timeout=_NOTE_SECONDS,
+            read_timeout=_NOTE_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 1},
         )
         client = self._session.create_client("dynamodb", config=self._config.merge(hurried))
         return cast("DynamoDBClient", client)

@@ -38,8 +38,10 @@ class ReceivedNotes:
         key = entry_key(app, event_id(body))
         try:
             return self._add_message(key, message_id, now_ms) or self._count(key)
-        except (ClientError, BotoCoreError):
-            self._failed_at = self._clock()
+        except (ClientError, BotoCoreError) as error:
+            # An item without room says nothing of the others.
+            if not (isinstance(error, ClientError) and error.response["Error"]["Code"] == "ValidationException"):
+                self._failed_at = self._clock()
             return False
 
     def _add_message(self, key: str, message_id: str, now_ms: int) -> bool:

@@ -38,9 +38,11 @@ from purchasely_clevertap.delivery.keys import (
 )
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.retry import RetryPolicy
+from purchasely_clevertap.delivery.suppression import IdKind, Mark, NamedId, Suppressed
 from purchasely_clevertap.mapping.identity import (
     Link,
     Wait,
+    became_known,
     id_problem,
     joins_logins,
     known_as,
@@ -64,7 +66,7 @@ from purchasely_clevertap.outcome import (
     Skipped,
     SkipReason,
 )
-from purchasely_clevertap.purchasely.event import Event, Unreadable, read
+from purchasely_clevertap.purchasely.event import UNREADABLE, Event, Unreadable, read
 from purchasely_clevertap.purchasely.event_id import event_id as id_of
 
 # CleverTap may still be working on an upload that got no answer. With the client's time-out this makes a minute.
@@ -73,6 +75,9 @@ _DAY_MS: Final = 86_400_000
 _LAST_MS: Final = 2**62
 # An item of DynamoDB has at most 400 KB.
 _MOST_HELD_BYTES: Final = 200_000
+
+_NOBODY: Final = Suppressed()
+_SUPPRESSED: Final = Skipped(SkipReason.SUPPRESSED)
 
 # What a retry reason says about the account rather than about one record.
 _ACCOUNT_FAILURES: Final = frozenset(
@@ -112,7 +117,7 @@ class Item:
     @property
     def about(self) -> str | None:
         """What tells it apart from another event of the same id; None if nobody can tell."""
-        return self.event.about if isinstance(self.event, Event) else None
+        return self.event.about if self.event else None
 
     @property
     def is_event(self) -> bool:
@@ -157,7 +162,8 @@ type Setups = Mapping[str, AppSetup | Retried]
 class Task:
     """An event that this worker wants to deliver, with its records and the project that they go to.
 
-    `is_too_early`: what it means depends on what comes within seconds.
+    `is_too_early`: what it means depends on what comes within seconds. `untied` are ids that it names and that are a
+    suppressed person's, not its own person's.
     """
 
     item: Item
@@ -167,6 +173,7 @@ class Task:
     mapped: Mapped
     account_id: str
     is_too_early: bool = False
+    untied: frozenset[NamedId] = frozenset()
 
     @property
     def claim(self) -> Claim:
@@ -345,15 +352,14 @@ class Results(NamedTuple):
 
 
 def group(messages: Iterable[Message]) -> tuple[Item, ...]:
-    """The events of the messages, in their order; messages with the same event stand under one item."""
+    """The events of the messages, in their order; messages with the same event stand under one item.
+
+    Two events of one id have the same key here: `told_apart` knows which of them the ledger has under it.
+    """
     items: dict[tuple[str, str | None], Item] = {}
-    taken: dict[str, str | None] = {}
     for message in messages:
         for item in _items(message):
-            about = item.about
-            if about is not None and taken.setdefault(item.key, about) != about:
-                item = replace(item, key=apart_key(item.key, about))
-            place = (item.key, about)
+            place = (item.key, item.about)
             items[place] = _together(items[place], item) if place in items else item
     return tuple(items.values())
 
@@ -382,11 +388,16 @@ def _together(one: Item, other: Item) -> Item:
     return replace(one, copies=(*one.copies, other.message), accepted=accepted)
 
 
-def told_apart(items: Iterable[Item], entries: Mapping[str, Entry]) -> tuple[Item, ...]:
-    """The items, with a key of their own for those whose entry is another event's of the same id."""
+def told_apart(items: Sequence[Item], entries: Mapping[str, Entry]) -> tuple[Item, ...]:
+    """The items, each with a key of its own: an id belongs to the event that the ledger has under it, else to the first
+    of the batch. A redriven event that could not be read when it was parked, and now can, keeps its entry."""
+    holders = {key: entry.about for key, entry in entries.items() if entry.about}
+    for item in items:
+        if item.message.redrive is not None and item.about and holders.get(item.key) == UNREADABLE:
+            holders[item.key] = item.about
     return tuple(
         replace(item, key=apart_key(item.key, item.about))
-        if item.about is not None and item.key in entries and entries[item.key].about not in (None, "", item.about)
+        if item.about is not None and holders.setdefault(item.key, item.about) != item.about
         else item
         for item in items
     )
@@ -401,14 +412,110 @@ def apps(items: Iterable[Item]) -> frozenset[str]:
     )
 
 
-def link_keys(items: Iterable[Item], setups: Setups) -> frozenset[str]:
+class _Ids(NamedTuple):
+    """The ids in an item: those by which it names its person (the user id's alone if it has one), and the anonymous ids
+    and CleverTap ids that the event of a user names, which it may tie to the user."""
+
+    own: Sequence[NamedId] = ()
+    further: Sequence[NamedId] = ()
+
+
+def named_ids(items: Iterable[Item], setups: Setups) -> frozenset[NamedId]:
+    """The ids of which is to be asked whether they are a suppressed person's."""
+    found: set[NamedId] = set()
+    for item in items:
+        setup = setups.get(item.message.app)
+        if isinstance(setup, AppSetup):
+            found.update(*_ids(item, setup))
+    return frozenset(found)
+
+
+def _ids(item: Item, setup: AppSetup) -> _Ids:
+    app, event = item.message.app, item.event
+    if isinstance(event, Event):
+        return _event_ids(app, event, setup)
+    if item.message.kind is MessageKind.IDENTITY:
+        association = _association(item, setup)
+        if isinstance(association, Parked):
+            return _Ids()
+        # A suppressed person's CleverTap id is tied to nobody.
+        return _Ids(_named(app, association.user_id, association.anonymous_id, association.clevertap_id))
+    if item.message.kind is MessageKind.LAPSE and (found := person_of(item.message.body.decode(errors="replace"))):
+        user_id, object_id, anonymous_id = found[1]
+        # Of a person who has not logged in, the anonymous id stands in the place of the user id too.
+        return _Ids(_named(app, None if anonymous_id is not None else user_id, anonymous_id, object_id))
+    return _Ids()
+
+
+def _event_ids(app: str, event: Event, setup: AppSetup) -> _Ids:
+    named = setup.mapper.names(event)
+    if isinstance(named, Parked) or became_known(event):
+        return _Ids()
+    if named.user_id is None:
+        return _Ids(_named(app, None, named.anonymous_id, named.clevertap_id))
+    before = known_as(event)
+    further = _named(app, None, named.anonymous_id, named.clevertap_id)
+    if before is not None and before != named.anonymous_id:
+        further.append(NamedId(app, IdKind.ANONYMOUS, before))
+    if before is not None and setup.mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID:
+        further.append(NamedId(app, IdKind.OBJECT, sdk_id(event, before)))
+    return _Ids((NamedId(app, IdKind.USER, named.user_id),), further)
+
+
+def _named(app: str, user_id: str | None, anonymous_id: str | None, object_id: str | None) -> list[NamedId]:
+    given = ((IdKind.USER, user_id), (IdKind.ANONYMOUS, anonymous_id), (IdKind.OBJECT, object_id))
+    return [NamedId(app, kind, each) for kind, each in given if each is not None]
+
+
+def _is_suppressed(item: Item, setup: AppSetup, suppressed: Suppressed) -> bool:
+    return bool(suppressed.hashes) and any(map(suppressed.has, _ids(item, setup).own))
+
+
+def link_keys(items: Iterable[Item], setups: Setups, suppressed: Suppressed = _NOBODY) -> frozenset[str]:
     """The keys of the anonymous ids and CleverTap ids of which the ledger may know whose they are."""
     found: set[str] = set()
     for item in items:
         setup = setups.get(item.message.app)
         if isinstance(setup, AppSetup):
             found.update(_link_keys(item, setup))
+            found.update(key for key, _ in _companions(item, setup, suppressed))
     return frozenset(found)
+
+
+def _companions(item: Item, setup: AppSetup, suppressed: Suppressed) -> list[tuple[str, NamedId]]:
+    """The ids without a mark that a suppressed user's event names, with their keys."""
+    if not isinstance(item.event, Event) or not _is_suppressed(item, setup, suppressed):
+        return []
+    environment = setup.mapper.environment(item.event, has_sandbox_account=setup.has_sandbox)
+    if isinstance(environment, Skipped):
+        return []
+    return [
+        (anonymous_key(each.app, environment, each.id), each)
+        if each.kind is IdKind.ANONYMOUS
+        else (object_key(each.app, environment, each.id), each)
+        for each in _ids(item, setup).further
+        if not suppressed.has(each)
+    ]
+
+
+def newly_suppressed(
+    found: "Plan", links: Mapping[str, Link], setups: Setups, suppressed: Suppressed
+) -> tuple[list[Mark], list[str]]:
+    """The marks of the ids that suppressed users' events name for the first time, unless they are somebody else's; and
+    the keys of the anonymous persons among them, for whom events may wait."""
+    marks: list[Mark] = []
+    waited_for: dict[str, None] = {}
+    for each in found.decided:
+        setup = setups.get(each.item.message.app)
+        if each.outcome != _SUPPRESSED or not isinstance(setup, AppSetup):
+            continue
+        for key, named in _companions(each.item, setup, suppressed):
+            link = links.get(key, Link())
+            if link.user_id is None and not link.is_unread:
+                marks.append(Mark.of(named, _ids(each.item, setup).own[0], suppressed.secret))
+                if named.kind is IdKind.ANONYMOUS:
+                    waited_for[key] = None
+    return marks, list(waited_for)
 
 
 def _link_keys(item: Item, setup: AppSetup) -> list[str]:
@@ -437,7 +544,7 @@ def _link(item: Item, setup: AppSetup, links: Mapping[str, Link]) -> Link:
     found = [links.get(key, Link()) for key in _link_keys(item, setup)]
     user_id = next((each.user_id for each in found if each.user_id is not None), None)
     object_id = next((each.object_id for each in found if each.object_id is not None), None)
-    return Link(user_id, object_id)
+    return Link(user_id, object_id, any(each.is_unread for each in found))
 
 
 def plan(
@@ -448,13 +555,15 @@ def plan(
     *,
     now_ms: int,
     retry_policy: RetryPolicy,
+    suppressed: Suppressed = _NOBODY,
 ) -> Plan:
-    """What to do with each event. `links` says whose the anonymous ids and CleverTap ids are that are known."""
+    """What to do with each event. `links` says whose the anonymous ids and CleverTap ids are that are known,
+    `suppressed` which ids are a suppressed person's."""
     decided: list[Decided] = []
     groups: dict[str, list[Task]] = {}
     for item in items:
         entry = entries.get(item.key, Entry())
-        found = _decided(item, entry, links, setups, now_ms)
+        found = _decided(item, entry, links, setups, suppressed, now_ms)
         if isinstance(found, Task):
             # Events without a profile stand alone.
             groups.setdefault(found.profile_key or f"event {item.key}", []).append(found)
@@ -466,7 +575,7 @@ def plan(
 
 
 def _decided(
-    item: Item, entry: Entry, links: Mapping[str, Link], setups: Setups, now_ms: int
+    item: Item, entry: Entry, links: Mapping[str, Link], setups: Setups, suppressed: Suppressed, now_ms: int
 ) -> Task | Outcome | tuple[Held, Hold]:
     """The task that the event is, or its outcome if it needs no upload."""
     message, event = item.message, item.event
@@ -475,8 +584,10 @@ def _decided(
     )
     if entry.outcome is not None and not comes_back:
         return Duplicate()
-    if entry.lease_until > now_ms:
+    if entry.is_unread or entry.lease_until > now_ms:
         return BUSY
+    if isinstance(known := setups.get(message.app), AppSetup) and _is_suppressed(item, known, suppressed):
+        return _SUPPRESSED
     if message.kind is MessageKind.HELD and _has_waited(item, setups):
         return Skipped(SkipReason.ANONYMOUS_USER)
     if message.dead_letter:
@@ -489,6 +600,8 @@ def _decided(
     if isinstance(setup, Retried):
         return setup
     link = _link(item, setup, links)
+    if link.is_unread:
+        return BUSY
     mapped: Mapped | Wait | Skipped | Parked
     if event is None:
         mapped = _news(item, setup, link)
@@ -501,7 +614,8 @@ def _decided(
     account_id = setup.account_ids[mapped.environment]
     if (give_up := setup.open_circuits.get(account_id)) is not None:
         return Retried(RetryReason.CIRCUIT_OPEN, give_up)
-    return Task(item, event, entry, setup.mapper, mapped, account_id)
+    untied = frozenset(filter(suppressed.has, _ids(item, setup).further)) if suppressed.hashes else frozenset[NamedId]()
+    return Task(item, event, entry, setup.mapper, mapped, account_id, untied=untied)
 
 
 def _has_waited(item: Item, setups: Setups) -> bool:
@@ -566,7 +680,7 @@ def _association(item: Item, setup: AppSetup) -> Association | Parked:
     return next((problem for problem in problems if problem), association)
 
 
-def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
+def associations(items: Iterable[Item], setups: Setups, suppressed: Suppressed = _NOBODY) -> dict[str, str]:
     """The CleverTap ids that the app's backend told of anonymous users, by the keys of these."""
     found: dict[str, str] = {}
     for item in items:
@@ -576,10 +690,22 @@ def associations(items: Iterable[Item], setups: Setups) -> dict[str, str]:
         association = _association(item, setup)
         if isinstance(association, Parked) or association.anonymous_id is None:
             continue
+        if _is_suppressed(item, setup, suppressed):
+            continue
         if item.environment in setup.account_ids:
             key = anonymous_key(item.message.app, item.environment, association.anonymous_id)
             found[key] = association.clevertap_id
     return found
+
+
+def not_associated(items: Iterable[Item], setups: Setups, full: Collection[str]) -> list[Decided]:
+    """The associations of these anonymous users, whose items have no room for one."""
+    return [
+        Decided(item, Entry(), _state_too_large(item, key))
+        for item in items
+        for key in associations([item], setups)
+        if key in full
+    ]
 
 
 def releases(items: Iterable[Item]) -> list[str]:
@@ -613,7 +739,7 @@ def without_news(plan: Plan, profiles: Mapping[str, StoredProfile], *, now_ms: i
 def _has_news(tasks: tuple[Task, ...], profile: StoredProfile, now_ms: int) -> bool:
     """Whether the events change what is known of their person, or what CleverTap has of them."""
     bundle = _bundle(tuple(sorted(tasks, key=_chronology)), Grant(profile=profile))
-    if bundle.is_uncertain or _logins(bundle) or _devices(bundle):
+    if profile.is_unread or profile.is_full or bundle.is_uncertain or _logins(bundle) or _devices(bundle):
         return True
     learned = _learned(bundle, {}, now_ms)
     return learned.update is not None or learned.state != bundle.before
@@ -623,7 +749,7 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
     """What this worker may upload, and what is decided: by the plan, or as another worker has the event."""
     bundles: list[Bundle] = []
     decided: list[Decided] = []
-    claimed = {key for granted in grants[len(plan.groups) :] for key in granted.entries}
+    claimed = {key for granted in grants[len(plan.groups) :] for key in granted.entries | granted.full_entries}
     for each in plan.decided:
         if not each.is_to_be_parked:
             decided.append(each)
@@ -632,7 +758,7 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
         else:
             decided.append(replace(each, outcome=BUSY))
     for tasks, granted in zip(plan.groups, grants, strict=False):
-        decided += [_busy(task) for task in tasks if not _is_granted(task, granted)]
+        decided += [_without_grant(task, granted) for task in tasks if not _is_granted(task, granted)]
         mine = tuple(sorted((task for task in tasks if _is_granted(task, granted)), key=_chronology))
         if mine:
             bundles.append(_bundle(mine, granted))
@@ -640,11 +766,30 @@ def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decid
 
 
 def _is_granted(task: Task, granted: Grant) -> bool:
+    if granted.is_profile_full:
+        return False
     return task.item.key in granted.entries if task.item.is_event else granted.profile is not None
 
 
-def _busy(task: Task) -> Decided:
-    return Decided(task.item, task.entry, BUSY, task, accepted=task.accepted)
+def _without_grant(task: Task, granted: Grant) -> Decided:
+    """What becomes of an event that this worker may not upload: parked where an item has no room, else it comes again.
+
+    What is parked is claimed, so its outcome can be kept.
+    """
+    outcome: Outcome = BUSY
+    is_claimed = task.item.key in granted.entries | granted.full_entries
+    if task.item.key in granted.full_entries:
+        outcome = Parked(ParkReason.ENTRY_TOO_LARGE, "the entry of the event in the deliveries table had no room")
+    elif granted.is_profile_full and (is_claimed or not task.item.is_event):
+        outcome = _state_too_large(task.item, task.profile_key)
+    return Decided(task.item, task.entry, outcome, task, is_claimed, accepted=task.accepted)
+
+
+def _state_too_large(item: Item, key: str | None) -> Parked | Skipped:
+    if item.message.kind is MessageKind.LAPSE:  # the next sweep looks again
+        return Skipped(SkipReason.NOTHING_TO_SEND)
+    environment = key.split("#", 2)[1] if key else ""  # the key itself names a person
+    return Parked(ParkReason.STATE_TOO_LARGE, f"the {environment} item of its person in the subscribers table is full")
 
 
 def _chronology(task: Task) -> tuple[int, int, str]:
@@ -687,9 +832,13 @@ def logins(bundles: Iterable[Bundle], tied: Mapping[str, Tied]) -> list[str]:
 
 def waits_for_tie(bundle: Bundle, tied: Mapping[str, Tied], failed: Collection[str]) -> bool:
     """Whether another worker is at what one of its events names, or what waits for that could not be sent."""
-    devices = (*_devices(bundle), *_devices_of_logins(bundle, tied))
-    keys = [*_logins(bundle), *map(partial(_object_key, bundle), devices)]
+    keys = _tie_keys(bundle, tied)
     return any(key in failed or (key in tied and tied[key].user_id is None) for key in keys)
+
+
+def _tie_keys(bundle: Bundle, tied: Mapping[str, Tied]) -> list[str]:
+    devices = (*_devices(bundle), *_devices_of_logins(bundle, tied))
+    return [*_logins(bundle), *map(partial(_object_key, bundle), devices)]
 
 
 def _is_user(bundle: Bundle) -> bool:
@@ -706,8 +855,10 @@ def _logins(bundle: Bundle) -> dict[str, str]:
     for task in bundle.tasks:
         named = (known_as(task.event) if task.event is not None else None, task.mapped.identity.anonymous_id)
         for anonymous_id in named:
-            if anonymous_id is not None and anonymous_id not in bundle.before.known_as:
-                app = task.item.message.app
+            app = task.item.message.app
+            if anonymous_id is None or NamedId(app, IdKind.ANONYMOUS, anonymous_id) in task.untied:
+                continue
+            if anonymous_id not in bundle.before.known_as:
                 found[anonymous_key(app, task.mapped.environment, anonymous_id)] = anonymous_id
     return found
 
@@ -719,7 +870,7 @@ def _devices(bundle: Bundle) -> list[str]:
     # Only a profile record ties the two together, so without profiles the user id alone must do.
     if not _is_user(bundle) or not mapper.settings.profile.send:
         return []
-    found = [task.mapped.identity.object_id for task in bundle.tasks]
+    found = [(task, task.mapped.identity.object_id) for task in bundle.tasks]
     if mapper.settings.identity.anonymous is Anonymous.CUSTOM_ID:
         for task in bundle.tasks:
             named = known_as(task.event) if task.event is not None else None
@@ -728,9 +879,17 @@ def _devices(bundle: Bundle) -> list[str]:
                 and task.event is not None
                 and not waits_for_login(task.event, mapper.settings.identity)
             ):
-                found.append(sdk_id(task.event, named))
+                found.append((task, sdk_id(task.event, named)))
     known = bundle.before.linked | bundle.before.unlinked
-    return list(dict.fromkeys(each for each in found if each is not None and each not in known))
+    return list(
+        dict.fromkeys(
+            each
+            for task, each in found
+            if each is not None
+            and each not in known
+            and NamedId(task.item.message.app, IdKind.OBJECT, each) not in task.untied
+        )
+    )
 
 
 def _devices_of_logins(bundle: Bundle, tied: Mapping[str, Tied]) -> list[str]:
@@ -817,10 +976,21 @@ def _at_clevertap(person: Identity, state: ProfileState) -> Identity:
     return Identity(object_id=made[0], anonymous_id=person.anonymous_id) if made else person
 
 
-def give_back(bundle: Bundle, *, now_ms: int) -> Results:
-    """A bundle that this worker cannot go on with now: its events come again, its person stays as they were."""
+def give_back(bundle: Bundle, tied: Mapping[str, Tied], *, now_ms: int) -> Results:
+    """A bundle that this worker cannot go on with now: its events come again, its person stays as they were.
+
+    They are parked if an id that they name can never be tied.
+    """
+    full = next((key for key in _tie_keys(bundle, tied) if key in tied and tied[key].is_full), None)
     decided = tuple(
-        Decided(task.item, task.entry, BUSY, task, is_claimed=task.item.is_event, accepted=task.accepted)
+        Decided(
+            task.item,
+            task.entry,
+            BUSY if full is None else _state_too_large(task.item, full),
+            task,
+            is_claimed=task.item.is_event,
+            accepted=task.accepted,
+        )
         for task in bundle.tasks
     )
     if bundle.profile_key is None:
@@ -950,7 +1120,7 @@ def unnoted(decided: Iterable[Decided]) -> dict[str, frozenset[str]]:
     """The messages that brought known events once more and of which the ledger has no note, by the events' keys."""
     found: dict[str, frozenset[str]] = {}
     for each in decided:
-        if not each.item.is_event:
+        if not each.item.is_event or each.entry.is_unread:
             continue
         noted = set(each.entry.messages)
         if not isinstance(each.outcome, Duplicate):  # its message was noted along with the claim or the outcome

@@ -18,6 +18,7 @@ class Entry(NamedTuple):
     `attempts` counts claims and outcomes, so an entry with the same count has not changed hands.
     `unconfirmed_sends` counts how often CleverTap may have taken records without the ledger having heard of it.
     `about` tells events of the same id apart: environment and name. `is_stored`: there is an item of it.
+    `is_unread`: DynamoDB has not given it in time, so nothing is known.
     """
 
     messages: frozenset[str] = frozenset()
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     unconfirmed_sends: int = 0
     about: str | None = None
     is_stored: bool = False
+    is_unread: bool = False
 
     @property
     def is_abandoned(self) -> bool:
@@ -36,11 +38,16 @@ class Entry(NamedTuple):
 
 
 class StoredProfile(NamedTuple):
-    """What the ledger has of a person. `version` counts the writes."""
+    """What the ledger has of a person. `version` counts the writes. `is_full`: their item has no room for a state.
+
+    `is_unread`: DynamoDB has not given it in time, so nothing is known.
+    """
 
     state: ProfileState = ProfileState()
     version: int = 0
     lease_until: int = 0
+    is_full: bool = False
+    is_unread: bool = False
 
     @property
     def is_uncertain(self) -> bool:
@@ -69,10 +76,16 @@ class ClaimGroup(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """What a worker got of a `ClaimGroup`: the keys of its events, and the profile that it holds the lease of."""
+    """What a worker got of a `ClaimGroup`: the keys of its events, and the profile that it holds the lease of.
+
+    `full_entries` are those of its events whose item had no room for the claim until something was taken off. With
+    `is_profile_full` it has its events without the lease, as the person's item has no room.
+    """
 
     entries: frozenset[str] = frozenset()
     profile: StoredProfile | None = None
+    full_entries: frozenset[str] = frozenset()
+    is_profile_full: bool = False
 
 
 class Hold(NamedTuple):
@@ -101,11 +114,12 @@ class Tie(NamedTuple):
 
 class Tied(NamedTuple):
     """What became of a `Tie`: whose it is now (None while another worker is at it), what was known of it, and the
-    CleverTap id of an anonymous id."""
+    CleverTap id of an anonymous id. `is_full`: its item has no room, so it can never be tied."""
 
     user_id: str | None = None
     state: ProfileState = ProfileState()
     object_id: str | None = None
+    is_full: bool = False
 
 
 class Settlement(NamedTuple):

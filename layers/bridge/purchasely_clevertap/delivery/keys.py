@@ -83,6 +83,16 @@ def object_key(app: str, environment: Environment, object_id: str) -> str:
     return f"{app}#{environment}#object#{object_id}"
 
 
+def suppressed_key(app: str, hash: str) -> str:
+    """The key of the marks of suppressed people whose hashes begin with the same digit; it is no person's key."""
+    return f"{app}#suppressed#{hash[:1]}"
+
+
+def suppressed_keys(app: str) -> list[str]:
+    """The keys of all marks of an app."""
+    return [suppressed_key(app, f"{digit:x}") for digit in range(16)]
+
+
 def _is_made_of(object_id: str | None, anonymous_id: str) -> bool:
     """Whether the app started CleverTap's SDK with the anonymous id."""
     return object_id is not None and object_id.endswith(anonymous_id)

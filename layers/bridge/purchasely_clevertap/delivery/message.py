@@ -145,11 +145,12 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
         redrive=Redrive(given.get("message_id"), frozenset(filter(None, given.get("accepted", "").split(","))))
         if "parked_at" in given
         else None,
-        kind=_kind(given),
+        kind=kind_of(given),
     )
 
 
-def _kind(given: Mapping[str, str]) -> MessageKind:
+def kind_of(given: Mapping[str, str]) -> MessageKind:
+    """What a message with these attributes is."""
     # A parked message has no attribute to spare, so its id begins with its kind; no event's id has such a stroke.
     kind, stroke, _ = given.get("event_id", "").partition("/")
     try:

@@ -64,6 +64,8 @@ _IMPLIED_ENDING: Final[Mapping[str, str]] = {
     "PROMO_CODE_NOT_CONVERTED": "DEACTIVATED",
     "PROMOTIONAL_OFFER_NOT_CONVERTED": "DEACTIVATED",
 }
+ENVIRONMENTS: Final = ("PRODUCTION", "SANDBOX")
+"""Where an event may come from: real purchases, and the stores' test purchases."""
 _IMPLIED: Final[Mapping[str, str]] = {
     **_IMPLIED_ENDING,
     DEACTIVATE: "DEACTIVATED",
@@ -206,7 +208,7 @@ def _letters(text: str) -> str:
 
 
 _ENUMS: Final[Mapping[str, Mapping[str, str]]] = {
-    "environment": _spellings("PRODUCTION", "SANDBOX", PROD="PRODUCTION"),
+    "environment": _spellings(*ENVIRONMENTS, PROD="PRODUCTION"),
     "store": _spellings(
         "APPLE_APP_STORE", "GOOGLE_PLAY_STORE", "AMAZON_APPSTORE", "HUAWEI_APPGALLERY", "STRIPE", "WINDOWS_STORE"
     ),
@@ -334,6 +336,10 @@ class Event(NamedTuple):
         return Money(float(amount), currency.upper())
 
 
+UNREADABLE: Final = "unreadable"
+"""What a body is about that no event can be made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A body that no event can be made of, and for a person what is wrong with it."""
@@ -341,7 +347,11 @@ class Unreadable:
     event_id: str
     detail: str
     event_name: str | None = None
-    about: str | None = None
+
+    @property
+    def about(self) -> str:
+        """What tells it apart from a readable event of its id: Purchasely may have mended the body."""
+        return UNREADABLE
 
 
 def money_key(key: str) -> tuple[str, str] | None:
@@ -668,7 +678,7 @@ def _event(event_id: str, payload: Mapping[str, Any], reading: _Reading, receive
     if type(name) is not str or len(name) > _NAME_CHARACTERS:
         problems.append(("event_name", f"text of 1 to {_NAME_CHARACTERS} characters"))
         name = None
-    if environment not in ("PRODUCTION", "SANDBOX"):
+    if environment not in ENVIRONMENTS:
         problems.append(("environment", "SANDBOX or PRODUCTION"))
     created_ms = moments.get("event_created_at")
     if created_ms is None:
@@ -681,7 +691,7 @@ def _event(event_id: str, payload: Mapping[str, Any], reading: _Reading, receive
             f"{key} is {repr(payload[key])[:_SHOWN] if payload.get(key) is not None else 'missing'}; allowed: {allowed}"
             for key, allowed in problems
         )
-        return Unreadable(event_id, detail, name if type(name) is str else None, f"{environment}/{name}")
+        return Unreadable(event_id, detail, name if type(name) is str else None)
     if name in _ENTITLEMENT and (
         values.get("purchase_type") in ONE_TIME_TYPES or "purchasely_one_time_purchase_id" in values
     ):

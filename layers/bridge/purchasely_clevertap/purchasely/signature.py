@@ -66,11 +66,3 @@ def signed(headers: Mapping[str, str], *, now: float, tolerance: float) -> Signe
     if not -_AHEAD_SECONDS <= now - seconds <= tolerance:
         return SignatureProblem.TIMESTAMP_OUTSIDE_TOLERANCE
     return Signed(signature, timestamp) if _SIGNATURE(signature) else SignatureProblem.WRONG_SIGNATURE
-
-
-def verify(
-    headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: float, tolerance: float
-) -> int | SignatureProblem:
-    """Which of `secrets` signed exactly these bytes, if the timestamp is as `signed` wants it."""
-    found = signed(headers, now=now, tolerance=tolerance)
-    return found if isinstance(found, SignatureProblem) else found.by(body, secrets)

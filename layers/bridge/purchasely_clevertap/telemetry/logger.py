@@ -72,9 +72,9 @@ class Logger:
         return form
 
     def add_metrics(self, measured: Mapping[Metric, int | Sequence[int]], **by: str) -> None:
-        """Writes metrics: of each a count, or the values that it had. `by` is a further dimension: one name and value.
+        """Writes metrics: of each a count, or the values that it had. `by` are further dimensions: names and values.
 
-        With `by` each metric is filed twice, with the further dimension and without.
+        With `by` each metric is filed twice, with the further dimensions and without.
         """
         values = {metric: each if isinstance(each, Sequence) else [each] for metric, each in measured.items()}
         dimensions = {"service": self._service, "stage": self._stage}

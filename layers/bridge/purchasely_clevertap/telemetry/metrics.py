@@ -7,12 +7,15 @@ NAMESPACE: Final = "PurchaselyCleverTap"
 
 
 class Metric(StrEnum):
-    """A metric, under the dimensions stage and service; two of them also under one of a closed set of reasons."""
+    """A metric, under the dimensions stage and service; some also under others, with few values: a reason, a configured
+    app."""
 
     # Ingest
-    ACCEPTED = "Accepted"
+    ACCEPTED = "Accepted"  # also by app and kind
     REFUSED = "Refused"  # also by reason
     BAD_SIGNATURES = "BadSignatures"
+    UNVERIFIED = "Unverified"  # also by app and kind; 1 for a wrong signature, 0 for a right one
+    UNAVAILABLE = "Unavailable"
     UNNOTED_WEBHOOKS = "UnnotedWebhooks"
 
     # What becomes of events
