@@ -12,6 +12,7 @@ DEV := .venv/dev/bin
 # sam wants the runtime's own Python first on PATH.
 SAM := PATH="$(CURDIR)/.venv/sam/bin:$$PATH" .venv/sam/bin/sam
 STAGE ?= dev
+STACK ?= purchasely-clevertap-$(STAGE)
 
 .PHONY: help
 help: ## show this
@@ -63,10 +64,7 @@ bench-quick: .venv/dev/.project .venv/sam/.made .venv/runtime/.made ## the same 
 
 .PHONY: scan
 scan: .venv/scan/.made ## look for weaknesses in the template
-	@mkdir -p build/scan
-	@# checkov 3.3.30 stumbles over a !Select of numbers.
-	@sed 's/!Select \[!Ref MaxConcurrency, .*/!Ref MaxConcurrency/' template.yaml > build/scan/template.yaml
-	.venv/scan/bin/checkov --file build/scan/template.yaml --framework cloudformation --compact --quiet --skip-download
+	.venv/scan/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 .PHONY: fast
 fast: .venv/dev/.project ## the unit tests only
@@ -88,6 +86,10 @@ build: .venv/sam/.made ## build functions and layer for Lambda
 .PHONY: deploy
 deploy: build ## deploy to the AWS account that you are signed in to: make deploy STAGE=prod
 	$(SAM) deploy --config-env $(STAGE)
+	aws cloudformation set-stack-policy --stack-name $(STACK) --stack-policy-body file://stack-policy.json
+ifeq ($(STAGE),prod)
+	aws cloudformation update-termination-protection --stack-name $(STACK) --enable-termination-protection
+endif
 
 .PHONY: clean
 clean: ## remove what was built, and the environments

@@ -11,6 +11,7 @@ from purchasely_clevertap.aws.build import Clock, Connections, Resources, build_
 from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.aws.lambda_context import Invocation
 from purchasely_clevertap.aws.queues import RetryDelays
+from purchasely_clevertap.aws.user_hash_key import UserHashKey
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import from_lambda
 from purchasely_clevertap.delivery.retry import RetryPolicy
@@ -26,7 +27,9 @@ _clients = Clients.of_forwarder()
 _sqs = _clients.sqs()
 _retry_policy = RetryPolicy(float(os.environ["RETRY_BASE_SECONDS"]), float(os.environ["RETRY_MAX_SECONDS"]))
 _logger = Logger(service="forwarder", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
-_report = Report(_logger, clock=_now_ms, retry_policy=_retry_policy, user_key=os.environ["USER_KEY"])
+# The key is for the log alone, so no event waits for it.
+_user_key = UserHashKey(_clients.secretsmanager_for_log(seconds=1), stage=os.environ["STAGE"], clock=time.monotonic)
+_report = Report(_logger, clock=_now_ms, retry_policy=_retry_policy, user_key=_user_key)
 _delays = RetryDelays(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"], retry_policy=_retry_policy, chance=random.random)
 _forwarder = build_forwarder(
     Connections(_sqs, _clients.dynamodb_for_batches(), _clients.secretsmanager(), _clients.ssm()),
@@ -37,7 +40,7 @@ _forwarder = build_forwarder(
         subscribers_table=os.environ["SUBSCRIBERS_TABLE"],
         parked_queue_url=os.environ["PARKED_QUEUE_URL"],
         subscriber_days=int(os.environ["SUBSCRIBER_RETENTION_DAYS"]),
-        user_key=os.environ["USER_KEY"],
+        suppression_key=os.environ["SUPPRESSION_KEY"],
     ),
     Clock(time.monotonic, _now_ms, time.sleep),
     client=Client(),

@@ -109,6 +109,35 @@ def test_messages_come_in_any_order(queue: Queue) -> None:
     assert [message.body for message, _ in queue.receive(20)] != [str(number) for number in range(20)]
 
 
+def test_beyond_the_quota_of_hidden_ones_none_comes(clock: Clock) -> None:
+    queue = Queue("events", seconds=clock, random=Random(1), visibility=30, most_hidden=3)  # noqa: S311 - a test
+    for number in range(5):
+        queue.send(str(number), {})
+    assert len(queue.receive(10)) == 3
+    assert queue.receive(10) == []
+    clock.now = 30
+    assert len(queue.receive(10)) == 3
+
+
+@pytest.mark.parametrize(("others", "noisy_first"), [(29, True), (30, False)])
+def test_a_noisy_group_comes_last(clock: Clock, others: int, noisy_first: bool) -> None:
+    queue = Queue("events", seconds=clock, random=Random(1), visibility=30, is_fair=True)  # noqa: S311 - a test
+    for number in range(others):
+        queue.send(f"hidden {number}", {}, group="noisy")
+    queue.receive(others)
+    for number in range(200):
+        queue.send(str(number), {}, group="noisy")
+    queue.send("quiet", {}, group="quiet")
+    ((first, _),) = queue.receive(1)
+    assert (first.group == "noisy") is noisy_first
+
+
+@pytest.mark.parametrize("group", ["", "x" * 129, "with a space", "Zoë"])
+def test_a_group_that_sqs_does_not_take_is_refused(queue: Queue, group: str) -> None:
+    with pytest.raises(InvalidMessage):
+        queue.send("x", {}, group=group)
+
+
 @pytest.mark.parametrize(
     ("body", "attributes"),
     [

@@ -105,3 +105,16 @@ def test_a_suppressed_person_is_deleted_and_stays_so(app: App, clevertap: Clever
     anew = {**last, "event_id": f"{last['event_id']}-anew"}
     app.tell(anew)
     app.becomes("delivered", anew)
+
+
+def test_events_wait_while_it_is_paused(app: App, story: Story) -> None:
+    (payment, *_) = (event for event in story("renewals") if event["event_name"] == "TRANSACTION_PROCESSED")
+    assert bridge(app.stack, "pause", "--yes")["paused"] is True
+    try:
+        app.tell(payment)
+        assert bridge(app.stack, "status", app.name)["paused"] is True
+        assert "is paused" in run(app.stack, "check", app.name).stdout
+        assert bridge(app.stack, "trace", payment["event_id"], "--app", app.name)["event"]["outcome"] == "in_flight"
+    finally:
+        assert bridge(app.stack, "resume", "--yes")["paused"] is False
+    app.becomes("delivered", payment)

@@ -61,10 +61,23 @@ def test_an_app_is_set_up_checked_and_reached(stack: LocalStack, app: str, tmp_p
     assert bridge(stack, "settings", "put", settings, app, "--yes")["version"] == 2
     (webhook,) = bridge(stack, "send", "--app", app, "TRIAL_STARTED")["webhooks"]
     ends = time.monotonic() + 60
-    while (event := bridge(stack, "trace", webhook["event_id"], "--app", app)["event"])["outcome"] is None:
+    while (event := bridge(stack, "trace", webhook["event_id"], "--app", app)["event"])["outcome"] == "in_flight":
         assert time.monotonic() < ends, event
         time.sleep(0.5)
     assert event["outcome"] == "delivered"
+
+
+def test_a_deployment_proves_itself(stack: LocalStack, app: str, tmp_path: Path) -> None:
+    bridge(stack, "setup", app, *options(tmp_path, "secret-of-a-proof"))
+    done = run(stack, "check", app, "--deep", "--json")
+    found = {each["subject"]: each for each in json.loads(done.stdout)["findings"]}
+    proven = ["ingest function", "forwarder function", "sweep function", "dashboards", "clock"]
+    proven += [f"{app}: test webhook", f"{app}: log lines"]
+    assert {subject: found[subject]["good"] for subject in proven} == dict.fromkeys(proven, True)
+    # What the emulated AWS does not do is never green.
+    assert (found[f"{app}: metrics"]["good"], found["KMS key"]["good"]) == (None, None)
+    assert "not looked at" in found[f"{app}: metrics"]["found"]
+    assert not any(told in done.stdout for told in ("secret-of-a-proof", PRODUCTION.passcode, "000000000000"))
 
 
 @contextmanager

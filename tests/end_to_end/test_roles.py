@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from local_stack import LocalStack, sam
 from local_stack.stack import STAGE
+from purchasely_clevertap.aws.user_hash_key import user_hash_key_name
 
 INGEST, FORWARDER = "IngestFunctionName", "ForwarderFunctionName"
 SETTINGS: Final = f"/purchasely-clevertap/{STAGE}/default/settings"
@@ -58,8 +59,8 @@ def receive(queue: str) -> Call:
 
 def update(table: str, key: Mapping[str, Any]) -> Call:
     # Its condition never holds, so that nothing is written.
-    given = {"TableName": f"[{table}]", "Key": key, "UpdateExpression": "REMOVE outcome"}
-    return Call("dynamodb", "update_item", {**given, "ConditionExpression": "attribute_exists(nowhere)"})
+    given = {"TableName": f"[{table}]", "Key": key, "UpdateExpression": "REMOVE expires_at"}
+    return Call("dynamodb", "update_item", {**given, "ConditionExpression": "attribute_exists(messages)"})
 
 
 def batch_get(table: str, key: Mapping[str, Any]) -> Call:
@@ -74,7 +75,10 @@ def scan(table: str) -> Call:
     return Call("dynamodb", "scan", {"TableName": f"[{table}]"})
 
 
+USER_HASH_KEY: Final = Call("secretsmanager", "get_secret_value", {"SecretId": user_hash_key_name(STAGE)})
+
 ALLOWED: Final = [
+    (FORWARDER, USER_HASH_KEY, None),
     (INGEST, secret("purchasely"), None),
     (INGEST, update("DeliveriesTableName", EVENT), "ConditionalCheckFailedException"),
     (FORWARDER, secret("clevertap"), None),
@@ -86,6 +90,7 @@ ALLOWED: Final = [
     (FORWARDER, update("SubscribersTableName", SUBSCRIBER), "ConditionalCheckFailedException"),
 ]
 DENIED: Final = [
+    (INGEST, USER_HASH_KEY),
     (INGEST, secret("clevertap")),
     (INGEST, secret("purchasely", stage="another")),
     # What doesn't exist can't be told from what is forbidden, and so is no fault of the set-up.

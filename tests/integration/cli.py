@@ -15,7 +15,7 @@ from bridge_cli.account import Account
 from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, USER_KEY, Cloud
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Calls, Cloud
 
 ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that are no text: controls, formats, halves, separators of lines."""
@@ -25,6 +25,9 @@ HOSTILE = "\x1b[2J\x9b31m\u202e\u200b\rForged"
 OUTPUTS = {
     "WebhookUrl": "https://abc123.execute-api.eu-west-1.amazonaws.com/webhooks/default",
     "ApiId": "abc123",
+    "IngestFunctionName": "ingest",
+    "ForwarderFunctionName": "forwarder",
+    "SweepFunctionName": "sweep",
     "DeliveriesTableName": DELIVERIES,
     "SubscribersTableName": SUBSCRIBERS,
     "IngestLogGroup": f"/purchasely-clevertap/{STAGE}/ingest",
@@ -43,13 +46,19 @@ class Cli:
             "DeadLetterQueueUrl": cloud.dead_letters_url,
         }
         monkeypatch.setattr(Account, "outputs", OUTPUTS | queues)
-        monkeypatch.setattr(Account, "user_key", USER_KEY)
         # An empty queue need not be waited for.
         monkeypatch.setattr("bridge_cli.parked_messages.WAIT_SECONDS", 0)
 
     def answer_questions(self) -> None:
         """From now on a person sits at the terminal."""
         self._monkeypatch.setattr(prompts, "at_terminal", lambda: True)
+
+    def deny(self, *operations: str) -> None:
+        """From now on the person has no right to these calls."""
+        calls, client = Calls(), Account.client
+        for operation in operations:
+            calls.always(operation, "AccessDeniedException")
+        self._monkeypatch.setattr(Account, "client", lambda account, service: calls.watch(client(account, service)))
 
     def run(self, *arguments: str, typed: str | None = None) -> Result:
         """Runs `bridge` with these arguments; `typed` is what the person answers. Whatever it raises, the test sees."""

@@ -17,6 +17,7 @@ from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.aws.ledger import HELD_INDEX, Ledger
 from purchasely_clevertap.aws.queues import SendQueue
 from purchasely_clevertap.aws.secrets import Secrets
+from purchasely_clevertap.aws.user_hash_key import user_hash_key_name
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import Message, decode_body
 from purchasely_clevertap.delivery.result import BatchResult
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 STAGE = "test"
 WRITES = "writes of the ledger"
 _LEDGER_WRITES = ("BatchExecuteStatement", "TransactWriteItems")
-USER_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
+SUPPRESSION_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
+USER_KEY = "the-key-of-the-user-hashes"
 DELIVERIES = "deliveries"
 SUBSCRIBERS = "subscribers"
 PRODUCTION = {"account_id": "PRODUCTION-ID", "passcode": "production-passcode"}
@@ -227,6 +229,7 @@ class Cloud:
         )
         self.put_secret("purchasely", {"shared_secrets": [SECRET]})
         self.put_secret("clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})
+        self.secretsmanager.create_secret(Name=user_hash_key_name(STAGE), SecretString=USER_KEY)
         self.calls.made.clear()
 
     def put_secret(self, name: str, value: object, *, app: str = "default") -> None:
@@ -285,7 +288,7 @@ class Cloud:
             subscribers_table=SUBSCRIBERS,
             parked_queue_url=self.parked_url,
             subscriber_days=1100,
-            user_key=USER_KEY,
+            suppression_key=SUPPRESSION_KEY,
         )
 
     def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any, Final, override
 
 import boto3
@@ -43,11 +44,43 @@ class Deployed:
     status: str = "UPDATE_COMPLETE"
     alarms: list[str] = field(default_factory=list)
     mappings: list[str] = field(default_factory=lambda: ["Enabled"])
+    switched: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    dashboards: tuple[str, ...] = ("events", "resources")
+    quota: int = 1000
+    kept_for_ingest: int | None = None
+    version: str = "7"
+    key_state: str = "Enabled"
+    is_gone: bool = False
+    meta = SimpleNamespace(region_name="eu-west-1")
 
     def describe_stacks(self, **_: str) -> dict[str, Any]:
+        if self.is_gone:
+            return {"Stacks": []}
         parameters = {"CleverTapEndpoint": self.endpoint, "KmsKeyArn": self.key, "LogLevel": self.log_level}
+        parameters |= self.parameters
         shown = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         return {"Stacks": [{"StackStatus": self.status, "Parameters": shown}]}
+
+    def get_template_summary(self, **_: str) -> dict[str, Any]:
+        defaults = {"KmsKeyArn": "", "LogLevel": "INFO", "MaxConcurrency": "5", "AlarmEmail": ""}
+        return {"Parameters": [{"ParameterKey": key, "DefaultValue": value} for key, value in defaults.items()]}
+
+    def get_account_settings(self) -> dict[str, Any]:
+        left = self.quota - (self.kept_for_ingest or 0)
+        return {"AccountLimit": {"ConcurrentExecutions": self.quota, "UnreservedConcurrentExecutions": left}}
+
+    def get_function_concurrency(self, **_: str) -> dict[str, Any]:
+        return {} if self.kept_for_ingest is None else {"ReservedConcurrentExecutions": self.kept_for_ingest}
+
+    def get_alias(self, **_: str) -> dict[str, Any]:
+        return {"FunctionVersion": self.version}
+
+    def get_function_configuration(self, **_: str) -> dict[str, Any]:
+        return {"State": "Active", "LastUpdateStatus": "Successful"}
+
+    def describe_key(self, **_: str) -> dict[str, Any]:
+        return {"KeyMetadata": {"KeyState": self.key_state}}
 
     def get_paginator(self, _operation: str) -> "Deployed":
         return self
@@ -55,10 +88,18 @@ class Deployed:
     def paginate(self, **_: str) -> list[dict[str, Any]]:
         topic = {"ResourceType": "AWS::SNS::Topic", "PhysicalResourceId": "topic"}
         alarms = [{"ResourceType": "AWS::CloudWatch::Alarm", "PhysicalResourceId": name} for name in self.alarms]
-        return [{"StackResourceSummaries": [topic]}, {"StackResourceSummaries": alarms}]
+        boards = [
+            {"ResourceType": "AWS::CloudWatch::Dashboard", "PhysicalResourceId": name} for name in self.dashboards
+        ]
+        return [{"StackResourceSummaries": [topic, *boards]}, {"StackResourceSummaries": alarms}]
 
-    def list_event_source_mappings(self, **_: str) -> dict[str, Any]:
-        return {"EventSourceMappings": [{"State": state} for state in self.mappings]}
+    def list_event_source_mappings(self, EventSourceArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        states = [self.switched.get(EventSourceArn, state) for state in self.mappings]
+        return {"EventSourceMappings": [{"UUID": EventSourceArn, "State": state} for state in states]}
+
+    def update_event_source_mapping(self, UUID: str, Enabled: bool) -> dict[str, Any]:  # noqa: N803
+        self.switched[UUID] = "Enabled" if Enabled else "Disabled"
+        return {"State": "Enabling" if Enabled else "Disabling"}
 
 
 class Installation(Cli):
@@ -76,6 +117,7 @@ class Installation(Cli):
         self.sns, self.cloudwatch = boto3.client("sns"), boto3.client("cloudwatch")
         self._clients: dict[str, object] = {
             "cloudformation": self.deployed,
+            "kms": self.deployed,
             "lambda": self.deployed,
             "cloudwatch": cloud.calls.watch(self.cloudwatch),
             "sns": cloud.calls.watch(self.sns),
@@ -86,12 +128,14 @@ class Installation(Cli):
             "ssm": cloud.ssm,
         }
         monkeypatch.setattr(Account, "client", lambda _, service: self._clients[service])
+        for name in self.deployed.dashboards:
+            self.cloudwatch.put_dashboard(DashboardName=name, DashboardBody='{"widgets": []}')
         topic = self.sns.create_topic(Name="alarms")["TopicArn"]
         outputs = Account.outputs
         assert isinstance(outputs, dict)
         monkeypatch.setattr(Account, "outputs", outputs | {"WebhookUrl": f"{url}/default", "AlarmTopicArn": topic})
         clock = Stopwatch(lambda: self.seconds, self.wait)
-        for module in ("setup", "rotate"):
+        for module in ("check", "pause", "resume", "setup", "rotate"):
             monkeypatch.setattr(f"bridge_cli.commands.{module}.Stopwatch", lambda: clock)
         cloud.clock.ms = time.time_ns() // 1_000_000
         for name, document in PLACEHOLDERS.items():

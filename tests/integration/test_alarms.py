@@ -64,6 +64,12 @@ class World:
             "ForwarderFunction": lambda: Function("forwarder", cloud, monkeypatch, capsys, RETRY_BASE_SECONDS="30"),
         }
         self._functions: dict[str, Function] = {}
+        # What SQS publishes while Lambda asks for messages, whether there are any or not.
+        self._publish(
+            "AWS/SQS",
+            {"QueueName": "EventsQueue.QueueName"},
+            {"NumberOfEmptyReceives": 15, "NumberOfMessagesReceived": 0},
+        )
 
     def rings(self, name: str) -> bool:
         return ALARMS[name].rings(self.points, NOW)
@@ -137,6 +143,11 @@ class World:
         if not throttled:
             measured |= {"Invocations": 1, "Errors": int(failed), "Duration": milliseconds}
         self._publish("AWS/Lambda", {"FunctionName": function}, measured)
+
+    def hide(self, messages: int) -> None:
+        """What SQS publishes when so many messages of the events queue are hidden."""
+        hidden = {"ApproximateNumberOfMessagesNotVisible": messages}
+        self._publish("AWS/SQS", {"QueueName": "EventsQueue.QueueName"}, hidden)
 
     def look_at_queues(self, *, in_seconds: float = 0) -> None:
         """What SQS publishes each minute of each queue, by then if nothing more happens."""
@@ -269,6 +280,14 @@ def placeholders(world: World) -> None:
     assert world.webhook(recent()) == 404
 
 
+def nobody_asks_for_events(world: World) -> None:
+    world.ago(15 * MINUTE)
+
+
+def nearly_all_that_sqs_hides_is_hidden(world: World) -> None:
+    world.hide(100_000)
+
+
 def a_secret_of_another_form(world: World) -> None:
     world.cloud.put_secret("purchasely", {"shared_secrets": "a text"})
     assert world.webhook(recent()) == 503
@@ -381,7 +400,9 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("dead-letters", dead_letter_parked),
     ("dead-letters", dead_letter_waiting),
     ("oldest", nobody_forwards),
+    ("paused", nobody_asks_for_events),
     ("retrying", clevertap_throttles_for_long),
+    ("hidden", nearly_all_that_sqs_hides_is_hidden),
     ("setup", clevertap_refuses_the_credentials),
     ("setup", there_are_no_credentials),
     ("settings", settings_that_are_not_valid),
@@ -576,6 +597,12 @@ def test_a_name_with_settings_of_its_own_is_no_news(world: World) -> None:
     a_name_nobody_has_heard_of(world)
 
     assert not world.rings("new-event")
+
+
+def test_a_usual_backlog_is_not_too_much_to_hide(world: World) -> None:
+    world.hide(99_999)
+
+    assert not world.rings("hidden")
 
 
 def test_what_is_retried_soon_does_not_ring(world: World) -> None:

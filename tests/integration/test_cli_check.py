@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cloud import Answered, Cloud
-from tests.integration.installation import PLACEHOLDERS, Installation, installed
+from tests.integration.cloud import Answered, Cloud, Step, as_function
+from tests.integration.installation import PLACEHOLDERS, SECRET, Installation, installed
 
 
 @pytest.fixture
@@ -35,6 +35,8 @@ def test_all_is_well(bridge: Installation) -> None:
     found = findings(bridge, good=True)
     assert list(found) == [
         "stack",
+        "parameters",
+        "Lambda concurrency",
         "default: Purchasely secret",
         "default: CleverTap secret",
         "default: settings",
@@ -53,7 +55,7 @@ def test_all_is_well(bridge: Installation) -> None:
 def test_people_see_a_line_each_and_scripts_the_same(bridge: Installation) -> None:
     result = bridge.run("check")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 13
+    assert len(result.stdout.splitlines()) == 15
     bridge.cloud.put_settings({"sandbox": "no"})
     result = bridge.run("check")
     assert result.exit_code == 1
@@ -123,6 +125,10 @@ def _with_an_alarm(bridge: Installation) -> None:
     bridge.deployed.alarms = ["ours"]
 
 
+def _with_a_small_quota(bridge: Installation) -> None:
+    bridge.deployed.quota = 8
+
+
 def _with_an_unconfirmed_address(bridge: Installation) -> None:
     pending = {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}
     bridge.cloud.calls.next("ListSubscriptionsByTopic", Answered(pending))
@@ -144,6 +150,7 @@ def _rolled_back(bridge: Installation) -> None:
         (_with_an_old_event, "events queue", "the oldest for 1 h"),
         (_with_an_alarm, "alarm", "ours rings"),
         (_with_an_unconfirmed_address, "who is told", "1 of 1 subscriptions to the alarms are not confirmed"),
+        (_with_a_small_quota, "Lambda concurrency", "the account's quota is 8"),
         (_rolled_back, "stack", "is ROLLBACK_COMPLETE"),
     ],
 )
@@ -199,3 +206,25 @@ def test_the_default_app_may_be_unused(bridge: Installation) -> None:
 def test_without_listing_the_default_app_is_checked(bridge: Installation) -> None:
     bridge.cloud.calls.next("ListSecrets", "AccessDeniedException")
     assert "default: settings" in findings(bridge, good=True)
+
+
+def test_two_apps_with_one_secret_are_mentioned(bridge: Installation) -> None:
+    bridge.set_up("second-app", shared_secret="another")
+    assert "shared secrets" not in findings(bridge, good=True)
+    bridge.cloud.put_secret("purchasely", {"shared_secrets": ["newest", SECRET]}, app="second-app")
+    shared = findings(bridge, good=True)["shared secrets"]
+    assert shared["good"] is None
+    assert "default and second-app" in shared["found"]
+    assert SECRET not in bridge.run("check").output
+
+
+@pytest.mark.parametrize("described", ["AccessDeniedException", Answered({"Name": "a secret"})])
+def test_secrets_that_one_may_not_read_are_no_fault(bridge: Installation, described: Step) -> None:
+    as_function(bridge.cloud.secretsmanager)  # whoever may not read a secret hears the same as of one that is not there
+    for name in ("purchasely", "clevertap"):
+        bridge.cloud.delete_secret(name)
+    bridge.cloud.calls.always("DescribeSecret", described)
+    found = findings(bridge, good=True)
+    assert found["default: Purchasely secret"]["good"] is None
+    assert found["default: CleverTap secret"]["good"] is None
+    assert found["default: settings"]["good"] is True

@@ -14,6 +14,7 @@ from bridge_cli.cli_error import CliError
 from bridge_cli.discarding import discard
 from bridge_cli.parked_messages import HOLD_SECONDS, Choice, TakenMessages
 from bridge_cli.times import now_ms
+from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.clevertap.response import Rejected
 from purchasely_clevertap.delivery.entry import Claim, ClaimGroup
 from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, attributes, encode_body
@@ -54,7 +55,6 @@ def test_the_list_gives_every_message_back(cloud: Cloud, cli: Cli) -> None:
         "event_name": None,
         "reason": "unreadable",
         "code": None,
-        "detail": "why",
         "received_at": one["received_at"],
         "parked_at": one["parked_at"],
         "message_id": "1",
@@ -62,6 +62,30 @@ def test_the_list_gives_every_message_back(cloud: Cloud, cli: Cli) -> None:
         "messages": 1,
     }
     assert count(cloud, cloud.parked_url) == (25, 0)
+
+
+def test_a_list_quotes_nothing_of_a_body(cloud: Cloud, cli: Cli) -> None:
+    quoting = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "Email ada@example.com is not valid", 515)
+    request = ParkRequest(message(event(), id="1"), quoting, "e-1", "ACTIVATE", frozenset())
+    assert SendQueue(cloud.sqs, queue_url=cloud.parked_url).send([request], now_ms=cloud.clock()) == [None]
+    for command in (("list",), ("redrive", "--all"), ("discard", "--all")):
+        for form in ((), ("--json",)):
+            assert "ada@" not in cli.run("parked", *command, *form).output
+    assert "ada@example.com" in cli.run("parked", "show", "e-1").output
+    assert cli.json("parked", "show", "e-1")["detail"] == quoting.detail
+
+
+@pytest.mark.parametrize(
+    ("command", "operation"),
+    [("redrive", "SendMessageBatch"), ("discard", "TransactWriteItems")],
+)
+def test_a_command_without_the_right_says_so(cloud: Cloud, cli: Cli, command: str, operation: str) -> None:
+    park(cloud, message(event(), id="1"))
+    cli.deny(operation)
+    result = cli.run("parked", command, "--reason", "unreadable", "--yes")
+    assert result.exit_code == 3
+    assert "AccessDeniedException" in result.stderr
+    assert count(cloud, cloud.parked_url) == (1, 0)
 
 
 def test_the_list_has_the_newest_up_to_a_limit(cloud: Cloud, cli: Cli) -> None:

@@ -89,7 +89,7 @@ def test_an_error_for_scripts_has_a_code(cloud: Cloud, cli: Cli) -> None:
 
 
 def test_what_aws_refuses_is_exit_code_3(installation: Installation) -> None:
-    installation.cloud.calls.always("GetItem", "AccessDeniedException")
+    installation.cloud.calls.always("BatchGetItem", "AccessDeniedException")
     assert installation.json("trace", "user-1", exit_code=3)["error"]["code"] == "AccessDeniedException"
 
 

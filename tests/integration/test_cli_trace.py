@@ -8,7 +8,7 @@ from purchasely_clevertap.outcome import RetryReason
 from purchasely_clevertap.telemetry.user_hash import user_hash
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, log
-from tests.integration.cloud import USER_KEY, Clock, Cloud, Worker
+from tests.integration.cloud import STAGE, USER_KEY, Clock, Cloud, Worker
 from tests.integration.webhook import event, message, transaction
 
 
@@ -197,3 +197,14 @@ def test_a_subscriber_has_the_user_hash_of_the_log(cloud: Cloud, cli: Cli, worke
     assert cli.json("trace", "user-1")["user_hash"] == told
     assert f"In the log this id is {told}" in cli.run("trace", "user-1").output
     assert cli.json("trace", "e-1", "--no-logs")["user_hash"] is None
+
+
+def test_without_a_right_to_the_key_there_is_no_hash(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    now = cloud.clock()
+    worker.outcome(message(event(event_id="e-1", at=now), sent_at=now))
+    cli.deny("GetSecretValue")
+    document = cli.json("trace", "user-1")
+    assert (document["user_hash"], document["subscribers"][0]["id"]) == (None, "user-1")
+    shown = cli.run("trace", "user-1")
+    assert shown.exit_code == 0
+    assert f"purchasely-clevertap/{STAGE}/user-hash-key" in shown.output

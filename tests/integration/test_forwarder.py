@@ -708,6 +708,24 @@ def test_the_events_queue_keeps_what_was_taken(cloud: Cloud, clevertap: Scripted
     assert (entry["outcome"], entry["messages"], entry["accepted"]) == ("delivered", {"m-1"}, {"event", "charged"})
 
 
+def test_twenty_refused_settlements_send_nothing_twice(
+    cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
+) -> None:
+    """Each goes by way of the events queue once more: more often than Lambda lets a function call itself by default."""
+    waiting = message(transaction(event_id="e-1"), id="m-1")
+    for _ in range(20):
+        worker.calls.next("TransactWriteItems", lambda: None)  # the claim is made, and nothing after it
+        worker.calls.always("TransactWriteItems", unreachable())
+        worker.forward(waiting)
+        [waiting] = messages_of(cloud, cloud.events_url)
+        worker.calls.mend()
+        cloud.clock.advance(LEASE_MS / 1000)
+    assert worker.outcome(waiting) == Delivered()
+    assert messages_of(cloud, cloud.events_url) == []
+    assert by_name(clevertap) == {"TRANSACTION_PROCESSED": 1, "Charged": 1}
+    assert (cloud.entry("e-1")["outcome"], cloud.entry("e-1")["messages"]) == ("delivered", {"m-1"})
+
+
 def test_a_half_delivered_event_gets_its_other_half(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
     fault = answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED")

@@ -285,7 +285,7 @@ def test_retries_are_spread_over_time(cloud: Cloud, clevertap: ScriptedClevertap
     assert 15_000 <= min(waits) < max(waits) <= 30_000
 
 
-def test_people_are_hashed_with_the_key_of_the_stack(cloud: Cloud, start: Start) -> None:
+def test_people_are_hashed_with_the_key_of_the_stage(cloud: Cloud, start: Start) -> None:
     forwarder = start()
     forwarder(queue(cloud, recent(user="user-1")))
     assert [line["user"] for line in forwarder.told()[0] if "user" in line] == [user_hash("user-1", USER_KEY)]

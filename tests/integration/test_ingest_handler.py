@@ -68,6 +68,14 @@ def test_an_accepted_webhook_is_a_line_and_a_count(cloud: Cloud, start: Start) -
     assert metrics.dimensions == {filed, filed | {("app", "default"), ("kind", "webhook")}}
 
 
+def test_a_cold_start_is_counted_once(start: Start) -> None:
+    ingest = start()
+    for _ in range(2):
+        ingest(webhook())
+    printed = ingest.printed()
+    assert (printed.count('"ColdStart":[1]'), printed.count('"Accepted":[1]')) == (1, 2)
+
+
 def test_a_former_secret_shows_in_the_line(cloud: Cloud, start: Start) -> None:
     cloud.put_secret("purchasely", {"shared_secrets": ["current-one", SECRET]})
     ingest = start()
@@ -112,7 +120,7 @@ def test_a_refusal_has_status_reason_and_metric(
     assert cloud.entry("e-1") == {}
     output = ingest.printed()
     assert not [each for each in (*PERSONAL, "another", "No App", "x" * 100) if each in output]
-    line, measured, *more = (json.loads(line) for line in output.splitlines())
+    _cold_start, line, measured, *more = (json.loads(line) for line in output.splitlines())
     assert (line["level"], line["message"]) == ("WARNING", "refused")
     assert (line["status"], line["reason"]) == (status, reason)
     assert (measured["Refused"], measured["reason"]) == ([1], reason)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from purchasely_clevertap.aws.user_hash_key import KeyUnavailable
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.delivery.message import Redrive
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
@@ -31,7 +32,7 @@ from tests.integration.metric_format import Emitted, emitted
 from tests.integration.webhook import NOW_MS, event, message
 
 SECRETS = ("user-1", "monthly", "somebody@example.com", "2000000137582598", "receipt-of-")
-KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
+KEY = "the-key-of-the-user-hashes"
 LATER_MS = 4000
 RETRY_POLICY = RetryPolicy(base=30, most=3600)
 
@@ -39,11 +40,16 @@ RETRY_POLICY = RetryPolicy(base=30, most=3600)
 class Seen:
     """What is printed: the lines of the log and the metrics."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str], least: str = "INFO") -> None:
+    def __init__(
+        self, capsys: pytest.CaptureFixture[str], least: str = "INFO", key: str | KeyUnavailable = KEY
+    ) -> None:
         self._capsys = capsys
         self._logger = Logger(service="forwarder", stage="test", least=least)
         self._logger.start_request("request-1")
-        self.report = Report(self._logger, clock=lambda: NOW_MS + LATER_MS, retry_policy=RETRY_POLICY, user_key=KEY)
+        capsys.readouterr()  # the cold start is none of the report's
+        self.report = Report(
+            self._logger, clock=lambda: NOW_MS + LATER_MS, retry_policy=RETRY_POLICY, user_key=lambda: key
+        )
 
     def told(
         self, *handled: MessageResult, uploads: tuple[UploadReport, ...] = ()
@@ -103,6 +109,25 @@ def test_an_event_is_a_line_with_its_outcome(watch: Watch) -> None:
         "age_ms": 1500,
         "waited_ms": LATER_MS,
     }
+
+
+def test_a_line_names_no_user_without_the_key(watch: Watch) -> None:
+    lines, _ = watch(key=KeyUnavailable("secret …/user-hash-key cannot be read: AccessDeniedException")).told(
+        of(Delivered(), user="user-1")
+    )
+    assert [(line["message"], line.get("user")) for line in lines] == [
+        ("user hash key unavailable", None),
+        ("event", None),
+    ]
+
+
+def test_names_of_strangers_are_clipped_and_escaped(watch: Watch) -> None:
+    keys = ("\u202egpj", "k" * 5000, *(f"key_{number}" for number in range(60_000)))
+    (line,), metrics = watch().told(of(Delivered(), event_name="\x1b[2J\u2028" + "N" * 500, left_out=keys))
+    assert line["event_name"] == "\\x1b[2J\\u2028" + "N" * 95 + "…"
+    assert line["left_out"][:3] == ["\\u202egpj", "k" * 100 + "…", "key_0"]
+    assert (len(line["left_out"]), line["left_out_more"]) == (20, 59_982)
+    assert metrics.values["LeftOutValues"] == [60_002]
 
 
 def test_a_line_leaves_out_the_detail_of_a_parking(watch: Watch) -> None:

@@ -1,6 +1,9 @@
 """Secrets of an app: how long they are kept, and what becomes of a failure."""
 
+from collections.abc import Callable
+
 import pytest
+from botocore.exceptions import ClientError
 
 from purchasely_clevertap.aws.secrets import Absent, Secrets, Unusable
 from tests.integration.cloud import STAGE, Cloud, unreachable
@@ -53,6 +56,42 @@ def test_an_absent_secret_is_not_asked_for_30_seconds(cloud: Cloud, secrets: Sec
 def test_emulators_call_a_missing_secret_missing(cloud: Cloud) -> None:
     secrets = Secrets(cloud.secretsmanager, stage=STAGE, name="thing", clock=cloud.clock.seconds)
     assert secrets.get("new") == Absent()
+
+
+def denied(reason: str) -> Callable[[], None]:
+    """AWS denies to read a secret, for this reason."""
+    message = (
+        "User: arn:aws:sts::123456789012:assumed-role/ingest/ingest is not authorized to perform: "
+        f"secretsmanager:GetSecretValue on resource: purchasely-clevertap/test/default/thing{reason}"
+    )
+
+    def deny() -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, "GetSecretValue")
+
+    return deny
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        " with an explicit deny in a service control policy",
+        " with an explicit deny in an identity-based policy",
+        " with an explicit deny in a resource-based policy",
+        " because no service control policy allows the secretsmanager:GetSecretValue action",
+        " because no permissions boundary allows the secretsmanager:GetSecretValue action",
+    ],
+)
+def test_a_secret_that_is_denied_is_not_absent(cloud: Cloud, secrets: Secrets, reason: str) -> None:
+    cloud.calls.next("GetSecretValue", denied(reason))
+    assert isinstance(secrets.get("default"), Unusable)
+
+
+@pytest.mark.parametrize(
+    "reason", ["", " because no identity-based policy allows the secretsmanager:GetSecretValue action"]
+)
+def test_a_secret_that_no_policy_names_is_absent(cloud: Cloud, secrets: Secrets, reason: str) -> None:
+    cloud.calls.next("GetSecretValue", denied(reason))
+    assert secrets.get("default") == Absent()
 
 
 def test_a_secret_that_is_deleted_becomes_absent(cloud: Cloud, secrets: Secrets) -> None:

@@ -10,7 +10,7 @@ from purchasely_clevertap.delivery.message import Message, MessageKind, Redrive
 from purchasely_clevertap.delivery.suppression import IdKind, Mark, NamedId
 from purchasely_clevertap.outcome import Delivered, Held, Parked, ParkReason, Skipped, SkipReason
 from tests.integration.clevertap import ScriptedClevertap
-from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, USER_KEY, Cloud, Worker
+from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, SUPPRESSION_KEY, Cloud, Worker
 from tests.integration.storyteller import Teller
 from tests.integration.webhook import NOW_MS, event, message
 from tests.story import PRODUCTION
@@ -22,7 +22,7 @@ def suppress(cloud: Cloud, **ids: str) -> None:
     """As `bridge forget ada --suppress` does it; `ids` are of ada, by their kinds."""
     ada = NamedId("default", IdKind.USER, "ada")
     named = [ada, *(NamedId("default", IdKind(kind), each) for kind, each in ids.items())]
-    cloud.ledger().suppress([Mark.of(each, ada, USER_KEY) for each in named], lambda: 60)
+    cloud.ledger().suppress([Mark.of(each, ada, SUPPRESSION_KEY) for each in named], lambda: 60)
 
 
 def persons(cloud: Cloud) -> list[dict[str, Any]]:
@@ -169,7 +169,7 @@ def test_a_mark_names_nobody_and_never_expires(cloud: Cloud, worker: Worker) -> 
 def test_unsuppressed_people_are_told_of_again(cloud: Cloud, worker: Worker) -> None:
     suppress(cloud)
     ada = NamedId("default", IdKind.USER, "ada")
-    cloud.ledger().unsuppress([Mark.of(ada, ada, USER_KEY)], lambda: 60)
+    cloud.ledger().unsuppress([Mark.of(ada, ada, SUPPRESSION_KEY)], lambda: 60)
     assert worker.outcome(message(event(user="ada"))) == Delivered()
 
 

@@ -11,10 +11,12 @@ import boto3
 
 from local_stack import sam
 from local_stack.template import Template
+from purchasely_clevertap.aws.user_hash_key import user_hash_key_name
 from purchasely_clevertap.delivery.message import decode_body
 from purchasely_sender.samples import SAMPLE_SECRET
 
 STAGE = "runtime"
+USER_KEY = "the-key-of-the-user-hashes"
 DEAD_LETTERS = "arn:aws:sqs:eu-west-1:123456789012:purchasely-clevertap-dev-DeadLetterQueue"
 """The dead-letter queue of the sample events."""
 
@@ -57,6 +59,7 @@ class Account:
                 AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
             )
+        self._secrets.create_secret(Name=user_hash_key_name(STAGE), SecretString=USER_KEY)
         self.put_secret("default", "purchasely", {"shared_secrets": [SAMPLE_SECRET]})
         self.put_secret("default", "clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})
         self.put_secret("second-app", "clevertap", {"production": SECOND})

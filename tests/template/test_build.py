@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,18 @@ def test_the_layer_holds_only_what_is_needed(layer: Path) -> None:
 
     assert holds >= {"orjson", "purchasely_clevertap", "pydantic", "requests"}
     assert not holds & {"bin", "boto3", "botocore", "pip", "tests"}
-    assert not [name for name in holds if name.endswith(".dist-info")]
+
+
+def test_scanners_find_every_package_and_its_licence(layer: Path) -> None:
+    told = {}
+    for folder in layer.glob("*.dist-info"):
+        metadata = message_from_string((folder / "METADATA").read_text(encoding="utf-8"))
+        told[f"{re.sub(r'[._]', '-', metadata['Name']).lower()}=={metadata['Version']}"] = folder
+    assert set(told) == pins(LAYER_REQUIREMENTS)
+    for folder in told.values():
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert [path for path in files if re.match("licen[cs]e|copying|notice", path.name, re.IGNORECASE)], folder
+        assert not [path for path in files if path.name in ("RECORD", "WHEEL", "entry_points.txt")]
 
 
 @pytest.mark.parametrize("function", ["IngestFunction", "ForwarderFunction", "SweepFunction"])

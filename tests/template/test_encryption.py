@@ -10,7 +10,7 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/0fd9e1c2-95a8-4c1f-8de9-0242ac1200
 QUEUES = ("EventsQueue", "DeadLetterQueue", "ParkedQueue")
 TABLES = ("DeliveriesTable", "SubscribersTable")
 LOGS = ("AccessLog", "IngestLog", "ForwarderLog")
-ROLES = ("IngestRole", "ForwarderRole")
+ROLES = ("IngestRole", "ForwarderRole", "SweepRole")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,27 @@ def test_the_functions_may_use_the_key_and_no_other(template: Template, keyed: T
         {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"},
         {KEY},
     )
+
+
+@pytest.mark.parametrize(
+    ("role", "services"),
+    [
+        ("IngestRole", {"sqs", "dynamodb", "secretsmanager"}),
+        ("ForwarderRole", {"sqs", "dynamodb", "secretsmanager"}),
+        ("SweepRole", {"sqs", "dynamodb"}),
+    ],
+)
+def test_the_key_is_used_by_way_of_services_alone(keyed: Template, role: str, services: set[str]) -> None:
+    (statement,) = [
+        each
+        for each in keyed.properties(role)["Policies"][0]["PolicyDocument"]["Statement"]
+        if each["Sid"] == "UseTheKey"
+    ]
+
+    assert {name: set(each) for name, each in statement["Condition"].items()} == {"StringLike": {"kms:ViaService"}}
+    assert set(statement["Condition"]["StringLike"]["kms:ViaService"]) == {
+        f"{service}.eu-west-1.amazonaws.com*" for service in services
+    }
 
 
 def test_a_key_is_named_by_its_arn(template: Template) -> None:

@@ -26,16 +26,20 @@ def test_a_batch_may_fill_one_upload(template: Template) -> None:
     assert events["MaximumBatchingWindowInSeconds"] == 5
 
 
-def test_a_batch_of_more_than_ten_always_has_a_window(template: Template) -> None:
+@pytest.mark.parametrize(
+    ("window", "size", "is_allowed"),
+    [(5, 1000, True), (1, 10_000, True), (0, 10, True), (0, 1, True), (0, 11, False), (0, 1000, False)],
+)
+def test_a_batch_of_more_than_ten_has_a_window(window: int, size: int, is_allowed: bool) -> None:
     """Lambda refuses a larger batch without one."""
-    assert template.document["Parameters"]["BatchWindowSeconds"]["MinValue"] >= 1
+    assert Template.load(BatchWindowSeconds=window, BatchSize=size).is_allowed() is is_allowed
 
 
-@pytest.mark.parametrize("chosen", ["2", "5", "15"])
-def test_concurrency_is_the_number_that_was_chosen(chosen: str) -> None:
+@pytest.mark.parametrize("chosen", [2, 5, 15])
+def test_concurrency_is_the_number_that_was_chosen(chosen: int) -> None:
     events = Template.load(MaxConcurrency=chosen).properties("ForwarderFunction")["Events"]["Events"]["Properties"]
 
-    assert events["ScalingConfig"]["MaximumConcurrency"] == int(chosen)
+    assert events["ScalingConfig"]["MaximumConcurrency"] == chosen
 
 
 def test_concurrency_bounds_are_those_of_the_services(template: Template) -> None:
@@ -55,3 +59,8 @@ def test_dead_letters_use_the_least_concurrency(template: Template) -> None:
 def test_pauses_fit_into_sqs_visibility(template: Template) -> None:
     for name in ("RetryBaseSeconds", "RetryMaxSeconds"):
         assert template.document["Parameters"][name]["MaxValue"] <= 12 * 3600
+
+
+def test_events_may_pass_the_forwarder_again(template: Template) -> None:
+    """Lambda stops a function that writes to its own queue, after some 16 passes, unless that is allowed."""
+    assert template.properties("ForwarderFunction")["RecursiveLoop"] == "Allow"

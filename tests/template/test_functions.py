@@ -3,7 +3,7 @@
 import pytest
 
 from local_stack.sam import ROOT
-from local_stack.template import PSEUDO, Template
+from local_stack.template import Template
 
 FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder", "SweepFunction": "sweep"}
 SHARED_ENVIRONMENT: dict[str, object] = {
@@ -22,7 +22,6 @@ ENVIRONMENTS: dict[str, dict[str, object]] = {
         "CLEVERTAP_ENDPOINT": "",
         "RETRY_BASE_SECONDS": 30,
         "RETRY_MAX_SECONDS": 3600,
-        "USER_KEY": PSEUDO["AWS::StackId"].rpartition("/")[2],  # random, lives as long as the stack, is in no log
     },
     "SweepFunction": {"SUBSCRIBERS_TABLE": "SubscribersTable"},
 }
@@ -44,12 +43,13 @@ def test_runtime_and_processor_of_functions(chosen: dict[str, str], processor: s
     assert shared["Runtime"] == "python3.13"
     assert shared["Architectures"] == [processor]
     assert shared["Handler"] == "app.handler"
-    assert shared["Layers"] == ["BridgeLayer"]
+    assert shared["Layers"] == [template.resolve({"Ref": "BridgeLayer"})]
 
 
 def test_one_layer_serves_both_processors(template: Template) -> None:
     layer = template.properties("BridgeLayer")
 
+    assert layer["LayerName"] == "purchasely-clevertap-dev"  # each stage has its own
     assert template.resources["BridgeLayer"]["Metadata"] == {"BuildMethod": "makefile"}
     assert layer["CompatibleRuntimes"] == ["python3.13"]
     assert sorted(layer["CompatibleArchitectures"]) == ["arm64", "x86_64"]

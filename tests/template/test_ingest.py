@@ -62,12 +62,24 @@ def test_access_log_lines_are_json(template: Template) -> None:
     log = template.properties("WebhookStage")["AccessLogSettings"]
 
     assert log["DestinationArn"] == "AccessLog.Arn"
-    assert {"request_id", "time", "route", "status", "response_ms"} <= set(json.loads(log["Format"]))
+    line = json.loads(log["Format"])
+    assert {"request_id", "time", "route", "status", "response_ms"} <= set(line)
+    assert line["lambda_error"] == "$context.integrationErrorMessage"  # why the function was not even invoked
 
 
 @pytest.mark.parametrize("personal", ["identity", "sourceIp", "userAgent", "path", "header", "domain", "message"])
 def test_access_log_has_nothing_personal(template: Template, personal: str) -> None:
     assert personal not in template.properties("WebhookStage")["AccessLogSettings"]["Format"]
+
+
+def test_the_senders_address_is_logged_on_request(template: Template) -> None:
+    def logged(template: Template) -> dict[str, str]:
+        line: dict[str, str] = json.loads(template.properties("WebhookStage")["AccessLogSettings"]["Format"])
+        return line
+
+    asked = Template.load(LogSourceAddress="true")
+
+    assert logged(asked) == logged(template) | {"source": "$context.identity.sourceIp"}
 
 
 def test_timeouts_end_before_the_sender_gives_up(template: Template) -> None:
@@ -83,3 +95,10 @@ def test_tolerance_covers_retries_but_no_replay(template: Template) -> None:
 
     assert retry_horizon < tolerance < remembered
     assert template.document["Parameters"]["SignatureToleranceSeconds"]["MaxValue"] < remembered
+
+
+def test_concurrency_may_be_reserved(template: Template) -> None:
+    reserved = Template.load(IngestReservedConcurrency=20).properties("IngestFunction")
+
+    assert "ReservedConcurrentExecutions" not in template.properties("IngestFunction")  # 0 would stop the function
+    assert reserved["ReservedConcurrentExecutions"] == 20

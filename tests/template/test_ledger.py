@@ -43,3 +43,11 @@ def test_a_table_is_deleted_only_with_its_stack(template: Template, table: str) 
     assert template.resources[table]["DeletionPolicy"] == "Delete"
     assert template.resources[table]["UpdateReplacePolicy"] == "Retain"
     assert "TableName" not in template.properties(table)
+
+
+@pytest.mark.parametrize(("chosen", "is_protected"), [("true", True), ("false", False)])
+@pytest.mark.parametrize("table", KEYS)
+def test_a_table_is_protected_until_it_may_go(table: str, chosen: str, is_protected: bool) -> None:
+    properties = Template.load(DeletionProtection=chosen).properties(table)
+
+    assert properties["DeletionProtectionEnabled"] is is_protected

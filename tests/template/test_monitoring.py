@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.template import Template
+from local_stack.sam import ROOT
+from local_stack.template import Template, parsed
 from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric
 from tests.template.aws_metrics import is_published
 
@@ -23,7 +24,6 @@ ALARMS = {
     for logical_id, properties in Template.load().of_type(ALARM).items()
     for name in [properties["AlarmName"].removeprefix("purchasely-clevertap-dev-")]
 }
-EMULATED = {"AWS::AccountId": "AWS::AccountId"}
 SERVICES = {"ingest", "forwarder"}
 
 
@@ -61,6 +61,36 @@ def test_an_alarm_is_sent_with_its_runbook(template: Template, name: str) -> Non
 @pytest.mark.parametrize("name", ALARMS)
 def test_the_end_of_an_alarm_is_told(template: Template, name: str) -> None:
     assert template.properties(ALARMS[name]).get("OKActions", []) == ([] if name == "new-event" else ["AlarmTopic"])
+
+
+def test_an_endpoint_is_told_of_alarms() -> None:
+    told = Template.load(AlarmUrl="https://alarms.example.com/key")
+
+    assert told.properties("AlarmUrlSubscription") == {
+        "TopicArn": "AlarmTopic",
+        "Protocol": "https",
+        "Endpoint": "https://alarms.example.com/key",
+    }
+    assert told.document["Parameters"]["AlarmUrl"]["NoEcho"] is True
+
+
+def test_a_budget_is_told_to_the_address(template: Template) -> None:
+    chosen = Template.load(MonthlyBudget=50, AlarmEmail="a@example.com").properties("Budget")
+    nested = parsed((ROOT / chosen["TemplateURL"]).read_text(encoding="utf-8"))
+    budget = Template(nested, chosen["Parameters"]).properties("Budget")
+    subscribers = [each for told in budget["NotificationsWithSubscribers"] for each in told["Subscribers"]]
+
+    assert "Budget" not in template.resources
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    assert {each["Address"] for each in subscribers} == {"a@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_allowed"),
+    [({}, True), ({"MonthlyBudget": 50}, False), ({"MonthlyBudget": 50, "AlarmEmail": "a@example.com"}, True)],
+)
+def test_a_budget_needs_somebody_to_tell(chosen: dict[str, object], is_allowed: bool) -> None:
+    assert Template.load(**chosen).is_allowed() is is_allowed
 
 
 def test_the_silence_alarm_counts_hours() -> None:
@@ -115,29 +145,6 @@ def test_the_retrying_alarm_spans_the_longest_pause(template: Template) -> None:
 def test_the_parked_alarm_outlasts_missing_data(template: Template) -> None:
     """SQS stops publishing for a queue that nobody touches, though the events are still there."""
     assert template.properties("ParkedAlarm")["TreatMissingData"] == "ignore"
-
-
-def test_what_cannot_be_emulated_is_in_aws(template: Template) -> None:
-    def several(alarms: Template) -> set[str]:
-        return {name for name, alarm in alarms.of_type(ALARM).items() if "Metrics" in alarm}
-
-    emulated = Template.load(**EMULATED)
-
-    assert several(template) == {
-        "BalanceAlarm",
-        "DeadLettersAlarm",
-        "ParkedAlarm",
-        "SignaturesAlarm",
-        "Webhook4xxAlarm",
-        "WebhookThrottledAlarm",
-        "WebhookUnansweredAlarm",
-    }
-    assert several(emulated) == set()
-    assert set(emulated.of_type(ALARM)) == set(template.of_type(ALARM)) - several(template)
-    for kind in ("AWS::Logs::QueryDefinition", "AWS::Logs::MetricFilter"):
-        assert template.of_type(kind)
-        assert not emulated.of_type(kind)
-    assert not Template.load(**{"AWS::AccountId": "0" * 12}).of_type("AWS::Logs::QueryDefinition")
 
 
 DASHBOARDS = ("EventsDashboard", "ResourcesDashboard")
@@ -209,7 +216,18 @@ def test_what_a_dashboard_draws_is_published(template: Template, dashboard: str)
 def test_the_events_dashboard_draws_every_metric(template: Template) -> None:
     drawn = {metric for namespace, metric, _ in shown(template, "EventsDashboard") if namespace == NAMESPACE}
 
-    assert set(Metric) - drawn == {Metric.SETTLED}  # the sum of what is drawn
+    # the sum of what is drawn; what tells of functions, not of events
+    assert set(Metric) - drawn == {Metric.SETTLED, Metric.COLD_START}
+
+
+def test_the_resources_dashboard_draws_cold_starts(template: Template) -> None:
+    drawn = {
+        dimensions["service"]
+        for _, metric, dimensions in shown(template, "ResourcesDashboard")
+        if metric == Metric.COLD_START
+    }
+
+    assert drawn == {"ingest", "forwarder"}
 
 
 @pytest.mark.parametrize(

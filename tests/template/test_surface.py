@@ -26,15 +26,24 @@ DASHBOARDS = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu
         ("AlarmEmail", ""),
         ("SilenceHours", 24),
         ("Rollout", "AtOnce"),
+        ("IngestReservedConcurrency", 0),
         ("IngestSnapStart", "None"),
         ("KmsKeyArn", ""),
         ("LogLevel", "INFO"),
         ("LogRetentionDays", 30),
+        ("Tracing", "PassThrough"),
+        ("LogSourceAddress", "false"),
         ("SubscriberRetentionDays", 1100),
         ("IngestMemory", 512),
         ("ForwarderMemory", 512),
-        ("ThrottleRate", 500),
-        ("ThrottleBurst", 1000),
+        ("ThrottleRate", 100),
+        ("ThrottleBurst", 200),
+        ("DeletionProtection", "true"),
+        ("AlarmUrl", ""),
+        ("WebhookDomain", ""),
+        ("CertificateArn", ""),
+        ("HostedZoneId", ""),
+        ("MonthlyBudget", 0),
         ("SignatureToleranceSeconds", 22 * 24 * 3600),
     ],
 )
@@ -84,6 +93,21 @@ def test_output_tells_where_something_is(template: Template, output: str, value:
     assert template.output(output) == value
 
 
+@pytest.mark.parametrize(
+    ("partition", "region", "console"),
+    [
+        ("aws", "eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("aws-cn", "cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("aws-us-gov", "us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+    ],
+)
+def test_a_dashboard_is_in_its_partitions_console(partition: str, region: str, console: str) -> None:
+    there = Template.load(**{"AWS::Partition": partition, "AWS::Region": region})
+
+    for output in ("DashboardUrl", "ResourcesDashboardUrl"):
+        assert there.output(output).startswith(f"{console}cloudwatch/home?region={region}#dashboards/")
+
+
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_app_default_has_placeholders(stage: str) -> None:
     template = Template.load(Stage=stage)
@@ -107,6 +131,7 @@ def test_app_default_has_placeholders(stage: str) -> None:
         ("DefaultPurchaselySecret", {"Name", "SecretString"}),
         ("DefaultCleverTapSecret", {"Name", "SecretString"}),
         ("DefaultSettings", {"Name", "Type", "Tier", "Value"}),
+        ("UserHashKey", {"Name", "GenerateSecretString"}),
     ],
 )
 def test_placeholders_have_no_other_property(template: Template, resource: str, properties: set[str]) -> None:
@@ -133,3 +158,28 @@ def test_samconfig_overrides_only_what_there_is(template: Template) -> None:
     overrides = " ".join(config[stage]["deploy"]["parameters"]["parameter_overrides"] for stage in ("dev", "prod"))
 
     assert set(re.findall(r"(\w+)=", overrides)) <= set(template.document["Parameters"])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_taken"),
+    [
+        ("", True),
+        ("https://clevertap.example.com", True),
+        ("https://clevertap.example.com:8443/", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost", True),
+        ("http://[::1]:8080", True),
+        ("http://clevertap.example.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("http://localhost@example.com", False),
+        ("https://user:word@example.com", False),
+        ("https://example.com/path", False),
+        ("https://example.com?a=b", False),
+        ("https://example.com#a", False),
+        ("ftp://example.com", False),
+    ],
+)
+def test_credentials_go_nowhere_in_plain_text(template: Template, endpoint: str, is_taken: bool) -> None:
+    pattern = re.compile(template.document["Parameters"]["CleverTapEndpoint"]["AllowedPattern"])
+
+    assert bool(pattern.fullmatch(endpoint)) is is_taken

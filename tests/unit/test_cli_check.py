@@ -202,7 +202,7 @@ def test_each_alarm_that_rings_says_what_to_do() -> None:
     ],
 )
 def test_somebody_is_told_once_they_have_confirmed(arns: list[str], good: bool | None) -> None:
-    assert finding.of_subscriptions(arns).good is good
+    assert finding.of_subscriptions("dev", arns).good is good
 
 
 def test_the_stack_is_whole_or_not() -> None:
@@ -216,7 +216,44 @@ def test_the_templates_placeholders_are_recognised(
     judge: Callable[[str, Document | Absent | Unusable], Finding],
 ) -> None:
     secrets = Template.load().of_type("AWS::SecretsManager::Secret").values()
-    documents = [json.loads(secret["SecretString"]) for secret in secrets]
+    documents = [json.loads(secret["SecretString"]) for secret in secrets if "SecretString" in secret]
     assert len(documents) == 2
     assert any("is the placeholder" in judge("app", document).found for document in documents)
     assert finding.is_untouched(*documents)
+
+
+@pytest.mark.parametrize(("stage", "good"), [("dev", None), ("prod", False), ("production", False)])
+def test_in_production_somebody_must_be_told(stage: str, good: bool | None) -> None:
+    found = finding.of_subscriptions(stage, [])
+    assert found.good is good
+    assert (found.todo is not None) is (good is False)
+    assert finding.of_subscriptions(stage, ["arn:aws:sns:of-a-pager"]).good
+
+
+@pytest.mark.parametrize(
+    ("quota", "kept", "good"),
+    [
+        (1000, None, True),
+        (33, None, True),
+        (32, None, None),
+        (10, None, None),
+        (8, None, False),
+        (10, 25, True),
+        (10, 2, None),
+    ],
+)
+def test_a_small_quota_throttles_webhooks(quota: int, kept: int | None, good: bool | None) -> None:
+    room = finding.Concurrency(quota, quota, kept)
+    found = finding.of_concurrency(room, forwarders=7, rate=500, link="https://quotas")
+    assert found.good is good
+    assert (found.todo is not None) is (good is not True)
+    assert good is True or "https://quotas" in str(found.todo)
+
+
+def test_parameters_that_differ_are_shown_but_nobody() -> None:
+    defaults = {"MaxConcurrency": "5", "AlarmEmail": "", "Stage": "dev"}
+    assert finding.of_parameters(defaults, defaults).good
+    changed = {"MaxConcurrency": "10", "AlarmEmail": "jane@example.com", "Stage": "dev", "Gone": "1"}
+    found = finding.of_parameters(changed, defaults)
+    assert found.good is None
+    assert found.found.endswith("AlarmEmail is set, MaxConcurrency 10 (5)")

@@ -11,7 +11,7 @@ import pytest
 from bridge_cli.__main__ import bridge
 from bridge_cli.cli_error import ErrorCode
 from bridge_cli.dry_run import forecast
-from chaos import deployed
+from chaos import deployed, tenants
 from chaos.faults import FAULTS
 from local_stack.sam import ROOT
 from local_stack.template import Template
@@ -150,7 +150,7 @@ def test_every_fault_of_the_chaos_kit_has_its_row() -> None:
     told = {
         name for heading in ("in process", "deployed") for row in rows(GUARANTEES, heading) for name in codes(row[0])
     }
-    assert told == {*FAULTS, *(fault.name for fault in deployed.FAULTS)}
+    assert told == {*FAULTS, *tenants.ROWS, *(fault.name for fault in deployed.FAULTS)}
 
 
 def test_every_file_that_is_named_exists() -> None:
@@ -170,4 +170,4 @@ def test_the_stack_policy_names_what_exists() -> None:
     defaults = {name for name in TEMPLATE.resources if name.startswith("Default")}
     assert allowed["Effect"] == "Allow"
     assert {each["Effect"] for each in guarded} == {"Deny"}
-    assert named == kept | defaults
+    assert named == kept | defaults | {"UserHashKey"}

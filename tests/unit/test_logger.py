@@ -33,7 +33,7 @@ def test_a_line_says_when_where_and_what(printed: Printed) -> None:
     written = logger()
     written.start_request("request-1")
     written.log(Level.ERROR, "refused", app="default", detail=None, noted=False, count=0)
-    (line,) = printed()
+    _cold_start, line = printed()
     assert abs(datetime.fromisoformat(line.pop("timestamp")).timestamp() - time.time()) < A_MINUTE
     assert [line] == [
         {
@@ -47,6 +47,13 @@ def test_a_line_says_when_where_and_what(printed: Printed) -> None:
             "count": 0,
         }
     ]
+
+
+def test_only_the_first_invocation_is_a_cold_start(printed: Printed) -> None:
+    written = logger()
+    for request in range(3):
+        written.start_request(f"request-{request}")
+    assert emitted(printed()).values == {"ColdStart": [1]}
 
 
 @pytest.mark.parametrize("least", list(Level))

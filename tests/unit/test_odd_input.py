@@ -1,6 +1,8 @@
 """What once went wrong: odd input that cost an event, a person or a profile."""
 
+import gc
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from purchasely_clevertap.mapping.mapper import Mapped, Mapper
 from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.mapping.settings import DEFAULT, parse
 from purchasely_clevertap.purchasely.event import Event, read
+from purchasely_clevertap.sized_cache import SizedCache
 from tests.unit.samples import DAY, MOMENT, body, dates, event, event_of, paid, payload
 
 ADA = Identity("customer-7")
@@ -96,3 +99,34 @@ def test_amount_is_in_the_consoles_currency() -> None:
     assert isinstance(found, Mapped)
     data = json.loads(dict(found.records)["charged"])["evtData"]  # type: ignore[index]
     assert (data["Amount"], data["Currency"]) == (9.99, "EUR")
+
+
+def test_sixty_thousand_new_keys_are_not_remembered() -> None:
+    uses = Mapper(DEFAULT)
+
+    def handle(number: int) -> None:
+        new = {f"k{number}_{key}": 1 for key in range(60_000)}
+        found = read(body(payload(**new)))
+        assert isinstance(found, Event)
+        assert isinstance(uses.map(found, now_ms=MOMENT, has_sandbox_account=True), Mapped)
+
+    handle(0)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(1, 4):
+            handle(number)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000  # one event's keys alone take 4 MB
+
+
+def test_endless_names_of_events_are_not_remembered() -> None:
+    uses = SizedCache(str.lower, len)
+    for number in range(2000):
+        assert uses[f"NAME_{number}"] == f"name_{number}"
+        assert uses["N" * 20_000 + str(number)].startswith("n")
+    assert len(uses) <= 500
+    assert max(map(len, uses)) < 20_000

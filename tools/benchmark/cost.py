@@ -165,6 +165,7 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
             prices.LAMBDA_GB_SECOND,
         ),
         Item("SQS", "sent, received, deleted", 1 + received, "million", prices.SQS_MILLION),
+        Item("SQS", "grouped by app", 1 + received, "million", prices.SQS_FAIR_MILLION),
         Item("DynamoDB", "written", written, "million", prices.DYNAMODB_WRITTEN_MILLION),
         Item("DynamoDB", "read", 2 + _marks(size) / size, "million", prices.DYNAMODB_READ_MILLION),
         Item("DynamoDB", "kept for 30 days, with backups", kept, "GB", prices.DYNAMODB_GB_MONTH),

@@ -9,6 +9,7 @@ GATEWAY_MILLION: Final = 1.00  # Amazon API Gateway pricing, HTTP APIs, up to 30
 LAMBDA_MILLION: Final = 0.20  # AWS Lambda pricing, requests
 LAMBDA_GB_SECOND: Final = 0.0000133334  # AWS Lambda pricing, arm64, duration
 SQS_MILLION: Final = 0.40  # Amazon SQS pricing, standard queues; 64 KB of payload are a request
+SQS_FAIR_MILLION: Final = 0.10  # the same, on top, for messages with a group on a standard queue
 DYNAMODB_WRITTEN_MILLION: Final = 0.625  # Amazon DynamoDB pricing, on demand, write request units of 1 KB
 DYNAMODB_READ_MILLION: Final = 0.125  # the same, read request units of 4 KB
 DYNAMODB_GB_MONTH: Final = 0.45  # the same, storage 0.25 and point-in-time recovery 0.20

@@ -20,6 +20,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "trace": "The whole story of one event, or of one subscriber.",
     "parked": "List, show, redrive, discard the events that wait for a person.",
     "redrive": "Send parked events back to the events queue.",
+    "pause": "Stop the forwarder, as for maintenance at CleverTap.",
+    "resume": "Let the forwarder go on after `bridge pause`.",
     "balance": "Is every webhook accounted for?",
     "rotate": "Replace a secret without a gap.",
     "export": "Write what is kept about one person, as JSON.",

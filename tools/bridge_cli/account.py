@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LOCAL_STAGE: Final = "local"
 
 _STACK_OPTIONS: Final = ("stage", "stack_name", "region", "profile", "local", "local_folder")
+_DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 5})
 # Somebody waits at the shell for its completion.
 _QUICK: Final = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "max_attempts": 1})
@@ -56,8 +57,8 @@ class Account:
         return {output["OutputKey"]: output["OutputValue"] for output in self.stack.get("Outputs", [])}
 
     @cached_property
-    def user_key(self) -> str:
-        """The key of the user hashes in the log: the random part of the stack's id, as in `template.yaml`."""
+    def suppression_key(self) -> str:
+        """The key of the hashes of suppressed people: the random part of the stack's id, as in `template.yaml`."""
         return self.stack["StackId"].split("/")[2]
 
     @cached_property
@@ -99,6 +100,8 @@ class Account:
     @overload
     def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
     @overload
+    def client(self, service: Literal["kms"]) -> Any: ...
+    @overload
     def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
     @overload
     def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
@@ -128,6 +131,11 @@ class Account:
         return f"region {self._session.region_name}"
 
 
+def is_denied(error: ClientError) -> bool:
+    """Whether AWS refused the call because the person has no right to it."""
+    return error.response["Error"]["Code"] in _DENIED
+
+
 def in_words(error: ClientError | BotoCoreError) -> str:
     """One line that says what AWS refused, or why AWS was not reached, and what to do if that is known."""
     if isinstance(error, ClientError):
@@ -135,6 +143,8 @@ def in_words(error: ClientError | BotoCoreError) -> str:
         text = f"AWS refused {error.operation_name}: {code}: {message}"
         if "Expired" in code:
             text += "; sign in again"
+        elif is_denied(error):
+            text += "; docs/iam/README.md says which policy allows it"
         return " ".join(text.split())
     what_to_do = {
         "NoCredentialsError": "sign in to AWS, or name --profile, or use --local",

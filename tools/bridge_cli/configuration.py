@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from bridge_cli.account import Account
+from botocore.exceptions import ClientError
+
+from bridge_cli.account import Account, is_denied
 from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.deployment import deployment
 from bridge_cli.secret_document import Document
@@ -55,6 +57,20 @@ class Configuration:
             secrets = Secrets(client, stage=self._account.stage, name=name, clock=time.monotonic)
             self._secrets[name] = secrets.get(self.app)
         return self._secrets[name]
+
+    def may_not_read(self, name: str) -> bool:
+        """Whether the secret is there, or may be, and the person has no right to read it. Raises BotoCoreError.
+
+        The functions take a secret that they may not read for one that does not exist.
+        """
+        client = self._account.client("secretsmanager")
+        try:
+            client.describe_secret(SecretId=self.secret_name(name))
+        except client.exceptions.ResourceNotFoundException:
+            return False
+        except ClientError as error:
+            return is_denied(error)
+        return True
 
     def document(self, name: str) -> Document:
         """The same, as something to change; empty when there is no such secret.

@@ -21,6 +21,11 @@ class Deployment:
             return False
         return self.status in ("CREATE_COMPLETE", "IMPORT_COMPLETE") or self.status.startswith("UPDATE_")
 
+    def number(self, parameter: str, otherwise: int) -> int:
+        """A parameter that is a number; `otherwise` when the stack does not have it."""
+        value = self.parameters.get(parameter, "")
+        return int(value) if value.isdecimal() else otherwise
+
     def endpoint(self, region: Region) -> str:
         """Where the forwarder uploads to: the host that stands in for CleverTap, or the region's."""
         return self.parameters.get("CleverTapEndpoint") or region.endpoint
@@ -35,6 +40,12 @@ def deployment(account: Account) -> Deployment:
     """The deployment of the account's stack. CliError when there is no such stack."""
     parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in account.stack.get("Parameters", [])}
     return Deployment(account.stack["StackStatus"], parameters)
+
+
+def defaults(account: Account) -> dict[str, str]:
+    """The default of each parameter of the template that the stack was deployed from. Raises ClientError."""
+    summary = account.client("cloudformation").get_template_summary(StackName=account.stack_name)
+    return {each["ParameterKey"]: each.get("DefaultValue", "") for each in summary.get("Parameters", [])}
 
 
 def resources(account: Account, kind: str) -> list[str]:

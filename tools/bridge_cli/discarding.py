@@ -8,9 +8,11 @@ that Purchasely sends later is a duplicate.
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from bridge_cli.account import Account
+from botocore.exceptions import ClientError
+
+from bridge_cli.account import Account, in_words, is_denied
 from bridge_cli.cli_error import unreachable
 from bridge_cli.deliveries import EventKey
 from bridge_cli.parked_messages import ParkedEvent, TakenMessages
@@ -18,6 +20,10 @@ from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
 from purchasely_clevertap.delivery.entry import Claim, Entry, Settlement
 from purchasely_clevertap.delivery.keys import entry_key
 from purchasely_clevertap.outcome import Parked, Skipped, SkipReason
+
+if TYPE_CHECKING:
+    from botocore.exceptions import _ClientErrorResponseTypeDef
+    from botocore.model import OperationModel
 
 _LEDGER_SECONDS: Final = 60.0
 
@@ -81,6 +87,13 @@ def discard(
     )
 
 
+def _end_when_denied(model: "OperationModel", parsed: dict[str, Any], **_: object) -> None:
+    if "Error" in parsed:
+        error = ClientError(cast("_ClientErrorResponseTypeDef", parsed), model.name)
+        if is_denied(error):
+            raise unreachable(in_words(error), parsed["Error"]["Code"])
+
+
 def parked_without_message(ledger: Ledger, keys: Iterable[EventKey]) -> list[EventKey]:
     """Those of `keys` whose outcome is parked: for the ones that are not on the parked queue, all there is of them."""
     end = time.monotonic() + _LEDGER_SECONDS
@@ -93,9 +106,12 @@ def parked_without_message(ledger: Ledger, keys: Iterable[EventKey]) -> list[Eve
 
 
 def ledger_of(account: Account) -> Ledger:
-    """The two tables of the stack."""
+    """The two tables of the stack. A person without the right to write to them hears of it at once, as a CliError: the
+    ledger takes what it cannot write for something to be tried again."""
+    dynamodb = account.client("dynamodb")
+    dynamodb.meta.events.register("after-call.dynamodb", _end_when_denied)
     return Ledger(
-        account.client("dynamodb"),
+        dynamodb,
         deliveries=account.output("DeliveriesTableName"),
         subscribers=account.output("SubscribersTableName"),
         owner="bridge",

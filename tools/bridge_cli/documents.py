@@ -70,15 +70,16 @@ def facts_with_times(history: FactHistory) -> Iterator[tuple[str, Value, int]]:
 
 
 def body_document(message: ParkedMessage) -> dict[str, str | None]:
-    """The exact body: as text, or in base64 when it is none."""
+    """The exact body, as text, or in base64 when it is none; and what was said of it, which may quote it."""
     try:
-        return {"body": message.body.decode(), "body_base64": None}
+        return {"detail": message.detail, "body": message.body.decode(), "body_base64": None}
     except UnicodeDecodeError:
-        return {"body": None, "body_base64": base64.b64encode(message.body).decode()}
+        encoded = base64.b64encode(message.body).decode()
+        return {"detail": message.detail, "body": None, "body_base64": encoded}
 
 
 def parked_document(event: ParkedEvent) -> dict[str, Any]:
-    """A parked event, without its body."""
+    """A parked event, without anything that quotes its body."""
     message = event.newest
     return {
         "event_id": message.event_id,
@@ -86,7 +87,6 @@ def parked_document(event: ParkedEvent) -> dict[str, Any]:
         "event_name": message.event_name,
         "reason": message.reason,
         "code": message.code,
-        "detail": message.detail,
         "received_at": iso(message.received_at),
         "parked_at": iso(message.parked_at),
         "message_id": message.message_id,

@@ -23,6 +23,11 @@ OLDEST_SANE_MS: Final = 30 * 60_000
 MOST_SANE: Final = 10_000
 """Ten full batches: more than the forwarder takes in a few minutes."""
 
+_PEOPLE: Final = ("AlarmEmail", "AlarmUrl")  # parameters whose values name somebody, or let anybody in
+_PROD: Final = ("prod", "production")
+_WEBHOOK_SECONDS: Final = 0.05  # that ingest takes for a webhook, when it has started
+
+_PAUSED: Final = ("Disabled", "Disabling")
 _RUNNING: Final = ("Enabled", "Enabling", "Creating", "Updating")
 
 
@@ -51,6 +56,47 @@ def of_stack(name: str, deployed: Deployment) -> Finding:
     if deployed.is_sound:
         return Finding("stack", True, f"{name} is {deployed.status}")
     return Finding("stack", False, f"{name} is {deployed.status}", "see its events in CloudFormation, and deploy again")
+
+
+def of_parameters(parameters: Mapping[str, str], defaults: Mapping[str, str]) -> Finding:
+    """Which parameters of the stack are not the template's defaults. Nothing of people is shown."""
+    differ = [
+        f"{name} is set" if name in _PEOPLE else f"{name} {value or 'empty'} ({defaults[name] or 'empty'})"
+        for name, value in sorted(parameters.items())
+        if name in defaults and value != defaults[name]
+    ]
+    if not differ:
+        return Finding("parameters", True, "are the template's defaults")
+    return Finding("parameters", None, f"not the template's defaults: {', '.join(differ)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many functions may run at once. `account` is the quota of the account and region, `unreserved` what it leaves
+    to functions without a share of their own, `ingest` the share that is kept for ingest alone, if there is one."""
+
+    account: int
+    unreserved: int
+    ingest: int | None = None
+
+
+def of_concurrency(concurrency: Concurrency, *, forwarders: int, rate: int, link: str) -> Finding:
+    """Whether Lambda could throttle the webhook while everything else of the stack runs. `forwarders` is how many
+    forwarders may run at once; `rate` the webhooks in a second that the gateway lets in."""
+    needed = max(2, round(rate * _WEBHOOK_SECONDS))
+    subject, quota = "Lambda concurrency", f"the account's quota is {concurrency.account}"
+    if concurrency.ingest is not None:
+        left, whose = concurrency.ingest, f"{concurrency.ingest} are kept for ingest"
+    else:
+        left = concurrency.unreserved - forwarders - 1  # the sweep
+        whose = f"beside {forwarders} forwarders and the sweep {max(left, 0)} are left for ingest"
+    found = f"{quota}; {whose}"
+    todo = f"ask for a higher quota (Concurrent executions): {link}"
+    if left < 1:
+        return Finding(subject, False, f"{found}: webhooks are throttled while events are forwarded", todo)
+    if left < needed:
+        return Finding(subject, None, f"{found}: enough for {round(left / _WEBHOOK_SECONDS)} webhooks a second", todo)
+    return Finding(subject, True, found)
 
 
 def of_purchasely_secret(app: str, secret: Document | Absent | Unusable) -> Finding:
@@ -175,7 +221,9 @@ def of_mappings(queue: str, states: Sequence[str]) -> Finding:
         return Finding(subject, False, "nothing takes them: the event source mapping is gone", "deploy again")
     if all(state in _RUNNING for state in states):
         return Finding(subject, True, f"its event source mapping is {states[0]}")
-    todo = "aws lambda update-event-source-mapping --enabled, or deploy again"
+    if all(state in _PAUSED for state in states):
+        return Finding(subject, False, "is paused: they wait, for 14 days at most", "bridge resume")
+    todo = "bridge resume, or deploy again"
     return Finding(subject, False, f"its event source mapping is {', '.join(states)}", todo)
 
 
@@ -190,12 +238,16 @@ def of_alarms(alarms: Sequence[Alarm]) -> Iterator[Finding]:
         yield Finding("alarms", True, f"{len(alarms)}, and none rings")
 
 
-def of_subscriptions(arns: Sequence[str]) -> Finding:
-    """Whether somebody is told of an alarm; `arns` are those of the topic's subscriptions."""
+def of_subscriptions(stage: str, arns: Sequence[str]) -> Finding:
+    """Whether somebody is told of an alarm; `arns` are those of the topic's subscriptions. In production somebody must
+    be."""
     pending = sum(not arn.startswith("arn:") for arn in arns)
     if pending:
         found = f"{pending} of {len(arns)} subscriptions to the alarms are not confirmed"
-        return Finding("who is told", False, found, "confirm the e-mail that AWS has sent")
+        return Finding("who is told", False, found, "confirm them: AWS has sent an e-mail, or a request to the URL")
+    if not arns and stage in _PROD:
+        todo = "deploy with the parameter AlarmEmail or AlarmUrl, or subscribe somebody to the topic AlarmTopicArn"
+        return Finding("who is told", False, "nobody is told of alarms", todo)
     if not arns:
         return Finding("who is told", None, "nobody is told of alarms; the parameter AlarmEmail names somebody")
     return Finding("who is told", True, f"{len(arns)} subscriptions to the alarms, all confirmed")

@@ -6,7 +6,7 @@ An installed `bridge` has no tools/local_stack, so the CLI reads the file itself
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,24 +18,34 @@ FOLDER: Final = Path("build/local")
 """The folder of the state file, below the project's folder."""
 
 _REGION: Final = "eu-west-1"
-_CREDENTIALS: Final = "test"  # the emulated AWS takes any
+_ROOT: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _CONNECT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStack:
-    """A stack in an emulated AWS; `url` is the endpoint of that AWS."""
+    """A stack in an emulated AWS; `url` is the endpoint of that AWS.
+
+    `credentials` are whose rights a command has, by the names that boto3 gives them; the account's root unless the
+    state file says otherwise.
+    """
 
     url: str
     outputs: Mapping[str, str]
+    credentials: Mapping[str, str] = field(default_factory=lambda: _ROOT, repr=False)
 
     def webhook_url(self, app: str) -> str:
         """The URL that takes the webhooks of `app`, in the emulated API Gateway."""
         return f"{self.url}/_aws/execute-api/{self.outputs['ApiId']}/$default/webhooks/{app}"
 
     def client(self, service: Any, config: Config | None = None) -> Any:
-        """A boto3 client of the emulated AWS, with all rights."""
-        session = boto3.Session(aws_access_key_id=_CREDENTIALS, aws_secret_access_key=_CREDENTIALS, region_name=_REGION)
+        """A boto3 client of the emulated AWS."""
+        session = boto3.Session(
+            aws_access_key_id=self.credentials["aws_access_key_id"],
+            aws_secret_access_key=self.credentials["aws_secret_access_key"],
+            aws_session_token=self.credentials.get("aws_session_token"),
+            region_name=_REGION,
+        )
         return session.client(service, endpoint_url=self.url, config=config)
 
 
@@ -46,7 +56,7 @@ def find(folder: Path | None = None) -> LocalStack | None:
             state = json.loads((place / "state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        stack = LocalStack(state["aws_url"], state["outputs"])
+        stack = LocalStack(state["aws_url"], state["outputs"], state.get("credentials", _ROOT))
         if stack.outputs and _answers(stack.url):
             return stack
     return None

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge_cli.account import Account
+from bridge_cli.account import Account, is_denied
 from bridge_cli.cli_error import CliError
 from bridge_cli.deliveries import EventKey
 from bridge_cli.output import working
 from bridge_cli.queues import count
+from purchasely_clevertap.aws.queues import grouped
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, decode_body, kind_of
 from purchasely_clevertap.purchasely.event_id import event_id as id_of
 
@@ -305,11 +306,16 @@ class TakenMessages:
             answer = self._sqs.send_message_batch(
                 QueueUrl=queue_url,
                 Entries=[
-                    {"Id": str(index), "MessageBody": event.newest.text, "MessageAttributes": _attributes(event)}
+                    grouped(
+                        {"Id": str(index), "MessageBody": event.newest.text, "MessageAttributes": _attributes(event)},
+                        event.newest.app,
+                    )
                     for index, event in enumerate(events)
                 ],
             )
         except ClientError as error:
+            if is_denied(error):  # so are all others
+                raise
             return [error.response["Error"]["Code"]] * len(events)
         except BotoCoreError as error:
             return [type(error).__name__] * len(events)

@@ -27,12 +27,12 @@ def marks_of(account: Account, app: str, user_id: str, ids: Ids) -> list[Mark]:
         )
         for each in sorted(given)
     ]
-    return [Mark.of(each, owner, account.user_key) for each in named]
+    return [Mark.of(each, owner, account.suppression_key) for each in named]
 
 
 def suppressed(account: Account, app: str, id: str) -> list[Mark]:
     """Every mark of the person who has this id, of whatever kind it is."""
-    hashes = {NamedId(app, kind, id).hash(account.user_key) for kind in IdKind}
+    hashes = {NamedId(app, kind, id).hash(account.suppression_key) for kind in IdKind}
     ledger, left = ledger_of(account), _time_left()
     try:
         return owned(ledger.marks(suppressed_keys(app), left), hashes)

@@ -18,7 +18,7 @@ from purchasely_clevertap.aws.clients import Clients
 
 from . import dynamodb
 from .partiql import parsed
-from .queue import InvalidMessage, Queue
+from .queue import MOST_HIDDEN, InvalidMessage, Queue
 from .simulation import Simulation
 
 if TYPE_CHECKING:
@@ -125,7 +125,13 @@ class Aws:
     """
 
     def __init__(
-        self, simulation: Simulation, fault: Callable[[str], CallFault | None], *, most_receives: int = 1000
+        self,
+        simulation: Simulation,
+        fault: Callable[[str], CallFault | None],
+        *,
+        most_receives: int = 1000,
+        most_hidden: int = MOST_HIDDEN,
+        is_fair: bool = False,
     ) -> None:
         self._simulation = simulation
         self._fault = fault
@@ -139,6 +145,8 @@ class Aws:
             visibility=420,
             dead_letters=self.dead_letters,
             most_receives=most_receives,
+            most_hidden=most_hidden,
+            is_fair=is_fair,
         )
         self.tables = dynamodb.Tables(_KEYS, index=(DELIVERIES, "held", "held_for"), seconds=seconds)
         self.webhooks = 0  # that ingest has put on the queue
@@ -246,7 +254,10 @@ class Aws:
     def _send(self, url: str, entry: Mapping[str, Any]) -> str:
         try:
             return self._queues[url].send(
-                entry["MessageBody"], entry["MessageAttributes"], delay=entry.get("DelaySeconds", 0)
+                entry["MessageBody"],
+                entry["MessageAttributes"],
+                delay=entry.get("DelaySeconds", 0),
+                group=entry.get("MessageGroupId"),
             )
         except InvalidMessage as error:
             raise dynamodb.Refused("InvalidMessageContents") from error

@@ -1,10 +1,11 @@
 """An SQS standard queue in ledger, with the things that a standard queue does to its users: any order, at least once.
 
-Sources: docs.aws.amazon.com, SQS developer guide (visibility timeout, dead-letter queues, standard queues) and
-SendMessage (what a message may hold).
+Sources: docs.aws.amazon.com, SQS developer guide (visibility timeout, dead-letter queues, standard queues and their
+quotas, fair queues) and SendMessage (what a message may hold).
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -16,6 +17,11 @@ _RETENTION_SECONDS = 14 * 24 * 3600
 _MOST_HIDDEN_SECONDS = 12 * 3600
 _MOST_DELAYED_SECONDS = 900
 _ATTRIBUTES = 10
+_GROUP = re.compile(r"[!-~]{1,128}")
+MOST_HIDDEN = 120_000  # SQS hands out nothing more while so many messages are received and not deleted
+# Fair queues: a group is noisy that has more than this share of the hidden messages, and at least so many of them.
+_NOISY_SHARE = 0.1
+_NOISY_MESSAGES = 30
 _NOT_CARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -32,13 +38,18 @@ class QueuedMessage:
     attributes: Mapping[str, Mapping[str, Any]]
     sent_at: float
     visible_at: float
+    group: str | None = None
     receives: int = 0
     first_received_at: float = 0.0
     handles: set[str] = field(default_factory=set)
 
 
 class Queue:
-    """`dead_letters` takes what was received `most_receives` times. `seconds` is the clock."""
+    """`dead_letters` takes what was received `most_receives` times. `seconds` is the clock.
+
+    With `is_fair` the messages of groups that have many hidden ones come last. AWS names the thresholds and says that
+    they are approximate, so the other runs do without.
+    """
 
     def __init__(
         self,
@@ -49,16 +60,21 @@ class Queue:
         visibility: float = 30.0,
         dead_letters: "Queue | None" = None,
         most_receives: int = 1000,
+        most_hidden: int = MOST_HIDDEN,
+        is_fair: bool = False,
     ) -> None:
         self.name = name
         self.url = f"https://sqs.eu-west-1.amazonaws.com/123456789012/{name}"
         self.arn = f"arn:aws:sqs:eu-west-1:123456789012:{name}"
         self.expired = 0
+        self.hidden_at_once = 0
         self._seconds = seconds
         self._random = random
         self._visibility = visibility
         self._dead_letters = dead_letters
         self._most_receives = most_receives
+        self._most_hidden = most_hidden
+        self._is_fair = is_fair
         self._messages: dict[str, QueuedMessage] = {}
 
     def __len__(self) -> int:
@@ -74,7 +90,9 @@ class Queue:
         """When the next message can be received; None for an empty queue."""
         return min((message.visible_at for message in self._messages.values()), default=None)
 
-    def send(self, body: str, attributes: Mapping[str, Mapping[str, Any]], *, delay: int = 0) -> str:
+    def send(
+        self, body: str, attributes: Mapping[str, Mapping[str, Any]], *, delay: int = 0, group: str | None = None
+    ) -> str:
         """The id of the new message, which is hidden for `delay` seconds at first. Raises `InvalidMessage`."""
         size = len(body.encode()) + sum(
             len(name) + len(value["DataType"]) + len(value["StringValue"].encode())
@@ -87,9 +105,10 @@ class Queue:
             or not all(texts)
             or any(map(_NOT_CARRIED.search, texts))
             or not 0 <= delay <= _MOST_DELAYED_SECONDS
+            or (group is not None and not _GROUP.fullmatch(group))
         ):
             raise InvalidMessage
-        message = QueuedMessage(self._id(), body, attributes, self._seconds(), self._seconds() + delay)
+        message = QueuedMessage(self._id(), body, attributes, self._seconds(), self._seconds() + delay, group)
         self._messages[message.id] = message
         return message.id
 
@@ -100,9 +119,8 @@ class Queue:
         """
         now = self._seconds()
         self._forget(now)
-        visible = [message for message in self._messages.values() if message.visible_at <= now]
         received: list[tuple[QueuedMessage, str]] = []
-        for message in self._random.sample(visible, min(most, len(visible))):
+        for message in self._chosen(most, now):
             if message.receives >= self._most_receives and self._dead_letters is not None:
                 self._dead_letters.take(message, now)
                 del self._messages[message.id]
@@ -116,9 +134,37 @@ class Queue:
             received.append((message, handle))
         return received
 
+    def _hidden(self, now: float) -> Counter[str]:
+        """How many messages are received and not deleted, by group. What has none is a group of its own."""
+        return Counter(
+            message.group or message.id
+            for message in self._messages.values()
+            if message.receives and message.visible_at > now
+        )
+
+    def _chosen(self, most: int, now: float) -> list[QueuedMessage]:
+        hidden = self._hidden(now)
+        all_hidden = hidden.total()
+        self.hidden_at_once = max(self.hidden_at_once, all_hidden)
+        room = min(most, self._most_hidden - all_hidden)
+        if room <= 0:
+            return []
+        ranks: dict[int, list[QueuedMessage]] = {}
+        for message in self._messages.values():
+            if message.visible_at <= now:
+                theirs = hidden[message.group or message.id] if self._is_fair else 0
+                is_noisy = theirs >= _NOISY_MESSAGES and theirs > _NOISY_SHARE * all_hidden
+                ranks.setdefault(theirs if is_noisy else 0, []).append(message)
+        chosen: list[QueuedMessage] = []
+        for _, messages in sorted(ranks.items()):
+            chosen += self._random.sample(messages, min(max(room - len(chosen), 0), len(messages)))
+        return chosen
+
     def take(self, message: QueuedMessage, now: float) -> None:
         """Takes over a message of another queue; it keeps its id and its age."""
-        self._messages[message.id] = QueuedMessage(message.id, message.body, message.attributes, message.sent_at, now)
+        self._messages[message.id] = QueuedMessage(
+            message.id, message.body, message.attributes, message.sent_at, now, message.group
+        )
 
     def remove(self, message_id: str) -> None:
         """Removes a message, received or not."""

@@ -64,7 +64,9 @@ class Report:
     def table(self) -> Table:
         """The rows and their sum."""
         table = Table(
-            title="Nothing lost, nothing doubled, nothing stale", title_style="bold", row_styles=["", "on grey7"]
+            title="Nothing lost, nothing doubled, nothing stale, nothing late",
+            title_style="bold",
+            row_styles=["", "on grey7"],
         )
         table.add_column("fault")
         for column in (

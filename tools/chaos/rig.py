@@ -13,7 +13,7 @@ from purchasely_clevertap.ingest import IDENTITIES_ROUTE
 from purchasely_clevertap.outcome import Retried, RetryReason, SkipReason
 from purchasely_sender import retry_delay, signed
 
-from . import aws
+from . import aws, tenants
 from .aws import DELIVERIES, SUBSCRIBERS, Aws, CallFault, connections
 from .bridge import FORWARDER_TIMEOUT_SECONDS, INGEST_TIMEOUT_SECONDS, STAGE, ForwarderEnvironment, Ingest, build_sweep
 from .dynamodb import Item
@@ -58,6 +58,9 @@ def run(fault: Fault, *, seed: int, events: int) -> Verdict:
 
 def run_named(fault: str, *, seed: int, events: int) -> Verdict:
     """The same for the fault of that name: a script does not travel to another process."""
+    if answer := tenants.ROWS.get(fault):
+        day = tenants.run(answer, seed=seed)
+        return Verdict(events=len(day.delays) + day.waiting, late=day.late)
     return run(FAULTS[fault], seed=seed, events=events)
 
 

@@ -12,6 +12,7 @@ from .background import LocalStackError, tail
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
+BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
 REGION = "eu-west-1"
 
 CREDENTIALS: Mapping[str, str] = {
@@ -31,9 +32,20 @@ def build(folder: Path) -> None:
     _sam(["build"], {}, folder / "sam-build.log")
 
 
-def deploy(folder: Path, *, name: str, endpoint: str, parameters: Mapping[str, str]) -> None:
-    """Deploys what was built as stack `name` to the AWS that answers at `endpoint`."""
-    command = ["deploy", "--stack-name", name, "--region", REGION, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"]
+def deploy(folder: Path, *, template: Path, name: str, endpoint: str, parameters: Mapping[str, str]) -> None:
+    """Deploys the built `template` as stack `name` to the AWS that answers at `endpoint`."""
+    command = [
+        "deploy",
+        "--template-file",
+        str(template),
+        "--stack-name",
+        name,
+        "--region",
+        REGION,
+        "--resolve-s3",
+        "--capabilities",
+        "CAPABILITY_IAM",
+    ]
     command += ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"]
     command += [f"{parameter}={value}" for parameter, value in parameters.items()]
     _sam(command, {"AWS_ENDPOINT_URL": endpoint}, folder / "sam-deploy.log")

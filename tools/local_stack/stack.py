@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 
-from . import sam
+from . import emulated, sam
 from .background import Background, LocalStackError, free_port
 
 if TYPE_CHECKING:
@@ -244,7 +244,8 @@ def _deployed(stack: LocalStack, architecture: str, say: Say) -> LocalStack:
         "BatchWindowSeconds": str(stack.options.batch_window_seconds),
         "MaxConcurrency": str(stack.options.max_concurrency),
     }
-    sam.deploy(stack.folder, name=STACK_NAME, endpoint=stack.aws_url, parameters=parameters)
+    template = emulated.write(sam.BUILT, stack.folder.name, parameters)
+    sam.deploy(stack.folder, template=template, name=STACK_NAME, endpoint=stack.aws_url, parameters=parameters)
     described = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     stack = replace(stack, outputs=outputs)

@@ -41,15 +41,23 @@ def _intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, 
 _Loader.add_multi_constructor("!", _intrinsic)
 
 
+def parsed(text: str) -> Mapping[str, Any]:
+    """A template with its intrinsic functions in their long form."""
+    document: Mapping[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
+    return document
+
+
 @cache
 def _document() -> Mapping[str, Any]:
-    document: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506 a SafeLoader
-    return document
+    return parsed((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The template with `parameters` put in. A resource's Ref reads as its name, an attribute as Name.Attribute."""
+    """The template with `parameters` put in.
+
+    A resource's Ref reads as its name, that of a layer as an ARN with its name, an attribute as Name.Attribute.
+    """
 
     document: Mapping[str, Any]
     parameters: Mapping[str, Any]
@@ -89,11 +97,15 @@ class Template:
             case {"Ref": "AWS::NoValue"}:
                 return NO_VALUE
             case {"Ref": str(name)}:
-                return self.parameters.get(name, PSEUDO.get(name, name))
+                return self.parameters.get(name, PSEUDO.get(name, self._ref(name)))
             case {"Fn::GetAtt": [name, attribute]}:
                 return f"{name}.{attribute}"
             case {"Fn::Sub": str(text)}:
-                return re.sub(r"\$\{([^}]+)\}", lambda found: str(self.resolve({"Ref": found[1]})), text)
+                return self.resolve({"Fn::Sub": [text, {}]})
+            case {"Fn::Sub": [str(text), dict(own)]}:
+                return re.sub(
+                    r"\$\{([^}]+)\}", lambda found: str(self.resolve(own.get(found[1], {"Ref": found[1]}))), text
+                )
             case {"Fn::Select": [index, values]}:
                 return self.resolve(values)[int(self.resolve(index))]
             case {"Fn::Split": [delimiter, text]}:
@@ -112,6 +124,15 @@ class Template:
             case _:
                 return value
 
+    def is_allowed(self) -> bool:
+        """Whether the rules of the template allow its parameters."""
+        return all(
+            self.holds(assertion["Assert"])
+            for rule in self.document["Rules"].values()
+            if self.holds(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}))
+            for assertion in rule["Assertions"]
+        )
+
     def holds(self, condition: Any) -> bool:
         """Whether a condition holds, given by its name or as it is written."""
         match condition:
@@ -119,6 +140,8 @@ class Template:
                 return self.holds(self.document["Conditions"][name])
             case {"Fn::Equals": [one, other]}:
                 return bool(self.resolve(one) == self.resolve(other))
+            case {"Fn::Contains": [list(texts), value]}:
+                return str(self.resolve(value)) in texts
             case {"Fn::Not": [negated]}:
                 return not self.holds(negated)
             case {"Fn::And": conditions}:
@@ -127,6 +150,10 @@ class Template:
                 return any(map(self.holds, conditions))
             case _:
                 raise ValueError(f"no condition: {condition}")
+
+    def _ref(self, name: str) -> str:
+        is_layer = self.document["Resources"].get(name, {}).get("Type", "").endswith("::LayerVersion")
+        return f"arn:aws:lambda:eu-west-1:123456789012:layer:{name}:1" if is_layer else name
 
     def _exists(self, resource: Mapping[str, Any]) -> bool:
         condition = resource.get("Condition")

@@ -36,8 +36,8 @@ type TimeLeft = Callable[[], float]
 class Forwarder:
     """Forwards batches. `clock` gives epoch milliseconds.
 
-    `parked` sends to the parked queue, `events` to the queue that the messages come from. `user_key` keys the hashes by
-    which suppressed people are known.
+    `parked` sends to the parked queue, `events` to the queue that the messages come from. `suppression_key` keys the
+    hashes by which suppressed people are known.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Forwarder:
         events: SendQueue,
         retry_policy: RetryPolicy,
         clock: Callable[[], int],
-        user_key: str = "",
+        suppression_key: str = "",
     ) -> None:
         self._ledger = ledger
         self._uploader = uploader
@@ -61,7 +61,7 @@ class Forwarder:
         self._events = events
         self._retry_policy = retry_policy
         self._clock = clock
-        self._suppressed = Suppressed(user_key)
+        self._suppressed = Suppressed(suppression_key)
 
     def forward(self, messages: Sequence[Message], time_left: TimeLeft) -> BatchResult:
         """The outcome of every message; `time_left` gives the seconds until this worker is stopped."""
@@ -131,7 +131,8 @@ class Forwarder:
         bundles, waiting = self._learn(bundles, time_left)
         for results in waiting:
             yield from self._settle(results.decided, results.saves, time_left)
-        for request in batch.requests(bundles):
+        # A project that fails lets no other wait for its time-out.
+        for request in sorted(batch.requests(bundles), key=self._is_failing):
             results = self._upload(request, uploads, time_left)
             yield from self._settle(results.decided, results.saves, time_left)
 
@@ -208,6 +209,9 @@ class Forwarder:
             return Retried(RetryReason.CREDENTIALS_UNUSABLE, GiveUp.SETUP, credentials.detail)
         account_ids = credentials.account_ids
         return AppSetup(mapper, account_ids, self._uploader.open_circuits(account_ids.values()))
+
+    def _is_failing(self, request: UploadRequest) -> bool:
+        return self._uploader.is_failing(request.app, request.environment)
 
     def _upload(self, request: UploadRequest, uploads: list[UploadReport], time_left: TimeLeft) -> Results:
         """Uploads the records of a request, if it has any."""

@@ -131,6 +131,7 @@ class WebhookReceiver:
                 QueueUrl=self._queue_url,
                 MessageBody=text,
                 MessageAttributes=attributes(request.app, now_ms, request.kind),
+                MessageGroupId=request.app,  # one app's backlog delays no other: SQS, fair queues
             )
         except ClientError as error:
             return Refused(RefusalReason.QUEUE_UNAVAILABLE, 503, error.response["Error"]["Code"], is_verified=True)

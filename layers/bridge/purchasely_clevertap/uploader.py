@@ -31,6 +31,12 @@ class Uploader:
             if self._breaker.is_open(account_id)
         }
 
+    def is_failing(self, app: str, environment: Environment) -> bool:
+        """Whether the project's last upload failed: the next one may take the 20 seconds of another time-out."""
+        credentials = self._credentials.get(app)
+        keys = None if isinstance(credentials, Unusable) else credentials.keys.get(environment)
+        return keys is not None and self._breaker.is_failing(keys[0])
+
     def upload(
         self,
         app: str,

@@ -1,27 +1,33 @@
 """`bridge check`: whether all is well, one line for each thing, with what to do about what is not."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
+from botocore.exceptions import ClientError
 
-from bridge_cli import finding
-from bridge_cli.account import Account, in_words, on_account
+from bridge_cli import finding, secret_findings
+from bridge_cli.account import Account, on_account
+from bridge_cli.alarms import alarms, subscriptions
 from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.app_setup import region_by
 from bridge_cli.clevertap_check import new_client
 from bridge_cli.cli_error import CliError
+from bridge_cli.concurrency import concurrency
 from bridge_cli.configuration import Configuration, apps
-from bridge_cli.deployment import Deployment, deployment, resources
-from bridge_cli.finding import Alarm, Finding
-from bridge_cli.output import json_option, plain, show, table, working
+from bridge_cli.deep_check import deep_findings, report
+from bridge_cli.deployment import Deployment, defaults, deployment
+from bridge_cli.event_sources import QUEUES, event_sources
+from bridge_cli.finding import Finding, of_parameters
+from bridge_cli.findings_view import show_findings
+from bridge_cli.looking import looked
+from bridge_cli.output import json_option, show, working
+from bridge_cli.probe import Stopwatch
 from bridge_cli.queues import counts
-from bridge_cli.secret_document import Document, account_keys
+from bridge_cli.secret_document import Document, account_keys, shared_secrets
 from purchasely_clevertap.aws.secrets import Absent, Unusable
 from purchasely_clevertap.clevertap.account import Credentials
 from purchasely_clevertap.clevertap.account import Environment as Project
@@ -29,40 +35,34 @@ from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.mapping.settings import Settings
 
 _AGE_MINUTES: Final = 10
-_ALARMS: Final = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-_MOST_ALARMS: Final = 100
-_MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "dim")}
-_QUEUES: Final = {"events": "EventsQueueUrl", "dead letters": "DeadLetterQueueUrl"}
 
 
-@click.command("check", epilog="Example: bridge check --stage prod")
+@click.command("check", epilog="Example: bridge check --deep --stage prod")
 @any_app_argument
+@click.option(
+    "--deep", is_flag=True, help="Prove the whole way by a signed test webhook, of which CleverTap gets nothing."
+)
 @json_option
 @on_account
-def command(account: Account, app: str | None, as_json: bool) -> None:
+def command(account: Account, app: str | None, deep: bool, as_json: bool) -> None:
     """Is all well? If not, what to do.
 
     Looks at the stack, at APP or every app, at CleverTap by a dry run, of which it stores nothing, at queues and
     alarms: a line for each. The exit code is 1 when something is wrong.
+
+    --deep takes a minute or two more. It sends each app the login of a made-up user, as `bridge setup` does, and
+    follows it: from the answer to the outcome, its log lines, its metrics. It looks at versions, dashboards, key and
+    clock too. With --json its document has no secret and names nobody: attach it to a bug report.
     """
     with working("Looking …"):
         found = list(findings(account, app, new_client()))
+    if deep:
+        found += deep_findings(account, [app] if app is not None else _apps(account), clock=Stopwatch())
     good = not any(each.good is False for each in found)
-    document = {"good": good, "findings": [asdict(each) for each in found]}
-    show(document, lambda console: _view(console, found), as_json=as_json)
+    document = report(account, found) if deep else {"good": good, "findings": [asdict(each) for each in found]}
+    show(document, lambda console: show_findings(console, found), as_json=as_json)
     if not good:
         raise click.exceptions.Exit(1)
-
-
-def _view(console: Console, found: Iterable[Finding]) -> None:
-    lines = table("", "", "")
-    lines.show_header = False
-    for each in found:
-        words = plain(each.found, lines=True)
-        if each.todo:
-            words.append("\n").append_text(plain(f"→ {each.todo}", "bold"))
-        lines.add_row(plain(*_MARKS[each.good]), plain(each.subject), words)
-    console.print(lines)
 
 
 def findings(account: Account, app: str | None, client: Client) -> Iterator[Finding]:
@@ -73,26 +73,17 @@ def findings(account: Account, app: str | None, client: Client) -> Iterator[Find
         yield Finding("stack", False, fault.message)
         return
     yield finding.of_stack(account.stack_name, deployed)
-    meant = [app] if app is not None else _apps(account)
+    yield from looked(account, "parameters", lambda: [of_parameters(deployed.parameters, defaults(account))])
+    yield from looked(account, "Lambda concurrency", lambda: [concurrency(account, deployed)])
+    meant = [Configuration(account, each) for each in ([app] if app is not None else _apps(account))]
     for each in meant:
-        yield from _looked(account, each, partial(_app, account, each, client, deployed, among=len(meant)))
-    yield from _looked(account, "queues", lambda: finding.of_queues(counts(account), _oldest_ms(account)))
-    for queue, output in _QUEUES.items():
-        yield from _looked(account, f"forwarder takes {queue}", partial(_mapping, account, queue, output))
-    yield from _looked(account, "alarms", lambda: finding.of_alarms(_alarms(account)))
-    yield from _looked(account, "who is told", lambda: [finding.of_subscriptions(_subscriptions(account))])
-
-
-def _looked(account: Account, subject: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """What `look` finds, or that it could not look. What emulated AWS does not know is nobody's fault."""
-    try:
-        return list(look())
-    except CliError as fault:
-        return [Finding(subject, False, fault.message)]
-    except (ClientError, BotoCoreError) as error:
-        if account.local is not None:
-            return [Finding(subject, None, f"not looked at on this machine: {in_words(error)}")]
-        return [Finding(subject, False, f"could not be looked at: {in_words(error)}")]
+        yield from looked(account, each.app, partial(_app, each, client, deployed, among=len(meant)))
+    yield from looked(account, "shared secrets", partial(_shared, meant))
+    yield from looked(account, "queues", lambda: finding.of_queues(counts(account), _oldest_ms(account)))
+    for queue in QUEUES:
+        yield from looked(account, f"forwarder takes {queue}", partial(_mapping, account, queue))
+    yield from looked(account, "alarms", lambda: finding.of_alarms(alarms(account)))
+    yield from looked(account, "who is told", lambda: [finding.of_subscriptions(account.stage, subscriptions(account))])
 
 
 def _apps(account: Account) -> list[str]:
@@ -102,14 +93,27 @@ def _apps(account: Account) -> list[str]:
         return ["default"]
 
 
-def _app(account: Account, app: str, client: Client, deployed: Deployment, *, among: int) -> Iterator[Finding]:
-    configuration = Configuration(account, app)
+def _shared(configurations: Iterable[Configuration]) -> Iterator[Finding]:
+    secrets = {each.app: each.secret("purchasely") for each in configurations}
+    return secret_findings.of_shared(
+        {app: shared_secrets(each) for app, each in secrets.items() if not isinstance(each, Absent | Unusable)}
+    )
+
+
+def _app(configuration: Configuration, client: Client, deployed: Deployment, *, among: int) -> Iterator[Finding]:
+    app = configuration.app
     purchasely, clevertap = configuration.secret("purchasely"), configuration.secret("clevertap")
     if among > 1 and finding.is_untouched(purchasely, clevertap):
         yield Finding(app, None, "is not set up; it need not be, as there are other apps")
         return
-    yield finding.of_purchasely_secret(app, purchasely)
-    yield finding.of_clevertap_secret(app, clevertap)
+    for name, secret, judged in (
+        ("purchasely", purchasely, finding.of_purchasely_secret),
+        ("clevertap", clevertap, finding.of_clevertap_secret),
+    ):
+        if isinstance(secret, Absent) and configuration.may_not_read(name):
+            yield secret_findings.of_hidden(app, name)
+        else:
+            yield judged(app, secret)
     stored = configuration.settings()
     yield finding.of_settings(app, stored)
     if not isinstance(clevertap, Absent | Unusable) and stored.held is not None:
@@ -146,33 +150,5 @@ def _oldest_ms(account: Account) -> int | None:
     return int(newest["Maximum"] * 1000)
 
 
-def _mapping(account: Account, queue: str, output: str) -> Iterator[Finding]:
-    attributes = account.client("sqs").get_queue_attributes(
-        QueueUrl=account.output(output), AttributeNames=["QueueArn"]
-    )["Attributes"]
-    mappings = account.client("lambda").list_event_source_mappings(EventSourceArn=attributes["QueueArn"])
-    yield finding.of_mappings(queue, [mapping["State"] for mapping in mappings["EventSourceMappings"]])
-
-
-def _alarms(account: Account) -> list[Alarm]:
-    """The stack's alarms, a hundred a call."""
-    names = [name for kind in _ALARMS for name in resources(account, kind)]
-    found: list[Alarm] = []
-    for start in range(0, len(names), _MOST_ALARMS):
-        described = account.client("cloudwatch").describe_alarms(
-            AlarmNames=names[start : start + _MOST_ALARMS], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-        )
-        found += (
-            Alarm(alarm["AlarmName"], alarm["StateValue"], alarm.get("AlarmDescription", ""))
-            for alarm in (*described.get("MetricAlarms", ()), *described.get("CompositeAlarms", ()))
-        )
-    return found
-
-
-def _subscriptions(account: Account) -> list[str]:
-    pages = account.client("sns").get_paginator("list_subscriptions_by_topic")
-    return [
-        subscription["SubscriptionArn"]
-        for page in pages.paginate(TopicArn=account.output("AlarmTopicArn"))
-        for subscription in page["Subscriptions"]
-    ]
+def _mapping(account: Account, queue: str) -> Iterator[Finding]:
+    yield finding.of_mappings(queue, [each.state for each in event_sources(account, queue)])

@@ -56,7 +56,7 @@ command.add_command(redrive)
 @json_option
 @on_account
 def list_(account: Account, choice: Choice, limit: int, as_json: bool) -> None:
-    """What waits: how many for each reason, then the events.
+    """What waits: how many for each reason, then the events; `bridge parked show` says what is wrong with one.
 
     Every message of the queue is received for it and given back at once: for some seconds nobody else sees them.
     """
@@ -167,7 +167,8 @@ def _list(to: Console, events: Sequence[ParkedEvent], held_elsewhere: int, limit
         code = f" ({message.code})" if message.code is not None else ""
         # Lines that only the terminal breaks: an id is copied from here.
         to.print(plain("  ".join(about)), soft_wrap=True)
-        to.print(plain(f"    {message.reason}{code}: {message.detail or ''}"), soft_wrap=True)
+        # Not the detail, which may quote the body: `parked show` has it.
+        to.print(plain(f"    {message.reason}{code}"), soft_wrap=True)
     if len(shown) < len(events):
         to.print(plain(f"… and {len(events) - len(shown)} parked before: --limit 0 shows all"))
     if held_elsewhere:

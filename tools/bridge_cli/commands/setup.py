@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import click
@@ -15,7 +15,9 @@ from bridge_cli.app_setup import Keys, Present, Wanted
 from bridge_cli.clevertap_check import new_client, problem, regions_that_accept
 from bridge_cli.cli_error import CliError, ErrorCode
 from bridge_cli.configuration import Configuration, fitting
+from bridge_cli.deep_check import proof_of_deployment
 from bridge_cli.deployment import Deployment, deployment
+from bridge_cli.findings_view import show_findings
 from bridge_cli.output import console, json_option, plain, remark, working, write_json
 from bridge_cli.probe import Outcome, Stopwatch, prove
 from bridge_cli.prompts import agreed, ask, ask_secret, require_yes, secret_option
@@ -130,12 +132,16 @@ def command(
     if after != before:
         require_yes(yes=yes)
     written = write(configuration, before, after, say)
-    outcome = prove(account, app, wanted.shared_secret, clock=Stopwatch())
+    clock = Stopwatch()
+    outcome = prove(account, app, wanted.shared_secret, clock=clock)
+    found = proof_of_deployment(account, app, deployed, outcome, clock=clock)
     if as_json:
-        write_json(_document(app, wanted, written, account.webhook_url(app), outcome))
+        document = _document(app, wanted, written, account.webhook_url(app), outcome)
+        write_json(document | {"deployment": [asdict(each) for each in found]})
     else:
         _tell(account, app, after, outcome)
-    if not outcome.good:
+        show_findings(console(), found)
+    if not outcome.good or any(each.good is False for each in found):
         raise click.exceptions.Exit(1)
 
 

@@ -14,6 +14,7 @@ from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import any_app_argument
 from bridge_cli.balance import Balance, Tally
 from bridge_cli.deliveries import Delivery, all_deliveries
+from bridge_cli.event_sources import is_paused
 from bridge_cli.output import json_option, plain, show, table, working
 from bridge_cli.queues import Queues, counts
 from bridge_cli.times import iso, now_ms, span
@@ -132,7 +133,8 @@ class _Sums:
 def command(account: Account, app: str | None, hours: float, as_json: bool) -> None:
     """The last hours at a glance, for each app or APP.
 
-    What was received and what became of it, what waits now and for how long, and how ingest answered. An event
+    What was received and what became of it, what waits now and for how long, how ingest answered, and whether the
+    forwarder is paused. An event
     counts when it was first received; the error rate is the share of events that are parked, or in flight after a
     failed try.
 
@@ -146,15 +148,17 @@ def command(account: Account, app: str | None, hours: float, as_json: bool) -> N
             all_deliveries(account.client("dynamodb"), account.output("DeliveriesTableName")), since_ms=since
         )
         ingest = _ingest(account, since, now)
+        paused = is_paused(account)
     if app is not None:
         found = {app: found.get(app) or _Sums(app, since).status()}
     document = {
         "since": iso(since),
         "ingest": ingest,
+        "paused": paused,
         "queues": {name: count["visible"] + count["hidden"] for name, count in asdict(queues).items()},
         "apps": [_document(each, now) for each in found.values()],
     }
-    show(document, lambda to: _show(to, found.values(), queues, ingest, hours, now), as_json=as_json)
+    show(document, lambda to: _show(to, found.values(), queues, ingest, hours, now, paused=paused), as_json=as_json)
 
 
 def _ingest(account: Account, since: int, now: int) -> dict[str, int] | None:
@@ -220,8 +224,17 @@ def _oldest(oldest: Oldest | None, now: int) -> dict[str, Any] | None:
 
 
 def _show(
-    to: Console, found: Iterable[Status], queues: Queues, ingest: Mapping[str, int] | None, hours: float, now: int
+    to: Console,
+    found: Iterable[Status],
+    queues: Queues,
+    ingest: Mapping[str, int] | None,
+    hours: float,
+    now: int,
+    *,
+    paused: bool | None,
 ) -> None:
+    if paused:
+        to.print(plain("Paused: the forwarder takes no events. To go on: bridge resume", "yellow"))
     for status in found:
         to.print(plain(f"App {status.app}, the last {hours:g} hours", "bold"))
         listed = table("", "")

@@ -21,6 +21,7 @@ from bridge_cli.parked_messages import Choice, ParkedEvent, taken
 from bridge_cli.subscribers import Ids, Remembered, anonymous_keys, keys_of, person
 from bridge_cli.suppression import suppressed
 from bridge_cli.times import iso, now_ms, readable
+from purchasely_clevertap.aws.user_hash_key import user_hash_key_name
 from purchasely_clevertap.purchasely.event import Value
 from purchasely_clevertap.telemetry.user_hash import user_hash
 
@@ -40,7 +41,8 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
 
     Of an event: when it came, what was decided, what CleverTap said, its log lines. Of a subscriber, by the app's
     user id, an anonymous id or a CleverTap id: the state that is kept in each CleverTap account with the time of each
-    fact, what CleverTap has of the profile, the events of the last 30 days, and the user_hash that the log has.
+    fact, what CleverTap has of the profile, the events of the last 30 days, and the user_hash that the log has, if you
+    may read its key.
 
     What is kept of a subscriber is personal data, shown because you ask for it. Their events are found by reading the
     whole deliveries table: about 0.02 USD for each million events in it.
@@ -77,7 +79,7 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
     if found or waiting:
         with working("Reading the deliveries …"):
             events = _events(account, keys_of(app, ids), waiting)
-        document["user_hash"] = user_hash(id_, account.user_key)
+        document["user_hash"] = _user_hash(account, id_)
         document["subscribers"] = [subscriber_document(each) for each in found]
         document["events"] = [delivery_document(each) for each in events]
 
@@ -95,11 +97,22 @@ def command(account: Account, id_: str, app: str, logs: bool, as_json: bool) -> 
             _show_event(to, event, parked, lines)
         if found or waiting:
             _show_subscribers(to, found, events)
-            to.print(
-                plain(f'In the log this id is {document["user_hash"]}: ask for it with the saved query "one user".')
-            )
+            if document["user_hash"]:
+                told = f'In the log this id is {document["user_hash"]}: ask for it with the saved query "one user".'
+                to.print(plain(told))
 
     show(document, view, as_json=as_json)
+
+
+def _user_hash(account: Account, id_: str) -> str | None:
+    """What the log has in the place of the id; None if the person may not know, as their rights do not name the key."""
+    name = user_hash_key_name(account.stage)
+    try:
+        key = account.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    except ClientError as error:
+        remark(f"The hash in the log can't be told: secret {name} can't be read: {error.response['Error']['Code']}")
+        return None
+    return user_hash(id_, key)
 
 
 def _events_of_id(account: Account, app: str, event_id: str) -> list[Delivery]:

@@ -36,8 +36,8 @@ class Connections:
 class Resources:
     """The names of what the stack is made of.
 
-    A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever. `user_key` keys the hashes
-    that stand for people.
+    A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever. `suppression_key` keys the
+    hashes that stand for suppressed people.
     """
 
     stage: str
@@ -46,7 +46,7 @@ class Resources:
     subscribers_table: str = ""
     parked_queue_url: str = ""
     subscriber_days: int = 0
-    user_key: str = ""
+    suppression_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +120,5 @@ def build_forwarder(
         events=SendQueue(connections.sqs, queue_url=resources.events_queue_url),
         retry_policy=retry_policy,
         clock=clock.epoch_ms,
-        user_key=resources.user_key,
+        suppression_key=resources.suppression_key,
     )

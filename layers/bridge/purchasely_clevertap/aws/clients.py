@@ -50,13 +50,7 @@ class Clients:
 
     def dynamodb_for_notes(self) -> "DynamoDBClient":
         """DynamoDB for the notes of ingest: the forwarder makes the same ones, so they must not cost the answer."""
-        hurried = Config(
-            connect_timeout=_NOTE_SECONDS,
-            read_timeout=_NOTE_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 1},
-        )
-        client = self._session.create_client("dynamodb", config=self._config.merge(hurried))
-        return cast("DynamoDBClient", client)
+        return cast("DynamoDBClient", self._session.create_client("dynamodb", config=self._hurried(_NOTE_SECONDS)))
 
     def dynamodb_for_batches(self) -> "DynamoDBClient":
         """DynamoDB, with calls of a hundred items that take little processor time."""
@@ -70,6 +64,16 @@ class Clients:
         """Secrets Manager."""
         return cast("SecretsManagerClient", self._session.create_client("secretsmanager", config=self._config))
 
+    def secretsmanager_for_log(self, *, seconds: float) -> "SecretsManagerClient":
+        """Secrets Manager for what may fail, as `dynamodb_for_notes` is."""
+        client = self._session.create_client("secretsmanager", config=self._hurried(seconds))
+        return cast("SecretsManagerClient", client)
+
     def ssm(self) -> "SSMClient":
         """Systems Manager, for its Parameter Store."""
         return cast("SSMClient", self._session.create_client("ssm", config=self._config))
+
+    def _hurried(self, seconds: float) -> Config:
+        return self._config.merge(
+            Config(connect_timeout=seconds, read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1})
+        )

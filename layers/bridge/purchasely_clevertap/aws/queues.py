@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.delivery.entry import Hold
+from purchasely_clevertap.delivery.keys import APP
 from purchasely_clevertap.delivery.message import Message, MessageKind, attributes, encode_body, parked_attributes
 from purchasely_clevertap.delivery.result import MessageResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
@@ -52,11 +53,14 @@ class SendQueue:
         """Sends events on that waited for a login: the same for each of `held`."""
         return self._send(
             [
-                {
-                    "Id": str(index),
-                    "MessageBody": hold.body,
-                    "MessageAttributes": attributes(app, hold.received_at, MessageKind.HELD),
-                }
+                grouped(
+                    {
+                        "Id": str(index),
+                        "MessageBody": hold.body,
+                        "MessageAttributes": attributes(app, hold.received_at, MessageKind.HELD),
+                    },
+                    app,
+                )
                 for index, hold in enumerate(held)
             ]
         )
@@ -74,12 +78,15 @@ class SendQueue:
     ) -> list[str | None]:
         return self._send(
             [
-                {
-                    "Id": str(index),
-                    "MessageBody": encode_body(key.encode()),
-                    "MessageAttributes": attributes(app, now_ms, kind),
-                    "DelaySeconds": delay_seconds,
-                }
+                grouped(
+                    {
+                        "Id": str(index),
+                        "MessageBody": encode_body(key.encode()),
+                        "MessageAttributes": attributes(app, now_ms, kind),
+                        "DelaySeconds": delay_seconds,
+                    },
+                    app,
+                )
                 for index, key in enumerate(person_keys)
             ]
         )
@@ -147,9 +154,15 @@ class RetryDelays:
         return self._retry_policy.wait(result.message.receives, self._chance)
 
 
+def grouped(entry: "SendMessageBatchRequestEntryTypeDef", app: str) -> "SendMessageBatchRequestEntryTypeDef":
+    """`entry` as one of the messages of `app`: the queue then gives those of other apps first while this app has many
+    in flight (SQS, fair queues). A name that no app can have, as somebody put it on a queue by hand, makes no group."""
+    return {**entry, "MessageGroupId": app} if APP.fullmatch(app) else entry
+
+
 def _entry(index: int, request: ParkRequest, now_ms: int) -> "SendMessageBatchRequestEntryTypeDef":
     parked = request.parked
-    return {
+    entry: SendMessageBatchRequestEntryTypeDef = {
         "Id": str(index),
         "MessageBody": encode_body(request.message.body),
         "MessageAttributes": parked_attributes(
@@ -165,6 +178,8 @@ def _entry(index: int, request: ParkRequest, now_ms: int) -> "SendMessageBatchRe
             accepted=request.accepted,
         ),
     }
+    # Nobody waits for the parked queue, so there fairness would only cost.
+    return entry if parked else grouped(entry, request.message.app)
 
 
 def _batches(

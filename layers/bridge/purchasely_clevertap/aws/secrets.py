@@ -143,10 +143,16 @@ def _put[T](kept: dict[str, T], app: str, value: T) -> None:
 
 
 def _is_no_right_to_read(error: ClientError) -> bool:
-    """Whether reading the secret was denied, rather than decrypting it.
+    """Whether reading was denied because the role's own policy does not name such a secret.
 
     The functions may read `…/{app}/{name}-??????`. A secret that does not exist has no such ARN, so AWS does not say
-    that it is missing but that reading it is not allowed.
+    that it is missing but that no identity-based policy allows reading it. An explicit deny, or another kind of policy
+    that does not allow it, says nothing of the secret: that is a fault of the set-up, and so is a denied decryption.
+    Source: IAM's user guide, "Troubleshoot access denied error messages".
     """
     given = error.response["Error"]
-    return given["Code"] == "AccessDeniedException" and "secretsmanager:GetSecretValue" in given.get("Message", "")
+    message = given.get("Message", "")
+    if given["Code"] != "AccessDeniedException" or "secretsmanager:GetSecretValue" not in message:
+        return False
+    reason = message.partition(" because ")[2]
+    return "explicit deny" not in message and (not reason or "identity-based policy" in reason)

@@ -33,6 +33,10 @@ class CircuitBreaker:
         state = self._open.get(account_id)
         return state is not None and self._clock() < state.until
 
+    def is_failing(self, account_id: str) -> bool:
+        """Whether the account's last request failed, also when the cool-down is over by now."""
+        return account_id in self._open
+
     def fault(self, account_id: str) -> SetupFault | None:
         """The fault of the set-up that the account is left alone for, if it is one."""
         state = self._open.get(account_id)

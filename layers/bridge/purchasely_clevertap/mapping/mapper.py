@@ -4,7 +4,6 @@ A `Mapper` prepares once for each version of the settings what is the same for e
 """
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +49,7 @@ from purchasely_clevertap.purchasely.event import (
     Value,
     money_key,
 )
+from purchasely_clevertap.sized_cache import SizedCache, size_of_names
 
 
 class Mapped(NamedTuple):
@@ -77,7 +77,6 @@ class ProfileUpdate(NamedTuple):
 
 _NO_LINK: Final = Link()
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
-_REMEMBERED: Final = 1000  # choices by the names of events, and plans of their properties
 _OWN_PROPERTIES: Final = 2  # places kept for is_late and was_anonymous
 _ITEM_KEYS: Final = ("product", "plan", "store_product_id", "purchase_type", "offer_type")
 _CHARGED_KEYS: Final = (
@@ -143,9 +142,9 @@ class Mapper:
         }
         self._profile_keys = frozenset(self._profile_names.values())
         self._plain_profile = not profile.prefix and not profile.rename and not profile.omit
-        self._choice = lru_cache(_REMEMBERED)(self._chosen)
-        self._plan = lru_cache(_REMEMBERED)(self._planned)
-        self._payment_keys = lru_cache(_REMEMBERED)(self._planned_payment)
+        self._choice = SizedCache(self._chosen, len)
+        self._plan = SizedCache(self._planned, lambda choice: _size(choice[0]))
+        self._payment_keys = SizedCache(self._planned_payment, _size)
 
     def environment(self, event: Event, *, has_sandbox_account: bool) -> Environment | Skipped:
         """The project that the event goes to."""
@@ -165,7 +164,7 @@ class Mapper:
 
     def is_sent(self, event: Event) -> bool:
         """Whether the settings send the event's record, if it is not late."""
-        return _kept_back(event, self._choice(event.event_name)) is None
+        return _kept_back(event, self._choice[event.event_name]) is None
 
     def map(
         self, event: Event, *, now_ms: int, has_sandbox_account: bool, link: Link = _NO_LINK
@@ -185,7 +184,7 @@ class Mapper:
         person = identities.identity(event, named, link, self.settings.identity)
         if not isinstance(person, Identity):
             return person
-        settings, choice = self.settings, self._choice(event.event_name)
+        settings, choice = self.settings, self._choice[event.event_name]
         kept_back = _kept_back(event, choice)
         late = settings.late_events.action if now_ms - event.created_ms > self._late_ms else LateAction.SEND
         if kept_back is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
@@ -307,7 +306,7 @@ class Mapper:
 
     def _properties(self, event: Event, left_out: list[str]) -> dict[str, Any]:
         values, moments = event.values, event.moments
-        plan = self._plan(event.keys, self._choice(event.event_name).only)
+        plan = self._plan[event.keys, self._choice[event.event_name].only]
         # Most values keep their keys: to copy all and to drop some is cheaper than to pick them one by one.
         properties: dict[str, Any] = dict(values)
         for key in plan.dropped:
@@ -326,11 +325,12 @@ class Mapper:
                     left_out.append(plan.keys.get(name, name))
         return properties
 
-    def _planned(self, keys: EventKeys, only: frozenset[str] | None) -> _Plan:
-        """The properties of every event that has these values and dates.
+    def _planned(self, choice: tuple[EventKeys, frozenset[str] | None]) -> _Plan:
+        """The properties of every event that has these values and dates, if only some keys are wanted of those alone.
 
         Those that are documented have the first claim to their names, and to a place.
         """
+        keys, only = choice
         plan = _Plan(list(keys.values), [], [], [], {})
         for key, is_date in sorted(
             [*((key, False) for key in keys.values), *((key, True) for key in keys.dates)], key=_is_new
@@ -381,7 +381,7 @@ class Mapper:
             if share is not None:
                 properties["Proceeds"] = round(amount * share, _DIGITS)
         values = event.values
-        item_keys, own_keys = self._payment_keys(event.keys)
+        item_keys, own_keys = self._payment_keys[event.keys]
         if kind is Kind.CHARGED and item_keys:
             properties["Items"] = [{key: clip_text(str(values[key])) for key in item_keys}]
         for key in own_keys:
@@ -422,6 +422,10 @@ class Mapper:
                 continue
             named[self._profile_names.get(key) or profile.rename.get(key, profile.prefix + key)] = value
         return named
+
+
+def _size(keys: EventKeys) -> int:
+    return size_of_names(keys.values) + size_of_names(keys.dates)
 
 
 def _kept_back(event: Event, choice: _Choice) -> Skipped | Parked | None:

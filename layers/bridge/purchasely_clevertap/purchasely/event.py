@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +18,7 @@ import orjson
 
 from purchasely_clevertap.purchasely import event_id as event_ids
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
+from purchasely_clevertap.sized_cache import SizedCache, size_of_names
 
 type Value = str | bool | int | float
 
@@ -462,8 +462,7 @@ class _Layout(NamedTuple):
     keys: EventKeys
 
 
-@lru_cache(1000)
-def _layout(keys: tuple[str, ...]) -> _Layout:
+def _laid_out(keys: tuple[str, ...]) -> _Layout:
     found: dict[_Kind, list[str]] = {kind: [] for kind in _Kind}
     for key in keys:
         found[_kind(key)].append(key)
@@ -479,13 +478,17 @@ def _layout(keys: tuple[str, ...]) -> _Layout:
         money,
         tuple((key, f"{key}_ms") for key in dates),
         others,
-        _keys((*texts, *ids, *flags, *money, *others), dates),
+        _KEYS[(*texts, *ids, *flags, *money, *others), dates],
     )
 
 
-@lru_cache(1000)
-def _keys(values: tuple[str, ...], dates: tuple[str, ...]) -> EventKeys:
+def _event_keys(keys: tuple[tuple[str, ...], tuple[str, ...]]) -> EventKeys:
+    values, dates = keys
     return EventKeys(values, dates, tuple(filter(_IN_CURRENCY, values)))
+
+
+_KEYS: Final = SizedCache(_event_keys, lambda keys: size_of_names(keys[0]) + size_of_names(keys[1]))
+_LAYOUTS: Final = SizedCache(_laid_out, size_of_names)
 
 
 class _Reading:
@@ -504,7 +507,7 @@ class _Reading:
     def read(self, payload: dict[str, Any]) -> None:
         if payload.get(_NULLABLE, "") is None:
             del payload[_NULLABLE]
-        self._layout = layout = _layout(tuple(payload))
+        self._layout = layout = _LAYOUTS[tuple(payload)]
         try:
             texts = [*map(str.strip, layout.text_values(payload))]
         except TypeError:  # one of them is something else
@@ -550,7 +553,7 @@ class _Reading:
         """Which values and dates there are."""
         values, moments, keys = self.values, self.moments, self._layout.keys
         if self._has_new_keys or len(values) != len(keys.values) or len(moments) != len(keys.dates):
-            return _keys(tuple(values), tuple(moments))
+            return _KEYS[tuple(values), tuple(moments)]
         return keys
 
     def repair(self) -> None:

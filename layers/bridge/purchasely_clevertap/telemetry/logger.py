@@ -19,6 +19,7 @@ from purchasely_clevertap.telemetry.metrics import NAMESPACE, Metric, unit
 
 # The lines' own keys; a field of such a name would take their place.
 _LINE: Final = ("level", "message", "timestamp", "service", "stage", "request_id")
+_MOST_SHOWN: Final = 100  # characters of a name that a stranger chose
 _VALUES_TOGETHER: Final = 100  # CloudWatch, embedded metric format: values of a metric in one line
 
 
@@ -37,6 +38,7 @@ class Logger:
     def __init__(self, *, service: str, stage: str, least: str) -> None:
         self._service = service
         self._stage = stage
+        self._is_cold = True
         self._powertools = PowertoolsLogger(
             service=service,
             level=least,
@@ -49,8 +51,14 @@ class Logger:
         self._powertools.append_keys(stage=stage)
 
     def start_request(self, request_id: str) -> None:
-        """The lines that follow are of this invocation; Lambda's own lines carry its id too."""
+        """The lines that follow are of this invocation; Lambda's own lines carry its id too.
+
+        The first one of a process is counted as a cold start.
+        """
         self._powertools.append_keys(request_id=request_id)
+        if self._is_cold:
+            self._is_cold = False
+            self.add_metrics({Metric.COLD_START: 1})
 
     def log(self, level: Level, message: str, **fields: Any) -> None:
         """Writes a line. A field that is None is left out."""
@@ -88,6 +96,14 @@ class Logger:
             )
             for parts in _parts(values)
         )
+
+
+def shown(text: str) -> str:
+    """A name that a stranger chose, as a line may have it: clipped, and what is not printable as an escape."""
+    clipped = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    if clipped.isprintable():
+        return clipped
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in clipped)
 
 
 def _parts(values: Mapping[Metric, Sequence[int]]) -> Iterator[list[tuple[Metric, Sequence[int]]]]:

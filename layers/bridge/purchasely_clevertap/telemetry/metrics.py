@@ -10,6 +10,9 @@ class Metric(StrEnum):
     """A metric, under the dimensions stage and service; some also under others, with few values: a reason, a configured
     app."""
 
+    # Each function
+    COLD_START = "ColdStart"
+
     # Ingest
     ACCEPTED = "Accepted"  # also by app and kind
     REFUSED = "Refused"  # also by reason

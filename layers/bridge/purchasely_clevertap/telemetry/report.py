@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+from purchasely_clevertap.aws.user_hash_key import KeyUnavailable
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, MessageKind
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import BUSY, Delivered, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
-from purchasely_clevertap.telemetry.logger import Level, Logger
+from purchasely_clevertap.telemetry.logger import Level, Logger, shown
 from purchasely_clevertap.telemetry.metrics import Metric
 from purchasely_clevertap.telemetry.user_hash import user_hash
 
@@ -23,6 +24,7 @@ _METRICS: Final = {
     Parked: Metric.PARKED,
     Retried: Metric.RETRIED,
 }
+_MOST_LEFT_OUT: Final = 20  # keys in a line: an event may have 60,000, and CloudWatch takes no line of such a size
 _STORAGE: Final = frozenset({RetryReason.LEDGER_UNAVAILABLE, RetryReason.PARKED_QUEUE_UNAVAILABLE})
 _SETUP: Final = frozenset({RetryReason.SETUP_FAULT, RetryReason.CREDENTIALS_UNUSABLE, RetryReason.SETTINGS_UNAVAILABLE})
 
@@ -30,19 +32,27 @@ _SETUP: Final = frozenset({RetryReason.SETUP_FAULT, RetryReason.CREDENTIALS_UNUS
 class Report:
     """Writes to the logger of the function.
 
-    `clock` gives epoch milliseconds; `retry_policy` is that of the retries; `user_key` keys the user hashes.
+    `clock` gives epoch milliseconds; `retry_policy` is that of the retries; `user_key` gives the user hashes' key.
     """
 
-    def __init__(self, logger: Logger, *, clock: Callable[[], int], retry_policy: RetryPolicy, user_key: str) -> None:
+    def __init__(
+        self,
+        logger: Logger,
+        *,
+        clock: Callable[[], int],
+        retry_policy: RetryPolicy,
+        user_key: Callable[[], str | KeyUnavailable],
+    ) -> None:
         self._logger = logger
         self._clock = clock
         self._retry_policy = retry_policy
         self._user_key = user_key
 
     def forwarded(self, forwarded: BatchResult) -> None:
-        """Tells of a batch."""
+        """Tells of a batch. Without the key its lines name no user."""
         now = self._clock()
-        self._logger.log_each("event", (self._line(result, now) for result in forwarded.messages))
+        key = self._key() if any(result.user for result in forwarded.messages) else None
+        self._logger.log_each("event", (_line(result, now, key) for result in forwarded.messages))
         self._logger.log_each("upload", map(_upload_line, forwarded.uploads))
         self._logger.add_metrics(self._measured(forwarded, now))
         results: Counter[str] = Counter()
@@ -65,45 +75,12 @@ class Report:
         self._logger.log(Level.ERROR, "settings refused", app=app, version=version, problems=problems)
         self._logger.add_metrics({Metric.SETTINGS_REFUSED: 1})
 
-    def _line(self, result: MessageResult, now: int) -> tuple[Level, dict[str, Any]]:
-        message, outcome = result.message, result.outcome
-        line: dict[str, Any] = {
-            "app": message.app,
-            "event_id": result.event_id,
-            "event_name": result.event_name,
-            "user": result.user and user_hash(result.user, self._user_key),
-            "outcome": outcome.name,
-            "account": result.environment,
-            "records": result.records,
-            "age_ms": result.age_ms,
-            "waited_ms": now - message.received_at,
-            "receives": message.receives,
-            "message_id": message.id,
-            "new_name": not result.known_name,
-            "left_out": result.left_out,
-            "unconfirmed_sends": result.unconfirmed_sends,
-            "taken_over": result.taken_over,
-            "unsettled": result.unsettled,
-            "redriven": message.redrive is not None,
-            "kind": None if message.kind is MessageKind.WEBHOOK else message.kind,
-            "identity_conflict": result.identity_conflict,
-            "ahead": result.ahead,
-            "lapsed": result.lapsed,
-            "dead_letter": message.dead_letter,
-        }
-        level = Level.INFO
-        match outcome:
-            case Skipped(reason):
-                line["reason"] = reason
-            case Parked(reason, _, code):  # the detail may quote the payload: it goes with the parked event alone
-                line |= {"reason": reason, "code": code}
-                level = Level.WARNING
-            case Retried():
-                line |= {"reason": outcome.shown_reason, "detail": outcome.detail}
-                level = Level.INFO if outcome.give_up is GiveUp.OUTAGE else Level.WARNING
-            case _:
-                pass
-        return level, {name: value for name, value in line.items() if value or name == "waited_ms"}
+    def _key(self) -> str | None:
+        found = self._user_key()
+        if isinstance(found, KeyUnavailable):
+            self._logger.log(Level.WARNING, "user hash key unavailable", detail=found.detail)
+            return None
+        return found
 
     def _measured(self, forwarded: BatchResult, now: int) -> dict[Metric, int | list[int]]:
         counts: Counter[Metric] = Counter()
@@ -156,6 +133,48 @@ class Report:
         if result.outcome == BUSY:
             return 1000 * self._retry_policy.wait_while_busy(_never_sooner)
         return 1000 * self._retry_policy.wait(result.message.receives, _never_sooner)
+
+
+def _line(result: MessageResult, now: int, key: str | None) -> tuple[Level, dict[str, Any]]:
+    message, outcome = result.message, result.outcome
+    line: dict[str, Any] = {
+        "app": message.app,
+        "event_id": result.event_id,
+        "event_name": result.event_name and shown(result.event_name),
+        "user": user_hash(result.user, key) if result.user and key else None,
+        "outcome": outcome.name,
+        "account": result.environment,
+        "records": result.records,
+        "age_ms": result.age_ms,
+        "waited_ms": now - message.received_at,
+        "receives": message.receives,
+        "message_id": message.id,
+        "new_name": not result.known_name,
+        "left_out": [shown(key) for key in result.left_out[:_MOST_LEFT_OUT]],
+        "left_out_more": max(len(result.left_out) - _MOST_LEFT_OUT, 0),
+        "unconfirmed_sends": result.unconfirmed_sends,
+        "taken_over": result.taken_over,
+        "unsettled": result.unsettled,
+        "redriven": message.redrive is not None,
+        "kind": None if message.kind is MessageKind.WEBHOOK else message.kind,
+        "identity_conflict": result.identity_conflict,
+        "ahead": result.ahead,
+        "lapsed": result.lapsed,
+        "dead_letter": message.dead_letter,
+    }
+    level = Level.INFO
+    match outcome:
+        case Skipped(reason):
+            line["reason"] = reason
+        case Parked(reason, _, code):  # the detail may quote the payload: it goes with the parked event alone
+            line |= {"reason": reason, "code": code}
+            level = Level.WARNING
+        case Retried():
+            line |= {"reason": outcome.shown_reason, "detail": outcome.detail}
+            level = Level.INFO if outcome.give_up is GiveUp.OUTAGE else Level.WARNING
+        case _:
+            pass
+    return level, {name: value for name, value in line.items() if value or name == "waited_ms"}
 
 
 def _count_fault(counts: Counter[Metric], outcome: Retried) -> None:

@@ -9,7 +9,7 @@ _LETTERS: Final = 16
 def user_hash(person: str, key: str) -> str:
     """What the log has in the place of a user id or anonymous user id.
 
-    The first 16 hex digits of HMAC-SHA256, keyed with `key`: the random part of the stack's id. Without a key, whoever
-    has the log could try all ids there are, as ids may be numbers or addresses.
+    The first 16 hex digits of HMAC-SHA256, keyed with `key`, a secret of the stage. Without a key, whoever has the log
+    could try all ids there are, as ids may be numbers or addresses; so who may read the log may not read the key.
     """
     return hmac.digest(key.encode(), person.encode("utf-8", "surrogatepass"), "sha256").hex()[:_LETTERS]

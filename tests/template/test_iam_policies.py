@@ -1,0 +1,267 @@
+"""The policies of docs/iam/: sound, no wider than they say, and enough."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_stack.sam import REGION, ROOT, VENV
+from local_stack.template import Template
+from tests.template.policy import FOLDER, Policy
+
+LINTER = VENV / "scan" / "bin" / "parliament"
+POLICIES = ("boundary", "deploy", "operator-full", "operator-read-only", "user-hashes")
+HERE = "eu-west-1:123456789012"
+USER_HASH_KEY = f"arn:aws:secretsmanager:{HERE}:secret:purchasely-clevertap/prod/user-hash-key-a1B2c3"
+SECRET = f"arn:aws:secretsmanager:{HERE}:secret:purchasely-clevertap/prod/default"
+# IAM, quotas: characters of a managed policy, and of a role's inline policies together.
+MOST, MOST_INLINE = 6144, 10_240
+KEY = f"arn:aws:kms:{HERE}:key/0fd9e1c2-95a8-4c1f-8de9-0242ac120002"
+
+# What AWS names for features that the template does not use.
+UNUSED = {
+    "apigateway:TagResource", "apigateway:UntagResource",  # allowed as POST and DELETE of /tags
+    "codedeploy:RegisterOnPremisesInstance",
+    # tables: imports, replicas, streams, insights, and the items themselves
+    "dynamodb:AssociateTableReplica", "dynamodb:BatchWriteItem", "dynamodb:CreateTableReplica", "dynamodb:DeleteItem",
+    "dynamodb:DeleteResourcePolicy", "dynamodb:DescribeImport", "dynamodb:DisableKinesisStreamingDestination",
+    "dynamodb:EnableKinesisStreamingDestination", "dynamodb:GetItem", "dynamodb:ImportTable", "dynamodb:PutItem",
+    "dynamodb:PutResourcePolicy", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateContributorInsights",
+    "dynamodb:UpdateItem", "dynamodb:UpdateKinesisStreamingDestination", "kinesis:DescribeStream",
+    "kinesis:PutRecords", "kms:ListAliases", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents",
+    "s3:GetObjectMetadata", "s3:ListBucket",
+    # functions: networks, file systems, code signing, concurrency of their own
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+    "elasticfilesystem:DescribeMountTargets", "lambda:AssociateRuntimeAlias", "lambda:DeleteFunctionCodeSigningConfig",
+    "lambda:DeleteFunctionConcurrency", "lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetCodeSigningConfig",
+    "lambda:PassCapacityProvider", "lambda:PutFunctionCodeSigningConfig", "lambda:PutFunctionConcurrency",
+    "lambda:PutFunctionRecursionConfig", "lambda:PutFunctionScalingConfig", "lambda:PutProvisionedConcurrencyConfig",
+    "lambda:PutRuntimeManagementConfig", "s3files:ListMountTargets",
+    # log groups: data protection, indexes, deliveries to a bucket or a stream
+    "firehose:TagDeliveryStream", "logs:DeleteDataProtectionPolicy", "logs:DeleteIndexPolicy",
+    "logs:DeleteResourcePolicy", "logs:PutBearerTokenAuthentication", "logs:PutDataProtectionPolicy",
+    "logs:PutIndexPolicy", "logs:PutLogGroupDeletionProtection", "s3:REST.PUT.OBJECT",
+    # roles: managed policies, and a boundary that is taken away
+    "iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary", "iam:DetachRolePolicy",
+    # secrets: what they hold, and copies in other regions
+    "secretsmanager:GetSecretValue", "secretsmanager:RemoveRegionsFromReplication",
+    "secretsmanager:ReplicateSecretToRegions",
+    # topics: data protection, and filters of subscriptions
+    "sns:PutDataProtectionPolicy", "sns:SetSubscriptionAttributes",
+}  # fmt: skip
+
+
+def findings(policy: str) -> list[dict[str, Any]]:
+    """What the linter says of a policy's text."""
+    assert LINTER.exists(), "parliament is missing: run `make setup`"
+    done = subprocess.run(
+        [str(LINTER), "--json", "--minimum_severity", "INFO"],
+        input=policy,
+        env={"PATH": os.defpath, "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_linter_finds_nothing(name: str) -> None:
+    found = findings((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+    # AWS tells of composite alarms only whoever may see all alarms (CloudWatch, DescribeAlarms).
+    assert [each for each in found if each["detail"] != ["cloudwatch:DescribeAlarms"]] == []
+
+
+def test_the_linter_looks_at_actions_and_resources() -> None:
+    text = (FOLDER / "user-hashes.json").read_text(encoding="utf-8")
+    assert [each["issue"] for each in findings(text.replace("GetSecretValue", "ReadSecret"))] == ["UNKNOWN_ACTION"]
+    assert [each["issue"] for each in findings(text.replace(":secret:", ":key/"))] == ["RESOURCE_MISMATCH"]
+
+
+def test_every_policy_is_tested() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.json")) == sorted((*POLICIES, "deploy-trust"))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_only_allows_and_fits(name: str) -> None:
+    policy = Policy.load(name)
+
+    assert {each["Effect"] for each in policy.statements} == {"Allow"}
+    assert len({each["Sid"] for each in policy.statements}) == len(policy.statements)
+    assert policy.characters <= (MOST_INLINE if name == "deploy" else MOST)
+
+
+# Operators
+
+
+def test_read_only_changes_nothing_and_reads_no_secret() -> None:
+    reads = ("Get", "List", "Describe", "Filter", "Query", "Scan", "BatchGet")
+    others = {
+        action for action in Policy.load("operator-read-only").actions if not action.split(":")[1].startswith(reads)
+    }
+
+    # To look at parked messages is to take them and to give them back; a key encrypts and decrypts for AWS.
+    assert others == {"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "kms:Decrypt"}
+    assert not Policy.load("operator-read-only").has("secretsmanager:GetSecretValue")
+
+
+def test_all_that_read_only_allows_full_allows() -> None:
+    full = Policy.load("operator-full")
+
+    for statement in Policy.load("operator-read-only").statements:
+        if statement["Sid"] != "UseTheKey":
+            assert statement in full.statements
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "may"),
+    [
+        ("operator-full", f"{SECRET}/purchasely-a1B2c3", True),
+        ("operator-full", f"{SECRET}/clevertap-a1B2c3", True),
+        ("operator-full", USER_HASH_KEY, False),
+        ("operator-read-only", USER_HASH_KEY, False),
+        ("deploy", USER_HASH_KEY, False),
+        ("user-hashes", USER_HASH_KEY, True),
+        ("user-hashes", f"{SECRET}/purchasely-a1B2c3", False),
+        ("operator-full", f"{SECRET.replace('/prod', '/dev')}/purchasely-a1B2c3", False),
+    ],
+)
+def test_who_reads_which_secret(name: str, resource: str, may: bool) -> None:
+    assert Policy.load(name).allows("secretsmanager:GetSecretValue", resource) is may
+
+
+# The role that deploys
+
+
+@pytest.fixture(scope="module")
+def needed() -> dict[str, list[str]]:
+    """What CloudFormation needs for the types of the template's resources, by AWS's own schemas."""
+    done = subprocess.run(
+        [
+            str(VENV / "sam" / "bin" / "python"),
+            str(Path(__file__).with_name("cloudformation_permissions.py")),
+            str(ROOT / "template.yaml"),
+        ],
+        env={"PATH": os.defpath, "AWS_DEFAULT_REGION": REGION, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+def test_deploying_needs_no_more_than_is_allowed(needed: dict[str, list[str]]) -> None:
+    deploy = Policy.load("deploy")
+
+    assert {action: kinds for action, kinds in needed.items() if not deploy.has(action) and action not in UNUSED} == {}
+
+
+def test_nothing_is_called_unused_that_is_allowed(needed: dict[str, list[str]]) -> None:
+    deploy = Policy.load("deploy")
+
+    assert {action for action in UNUSED if deploy.has(action) or action not in needed} == set()
+
+
+def test_a_role_is_made_only_within_the_boundary() -> None:
+    (statement,) = (each for each in Policy.load("deploy").statements if "iam:CreateRole" in each["Action"])
+
+    assert {"iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} < set(statement["Action"])
+    (boundary,) = statement["Condition"]["ArnEquals"].values()
+    assert boundary.endswith(":policy/purchasely-clevertap-boundary")
+    assert not Policy.load("deploy").has("iam:DeleteRolePermissionsBoundary")
+    assert not Policy.load("deploy").allows("iam:PutRolePolicy", "arn:aws:iam::123456789012:role/somebody-else")
+
+
+def test_only_lambda_and_codedeploy_get_a_role() -> None:
+    (statement,) = (each for each in Policy.load("deploy").statements if each["Action"] == "iam:PassRole")
+
+    assert statement["Condition"] == {
+        "StringEquals": {"iam:PassedToService": ["codedeploy.amazonaws.com", "lambda.amazonaws.com"]}
+    }
+
+
+@pytest.mark.parametrize("service", ["sqs", "dynamodb", "secretsmanager", "ssm", "sns", "events", "codedeploy"])
+def test_another_stage_is_out_of_reach(service: str) -> None:
+    resources = [
+        resource
+        for statement in Policy.load("deploy").statements
+        for resource in ([statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"])
+        if resource.split(":")[2:3] == [service] and "deploymentconfig" not in resource
+    ]
+
+    assert resources
+    assert not [each for each in resources if "-prod-" not in each and "/prod/" not in each]
+
+
+def test_only_a_job_of_the_environment_takes_the_role() -> None:
+    (statement,) = Policy.load("deploy-trust").statements
+
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": "repo:your-organisation/your-repository:environment:prod",
+        }
+    }
+
+
+# The boundary
+
+
+def test_the_boundary_allows_all_that_a_role_has() -> None:
+    template = Template.load(KmsKeyArn=KEY, Rollout="Canary10Percent5Minutes", RolePath="/service/")
+    boundary = Policy.load("boundary")
+
+    asked = list(_asked(template))
+
+    assert len(asked) > 30
+    assert [each for each in asked if not boundary.allows(*each)] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iam:CreateRole", "arn:aws:iam::123456789012:role/purchasely-clevertap-prod-x"),
+        ("sqs:PurgeQueue", f"arn:aws:sqs:{HERE}:purchasely-clevertap-prod-EventsQueue-1A2B3C"),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:another/secret-a1B2c3"),
+        ("dynamodb:DeleteItem", f"arn:aws:dynamodb:{HERE}:table/purchasely-clevertap-prod-DeliveriesTable-1A2B3C"),
+    ],
+)
+def test_the_boundary_allows_nothing_else(action: str, resource: str) -> None:
+    assert not Policy.load("boundary").allows(action, resource)
+
+
+_ARNS = {
+    "AWS::SQS::Queue": "sqs:{here}:{name}",
+    "AWS::DynamoDB::Table": "dynamodb:{here}:table/{name}",
+    "AWS::Serverless::Function": "lambda:{here}:function:{name}",
+}
+
+
+def _asked(template: Template) -> Iterator[tuple[str, str]]:
+    """Each action that a role allows, with a resource as it is called in an account."""
+    for role in template.of_type("AWS::IAM::Role"):
+        for actions, resources in template.statements(role).values():
+            for action in actions:
+                if not action.endswith("Batch"):  # a name of the emulator's alone
+                    yield from ((action, _in_account(template, resource)) for resource in resources)
+
+
+def _in_account(template: Template, resource: str) -> str:
+    for log, properties in template.of_type("AWS::Logs::LogGroup").items():
+        resource = resource.replace(f"log-group:{log}:", f"log-group:{properties['LogGroupName']}:")
+    name, _, _ = resource.partition(".Arn")
+    if name in template.resources:
+        form = _ARNS[template.resources[name]["Type"]]
+        arn = "arn:aws:" + form.format(here=HERE, name=f"purchasely-clevertap-dev-{name}-1A2B3C")
+        resource = arn + resource.removeprefix(name).removeprefix(".Arn")
+    return resource.replace("??????", "a1B2c3").replace("/*/", "/default/")
