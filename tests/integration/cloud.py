@@ -154,13 +154,13 @@ class Calls:
         statements = self.made[-1][1].get("Statements", [])
         match step:
             case None:
-                return _executed(statements)
+                return None
             case str(code):
                 return _refused(code)
             case BotoCoreError():
                 raise step
             case Cancelled(causes) if statements:
-                return _executed(statements, causes)
+                return SimpleNamespace(status_code=200), {"Responses": executed(statements, causes)}
             case Cancelled(causes, message):
                 reasons = [{"Code": each, **({"Message": message} if each != "None" else {})} for each in causes]
                 return _refused("TransactionCanceledException", CancellationReasons=reasons)
@@ -168,13 +168,7 @@ class Calls:
                 return SimpleNamespace(status_code=200), dict(content)
             case _:
                 step()
-                return _executed(statements)
-
-
-def _executed(statements: Sequence[Mapping[str, Any]], causes: Sequence[str] = ()) -> Any:
-    """The answer to statements; None, which leaves the answer to moto, if the call has none."""
-    keys = {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}
-    return (SimpleNamespace(status_code=200), executed(statements, keys, causes)) if statements else None
+                return None
 
 
 def _refused(code: str, **more: Any) -> tuple[SimpleNamespace, dict[str, Any]]:

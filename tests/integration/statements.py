@@ -13,19 +13,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-def executed(
-    statements: Sequence[Mapping[str, Any]], keys: Mapping[str, str], causes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """The answer of BatchExecuteStatement; `causes` are scripted refusals, one for each statement ("None": none)."""
+_KEYS: Mapping[str, str] = {"deliveries": "event", "subscribers": "subscriber"}
+
+
+def executed(statements: Sequence[Mapping[str, Any]], causes: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The responses to statements; `causes` are scripted refusals, one for each statement ("None": none)."""
     refused = dict(enumerate(causes))
-    return {
-        "Responses": [
-            {"Error": {"Code": refused[number], "Message": "scripted"}}
-            if refused.get(number, "None") != "None"
-            else _result(given, keys)
-            for number, given in enumerate(statements)
-        ]
-    }
+    return [
+        {"Error": {"Code": refused[number], "Message": "scripted"}}
+        if refused.get(number, "None") != "None"
+        else _result(given)
+        for number, given in enumerate(statements)
+    ]
 
 
 @cache
@@ -33,9 +32,9 @@ def _dynamodb() -> "DynamoDBClient":
     return Clients(connect_timeout=1, read_timeout=1, attempts=1).dynamodb()
 
 
-def _result(given: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+def _result(given: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        update, is_insert = parsed(given, keys)
+        update, is_insert = parsed(given, _KEYS)
     except Malformed as error:
         return {"Error": {"Code": "ValidationError", "Message": str(error)}}
     table = update["TableName"]

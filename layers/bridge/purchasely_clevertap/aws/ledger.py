@@ -461,15 +461,15 @@ class Ledger:
     ) -> tuple[dict[tuple[str, str], Mapping[str, Any]], set[tuple[str, str]]]:
         """The items by table and key, and which DynamoDB has not given. `wanted`: tables, their keys' names, and keys.
 
-        While it gives none at all, that is waited out as long as `time_left` lasts. An item that is left although
-        others are given is asked for `_MOST_TRIES` times.
+        While it gives none of several, that is waited out as long as `time_left` lasts. An item that is left although
+        others are given, or that is the only one, is asked for `_MOST_TRIES` times.
         """
         found: dict[tuple[str, str], Mapping[str, Any]] = {}
         unread: set[tuple[str, str]] = set()
         names = {table: attribute for table, attribute, _ in wanted}
         tries: Counter[tuple[str, str]] = Counter()
         pending: list[tuple[str, Mapping[str, Any]]] = [(table, {name: {"S": key}}) for table, name, key in wanted]
-        is_answered = False
+        is_answered = len(pending) == 1
         while pending:
             together, pending = pending[:_READ_TOGETHER], pending[_READ_TOGETHER:]
             items, left = self._read_some(together)
