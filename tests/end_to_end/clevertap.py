@@ -61,6 +61,14 @@ class CleverTap:
         """The event records of one event of Purchasely's, Charged among them."""
         return [taken for taken in self.taken() if taken.record.get("evtData", {}).get("event_id") == event_id]
 
+    def profile(self, user_id: str) -> Record | None:
+        """The properties of a user of the production project; None when there is no such user."""
+        for profile in self._get(f"profiles?account={PRODUCTION.account_id}")["profiles"]:
+            if user_id in (*profile["identities"], *profile["object_ids"]):
+                properties: Record = profile["properties"]
+                return properties
+        return None
+
     def violations(self) -> list[Mapping[str, Any]]:
         """What a taken record should not have held."""
         return list(self._get("violations")["violations"])

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
 from requests.adapters import HTTPAdapter
 
 from tests.integration.clevertap import ScriptedClevertap
 from tests.integration.cli import Cli
 from tests.integration.cloud import Clock, Cloud, Worker
 from tests.integration.installation import Installation, installed
+from tests.integration.statements import executed
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,7 @@ def aws(region: None) -> Iterator[None]:  # noqa: ARG001 - it must be there firs
         # moto listens to requests too, which AWS's clients do not use, and reads the bodies that CleverTap's client is
         # to know whether they were handed over.
         patch.setattr(HTTPAdapter, "send", send)
+        patch.setattr(DynamoDBBackend, "batch_execute_statement", lambda _self, statements: executed(statements))
         yield
 
 

@@ -41,7 +41,18 @@ from tests.integration.clevertap import (
     while_uploading,
 )
 from tests.integration.cli import messages_of
-from tests.integration.cloud import PRODUCTION, SANDBOX, Answered, Cancelled, Clock, Cloud, Worker, unreachable
+from tests.integration.cloud import (
+    MADE,
+    PRODUCTION,
+    SANDBOX,
+    WRITES,
+    Answered,
+    Cancelled,
+    Clock,
+    Cloud,
+    Worker,
+    unreachable,
+)
 from tests.integration.webhook import NOW_MS, Payload, encoded, event, message, transaction
 
 HOUR = 3600
@@ -189,7 +200,7 @@ def test_one_of_two_simultaneous_workers_delivers(cloud: Cloud, clevertap: Scrip
     other = cloud.worker(clevertap, name="worker-2")
     others: list[Outcome] = []
     # Both have looked, then the other is quicker to claim, and done before this one tries.
-    worker.calls.next("TransactWriteItems", lambda: others.append(other.outcome(message(payload, id="m-1"))))
+    worker.calls.next(WRITES, lambda: others.append(other.outcome(message(payload, id="m-1"))))
     assert why(worker.outcome(message(payload, id="m-1"))) == BUSY
     assert others == [Delivered()]
     assert worker.outcome(message(payload, id="m-1")) == Duplicate()
@@ -676,8 +687,8 @@ def test_an_unreadable_ledger_stops_everything(
 def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     cloud.put_settings({"sandbox": "skip"})
     sent = message(event())
-    # The first write is made; the next one, for what needs no upload, is the one that fails.
-    worker.calls.next("TransactWriteItems", lambda: None, unreachable())
+    # The claim and the lease are made; the next write, for what needs no upload, is the one that fails.
+    worker.calls.next(WRITES, lambda: None, lambda: None, unreachable())
     first, skipped = worker.outcomes(sent, message(event(environment="SANDBOX")))
     assert (why(first), why(skipped)) == (("ledger_unavailable", False), ("ledger_unavailable", False))
     assert clevertap.requests == []
@@ -689,7 +700,7 @@ def test_an_unheard_claim_ends_with_its_lease(cloud: Cloud, clevertap: ScriptedC
 
 def test_the_events_queue_keeps_what_was_taken(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1", sent_at=NOW_MS - HOUR * 1000)
-    clevertap.script.append(while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable())))
+    clevertap.script.append(while_uploading(lambda: worker.calls.always(WRITES, unreachable())))
     assert worker.outcome(sent) == Delivered()
     [left] = messages_of(cloud, cloud.events_url)
     assert (left.body, left.sent_at) == (sent.body, sent.sent_at)
@@ -708,8 +719,8 @@ def test_twenty_refused_settlements_send_nothing_twice(
     """Each goes by way of the events queue once more: more often than Lambda lets a function call itself by default."""
     waiting = message(transaction(event_id="e-1"), id="m-1")
     for _ in range(20):
-        worker.calls.next("TransactWriteItems", lambda: None)  # the claim is made, and nothing after it
-        worker.calls.always("TransactWriteItems", unreachable())
+        worker.calls.next(WRITES, lambda: None)  # the claim is made, and nothing after it
+        worker.calls.always(WRITES, unreachable())
         worker.forward(waiting)
         [waiting] = messages_of(cloud, cloud.events_url)
         worker.calls.mend()
@@ -723,7 +734,7 @@ def test_twenty_refused_settlements_send_nothing_twice(
 def test_a_half_delivered_event_gets_its_other_half(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(transaction(event_id="e-1"), id="m-1")
     fault = answer(NotTaken(RetryReason.RECORD_ERROR), of="TRANSACTION_PROCESSED")
-    gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
+    gone = while_uploading(lambda: worker.calls.always(WRITES, unreachable()))
     clevertap.script.append(replace(fault, during=gone.during))
     # The message on the queue stands for it now; a second one would be a second event.
     assert worker.outcome(sent) == Duplicate()
@@ -737,7 +748,7 @@ def test_a_half_delivered_event_gets_its_other_half(cloud: Cloud, clevertap: Scr
 
 def test_an_unsettled_retry_comes_again_by_itself(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
     sent = message(event())
-    gone = while_uploading(lambda: worker.calls.always("TransactWriteItems", unreachable()))
+    gone = while_uploading(lambda: worker.calls.always(WRITES, unreachable()))
     clevertap.script.append(replace(answer(NotTaken(RetryReason.SERVER_ERROR, 503)), during=gone.during))
     assert isinstance(worker.outcome(sent), Retried)
     assert cloud.drain(cloud.events_url) == []
@@ -748,9 +759,7 @@ def test_an_unsettled_retry_comes_again_by_itself(cloud: Cloud, clevertap: Scrip
 
 
 def test_throttling_while_settling_is_waited_out(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
-    clevertap.script.append(
-        while_uploading(lambda: worker.calls.next("TransactWriteItems", *["ThrottlingException"] * 5))
-    )
+    clevertap.script.append(while_uploading(lambda: worker.calls.next(WRITES, *["ThrottlingException"] * 5)))
     (handled,) = worker.forward(message(event(event_id="e-1"))).messages
     assert (handled.outcome, handled.unsettled) == (Delivered(), False)
     assert cloud.entry("e-1")["outcome"] == "delivered"
@@ -773,7 +782,7 @@ def test_a_lease_lost_while_uploading_is_unsettled(cloud: Cloud, clevertap: Scri
 
 def test_an_unsettled_skip_comes_again(cloud: Cloud, worker: Worker) -> None:
     sent = message(event("ACTIVATE", event_id="e-1"))
-    worker.calls.next("TransactWriteItems", unreachable())
+    worker.calls.next(WRITES, unreachable())
     assert why(worker.outcome(sent)) == ("ledger_unavailable", False)
     assert worker.outcome(sent) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
     assert cloud.entry("e-1")["outcome"] == "skipped"
@@ -813,7 +822,7 @@ def test_what_cannot_be_delivered_is_parked_as_it_is(
 
 
 def test_2846_copies_were_parked_of_what_could_not_be_settled(cloud: Cloud, worker: Worker) -> None:
-    worker.calls.always("TransactWriteItems", Cancelled(["ValidationError"]))
+    worker.calls.always(WRITES, Cancelled(["ValidationError"]))
     sent = message(b"not JSON")
     for _ in range(10):
         assert why(worker.outcome(sent)) == BUSY
@@ -1191,7 +1200,7 @@ def test_a_stale_read_overwrites_no_profile(cloud: Cloud, clevertap: ScriptedCle
     other = cloud.worker(clevertap, name="worker-2")
     upgrade = message(event("SUBSCRIPTION_UPGRADED", at=NOW_MS + 5000, plan="yearly"))
     renewal = message(event("SUBSCRIPTION_RENEWED", at=NOW_MS, plan="monthly", event_id="e-1"))
-    worker.calls.next("TransactWriteItems", lambda: other.forward(upgrade))
+    worker.calls.next(WRITES, lambda: other.forward(upgrade))
     assert why(worker.outcome(renewal)) == BUSY
     assert cloud.entry("e-1")["lease_until"] == 0
     assert worker.outcome(renewal) == Delivered()
@@ -1206,7 +1215,7 @@ def test_a_profile_leased_in_vain_is_free_unchanged(cloud: Cloud, clevertap: Scr
     payload = event(at=NOW_MS + 1000)
     other = cloud.worker(clevertap, name="worker-2")
     # The other one has the event, but not the subscriber: it parks a dead letter.
-    worker.calls.next("TransactWriteItems", lambda: other.forward(message(payload, dead_letter=True)))
+    worker.calls.next(WRITES, lambda: other.forward(message(payload, dead_letter=True)))
     assert why(worker.outcome(message(payload))) == BUSY
     after = cloud.subscriber(PERSON)
     assert (after["lease_until"], after["facts"]) == (0, before["facts"])
@@ -1256,7 +1265,7 @@ def test_two_names_of_one_person_do_not_collide(cloud: Cloud, clevertap: Scripte
 
 def test_a_thousand_events_take_two_uploads(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
-    worker.calls.always("TransactWriteItems", Answered())
+    worker.calls.always(WRITES, Answered(MADE))
     batch = [message(event(user=f"user-{n % 500}", at=NOW_MS + n)) for n in range(1000)]
     forwarded = worker.forward(*batch)
     assert Counter(each.outcome.name for each in forwarded.messages) == {"delivered": 1000}
@@ -1265,14 +1274,15 @@ def test_a_thousand_events_take_two_uploads(clevertap: ScriptedClevertap, worker
     assert len(clevertap.requests) == math.ceil(records / 1000)
     assert sum(uploaded.requests for uploaded in forwarded.uploads) == len(clevertap.requests)
     calls = Counter(name for name, _ in worker.calls.made)
-    assert calls["BatchGetItem"] + calls["TransactWriteItems"] <= 100
-    assert set(calls) == {"BatchGetItem", "TransactWriteItems", "GetParameter", "GetSecretValue"}
+    ledger = calls["BatchGetItem"] + calls["BatchExecuteStatement"] + calls[WRITES]
+    assert ledger <= 200
+    assert calls.total() == ledger + calls["GetParameter"] + calls["GetSecretValue"]
     assert (calls["GetParameter"], calls["GetSecretValue"]) == (1, 1)
 
 
 def test_a_persons_many_events_go_in_order(clevertap: ScriptedClevertap, worker: Worker) -> None:
     worker.calls.always("BatchGetItem", Answered({"Responses": {}}))
-    worker.calls.always("TransactWriteItems", Answered())
+    worker.calls.always(WRITES, Answered(MADE))
     batch = [message(event(at=NOW_MS + n * 1000)) for n in range(1200)]
     assert Counter(each.name for each in worker.outcomes(*reversed(batch))) == {"delivered": 1200}
     assert [len(records) for _, records in clevertap.requests] == [1000, 201]

@@ -25,6 +25,7 @@ from .row import Row, compared, told
 from .traffic import Told
 
 _MESSAGES_OF_A_SIZE, _TIMES, _ROUNDS_OF_SIZES = 1000, 10, 3
+_BESIDE = 150  # bytes of an item beside the state: names, lease, version, dates
 _TOGETHER = 1000  # CleverTap, records of a request
 _CALLS_TARGET, _PROCESSOR_TARGET, _LINEAR_TARGET = 0.1, 6.0, 1.25
 
@@ -127,7 +128,8 @@ def _full(
 
 def _kept(batch: _Batch) -> list[Row]:
     """What a subscriber's state takes in the table."""
-    states = [len(item["facts"]["S"]) + len(key) + 100 for key, item in batch.items["SubscribersTable"].items()]
+    items = batch.items["SubscribersTable"]
+    states = [len(item["packed"]["S"]) + len(key) + _BESIDE for key, item in items.items() if "packed" in item]
     units = [math.ceil(state / 1024) for state in states]
     return [
         told("forwarder: a subscriber's state", sum(states) / len(states), "bytes"),

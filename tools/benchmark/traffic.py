@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
 
+from purchasely_clevertap.aws.changes import PACKING_KEY
+from purchasely_clevertap.aws.packing import packed
 from purchasely_clevertap.delivery.keys import entry_key, profile_key
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper
 from purchasely_clevertap.mapping.profile import ProfileState
@@ -91,10 +93,11 @@ def remembered(told: Sequence[Told], messages: Mapping[str, Any]) -> dict[str, d
         if each.before != ProfileState():
             subscribers[each.subscriber] = {
                 "subscriber": {"S": each.subscriber},
-                "facts": {"S": each.before.encoded()},
+                "packed": {"S": packed(each.before.encoded())},
                 "version": {"N": "2"},
                 "lease_until": {"N": "0"},
             }
+    subscribers[PACKING_KEY] = {"subscriber": {"S": PACKING_KEY}, "packed_from": {"N": "0"}}
     return {"DeliveriesTable": deliveries, "SubscribersTable": subscribers}
 
 
