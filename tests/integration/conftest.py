@@ -42,6 +42,14 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def statements() -> Iterator[None]:
+    """moto takes PartiQL."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DynamoDBBackend, "batch_execute_statement", lambda _self, given: executed(given))
+        yield
+
+
 @pytest.fixture
 def aws(region: None) -> Iterator[None]:  # noqa: ARG001 - it must be there first
     """An empty AWS account in this process."""
@@ -50,7 +58,6 @@ def aws(region: None) -> Iterator[None]:  # noqa: ARG001 - it must be there firs
         # moto listens to requests too, which AWS's clients do not use, and reads the bodies that CleverTap's client is
         # to know whether they were handed over.
         patch.setattr(HTTPAdapter, "send", send)
-        patch.setattr(DynamoDBBackend, "batch_execute_statement", lambda _self, statements: executed(statements))
         yield
 
 
