@@ -49,6 +49,7 @@ _forwarder = build_forwarder(
     retry_policy=_retry_policy,
     settings_refused=_report.settings_refused,
     profile_unreadable=_report.profile_unreadable,
+    statement_refused=_report.statement_refused,
 )
 startup.ended()
 

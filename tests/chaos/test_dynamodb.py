@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from chaos.aws import DELIVERIES, SUBSCRIBERS
 from chaos.dynamodb import Refused, Tables, Unknown
-from purchasely_clevertap.aws.changes import Change, Changes
+from purchasely_clevertap.aws.changes import Change, Changes, Place
 from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.delivery.entry import Claim, Entry, ProfileSave, Settlement, StoredProfile
 from purchasely_clevertap.mapping.profile import ProfileState
@@ -57,9 +57,16 @@ def changes(draw: st.DrawFn) -> Change:
     made = Changes(DELIVERIES, SUBSCRIBERS, draw(st.sampled_from(["one", "other"])), draw(st.sampled_from([0, 86_400])))
     moments = st.integers(0, 3).map(lambda number: number * 60_000)
     now = draw(moments)
-    entry = Entry(attempts=draw(st.integers(0, 2)), unconfirmed_sends=draw(st.integers(0, 1)))
+    entry = Entry(
+        messages=draw(st.sampled_from([frozenset[str](), frozenset({"m-1"})])),
+        outcome=draw(st.sampled_from([None, None, "parked"])),
+        attempts=draw(st.integers(0, 2)),
+        accepted=draw(st.sampled_from([frozenset[str](), frozenset({"event"})])),
+        unconfirmed_sends=draw(st.integers(0, 1)),
+        is_stored=draw(st.booleans()),
+    )
     claim = Claim(key, entry, draw(st.sampled_from([None, "m-1", "m-2"])))
-    match draw(st.integers(0, 5)):
+    match draw(st.integers(0, 6)):
         case 0:
             return made.claim(claim, now_ms=now)
         case 1:
@@ -70,8 +77,11 @@ def changes(draw: st.DrawFn) -> Change:
             return made.note(key, {"m-1", "m-3"}, now_ms=now)
         case 4:
             return made.lease(key, StoredProfile(version=draw(st.integers(0, 3))), now_ms=now)
+        case 5:
+            return made.announce_packing(from_ms=now)
         case _:
-            return made.save(ProfileSave(key, ProfileState(), draw(moments)), now_ms=now)
+            packs = draw(st.booleans())
+            return made.save(ProfileSave(key, ProfileState(), draw(moments)), now_ms=now, packs=packs)
 
 
 def settlements(claim: Claim) -> st.SearchStrategy[Settlement]:
@@ -108,6 +118,66 @@ def test_changes_have_the_effect_of_moto(moto: "DynamoDBClient", data: st.DataOb
     for table, key in KEYS.items():
         found = {item[key]["S"]: normal(item) for item in moto.scan(TableName=table)["Items"]}
         assert {name: normal(item) for name, item in tables.items[table].items()} == found
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_a_statement_does_what_its_update_does(data: st.DataObject) -> None:
+    one, other = Tables(KEYS, seconds=lambda: 0.0), Tables(KEYS, seconds=lambda: 0.0)
+    for change in data.draw(st.lists(changes(), min_size=1, max_size=12)):
+        key = one.items[change.table].get(change.key)
+        is_there = (change.place is Place.STORED) if key is not None else (change.place is Place.NEW)
+        if not (change.is_statement and is_there):
+            outcome(one, [{"Update": change.update_item}])
+            outcome(other, [{"Update": change.update_item}])
+            continue
+        (response,) = one.answer("BatchExecuteStatement", {"Statements": [change.statement]})["Responses"]
+        refused = outcome(other, [{"Update": change.update_item}])
+        assert (response.get("Error", {}).get("Code") is None) == (refused is None)
+    assert one.items == other.items
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM deliveries",
+        'UPDATE "deliveries" SET "a" = ?',  # no key
+        'UPDATE "deliveries" SET "a" = ? WHERE "a" = ?',  # no key
+        'UPDATE "deliveries" SET "a" = ?, "b" = ? WHERE "event" = ?',  # a SET for each
+        'UPDATE "deliveries" SET "a" = ? SET "a" = ? WHERE "event" = ?',  # twice
+        'UPDATE "deliveries" SET "event" = ? WHERE "event" = ?',  # the key itself
+        'UPDATE "deliveries" SET "a" = if_not_exists("a", ?) WHERE "event" = ?',
+        'UPDATE "deliveries" SET "a" = ? WHERE ("event" = ? OR "a" IS MISSING)',
+        'UPDATE "nowhere" SET "a" = ? WHERE "event" = ?',
+        "UPSERT INTO \"deliveries\" VALUE {'event': ?}",
+        "INSERT INTO \"deliveries\" VALUE {'a': ?}",  # no key
+    ],
+)
+def test_what_is_no_statement_is_refused(tables: Tables, text: str) -> None:
+    given = {"Statement": text, "Parameters": [{"S": "a"}] * text.count("?")}
+    (response,) = tables.answer("BatchExecuteStatement", {"Statements": [given]})["Responses"]
+    assert response["Error"]["Code"] == "ValidationError"
+    assert tables.items[DELIVERIES] == {}
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_parameter_stands_for_each_question_mark(tables: Tables, count: int) -> None:
+    given = {"Statement": 'UPDATE "deliveries" SET "a" = ? WHERE "event" = ?', "Parameters": [{"S": "a"}] * count}
+    (response,) = tables.answer("BatchExecuteStatement", {"Statements": [given]})["Responses"]
+    assert response["Error"]["Code"] == "ValidationError"
+
+
+def test_an_update_creates_nothing(tables: Tables) -> None:
+    given = {"Statement": 'UPDATE "deliveries" SET "a" = ? WHERE "event" = ?', "Parameters": [{"S": "1"}, {"S": "e"}]}
+    (response,) = tables.answer("BatchExecuteStatement", {"Statements": [given]})["Responses"]
+    assert response["Error"] == {"Code": "ConditionalCheckFailed"}
+    assert tables.items[DELIVERIES] == {}
+
+
+@pytest.mark.parametrize("count", [0, 26])
+def test_a_call_has_1_to_25_statements(tables: Tables, count: int) -> None:
+    with pytest.raises(Refused, match="ValidationException"):
+        tables.answer("BatchExecuteStatement", {"Statements": [{}] * count})
 
 
 def outcome(tables: Tables, items: Any) -> list[str] | None:
@@ -193,7 +263,7 @@ def test_an_item_has_room_as_in_moto(moto: "DynamoDBClient", tables: Tables, fit
 def test_room_is_made_as_in_moto(moto: "DynamoDBClient", tables: Tables) -> None:
     created(moto)
     claim = Claim("a#1", Entry(attempts=1), None)
-    change = Changes(DELIVERIES, SUBSCRIBERS, "one").shed(claim, JUNK, is_claimed=False, now_ms=0)
+    change = Changes(DELIVERIES, SUBSCRIBERS, "one").shed(claim, JUNK, is_claimed=False)
     assert change is not None
     moto.put_item(TableName=DELIVERIES, Item=JUNK)
     tables.answer("PutItem", {"TableName": DELIVERIES, "Item": JUNK})

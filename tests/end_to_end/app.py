@@ -2,35 +2,15 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from bridge_cli.balance import Balance, balances
 from bridge_cli.deliveries import Delivery, all_deliveries
-from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, CleverTapAccount, LocalStack
+from local_stack import SHARED_SECRET, LocalStack
 from local_stack.stack import STAGE
-from purchasely_clevertap.delivery.message import decode_body
 from purchasely_sender import Payload, Sender, Webhook, signed
 from tests.end_to_end.eventually import eventually
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """A message of the parked queue."""
-
-    text: str
-    attributes: Mapping[str, Any]
-    receipt_handle: str
-
-    @property
-    def body(self) -> bytes:
-        """The webhook's body."""
-        return decode_body(self.text)
-
-    def __getitem__(self, name: str) -> str:
-        text: str = self.attributes[name]["StringValue"]
-        return text
 
 
 @dataclass(slots=True)
@@ -50,9 +30,6 @@ class App:
             secrets.put_secret_value(SecretId=name, SecretString=json.dumps(value))
         except secrets.exceptions.ResourceNotFoundException:
             secrets.create_secret(Name=name, SecretString=json.dumps(value))
-
-    def put_clevertap_secret(self, production: CleverTapAccount = PRODUCTION) -> None:
-        self.put_secret("clevertap", {"production": asdict(production), "sandbox": asdict(SANDBOX)})
 
     def put_settings(self, **settings: object) -> None:
         self.stack.client("ssm").put_parameter(
@@ -107,32 +84,3 @@ class App:
 
         accepted = self.answers.count(200)
         return eventually(look, lambda seen: seen.received == accepted and not seen.in_flight)
-
-    def parked(self, event_id: str) -> Parked:
-        """The event's message on the parked queue."""
-        return eventually(lambda: self._find(event_id))[0]
-
-    def redrive(self, parked: Parked) -> None:
-        """Sends a parked event back by hand: the same body and attributes to the events queue."""
-        sqs = self.stack.client("sqs")
-        sqs.send_message(
-            QueueUrl=self.stack.outputs["EventsQueueUrl"], MessageBody=parked.text, MessageAttributes=parked.attributes
-        )
-        sqs.delete_message(QueueUrl=self.stack.outputs["ParkedQueueUrl"], ReceiptHandle=parked.receipt_handle)
-
-    def _find(self, event_id: str) -> list[Parked]:
-        """The event's message, if it is there. Every message is back on the queue for others to see."""
-        sqs, url = self.stack.client("sqs"), self.stack.outputs["ParkedQueueUrl"]
-        found: list[Parked] = []
-        seen: list[str] = []
-        while messages := sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=60
-        ).get("Messages"):
-            for message in messages:
-                seen.append(message["ReceiptHandle"])
-                attributes = message["MessageAttributes"]
-                if (attributes["app"]["StringValue"], attributes["event_id"]["StringValue"]) == (self.name, event_id):
-                    found.append(Parked(message["Body"], attributes, message["ReceiptHandle"]))
-        for handle in seen:
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
-        return found

@@ -61,17 +61,13 @@ class CleverTap:
         """The event records of one event of Purchasely's, Charged among them."""
         return [taken for taken in self.taken() if taken.record.get("evtData", {}).get("event_id") == event_id]
 
-    def profile(self, user_id: str, account: str = PRODUCTION.account_id) -> Record | None:
-        """The properties of a user, by the identity or the CleverTap id; None when there is no such user."""
-        for profile in self._get(f"profiles?account={account}")["profiles"]:
+    def profile(self, user_id: str) -> Record | None:
+        """The properties of a user of the production project; None when there is no such user."""
+        for profile in self._get(f"profiles?account={PRODUCTION.account_id}")["profiles"]:
             if user_id in (*profile["identities"], *profile["object_ids"]):
                 properties: Record = profile["properties"]
                 return properties
         return None
-
-    def requests(self) -> list[Mapping[str, Any]]:
-        """Every upload request."""
-        return list(self._get("requests")["requests"])
 
     def violations(self) -> list[Mapping[str, Any]]:
         """What a taken record should not have held."""

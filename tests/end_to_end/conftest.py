@@ -1,12 +1,13 @@
 """One local stack for all of these tests, and an app of its own for each: a new app needs no deployment."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
-from local_stack import LocalStack, Options, running
+from local_stack import PRODUCTION, SANDBOX, LocalStack, Options, running
 from purchasely_sender import LIFECYCLES, Payload, Sender
 from tests.end_to_end.app import App
 from tests.end_to_end.clevertap import CleverTap
@@ -50,7 +51,7 @@ def app(stack: LocalStack, sender: Sender) -> App:
     number = next(_numbers)
     new = App(stack, sender, f"app-{number}", f"secret-of-app-{number}")
     new.put_secret("purchasely", {"shared_secrets": [new.secret]})
-    new.put_clevertap_secret()
+    new.put_secret("clevertap", {"production": asdict(PRODUCTION), "sandbox": asdict(SANDBOX)})
     return new
 
 

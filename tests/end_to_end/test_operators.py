@@ -125,7 +125,8 @@ def test_read_only_looks_and_changes_nothing(operator: Callable[..., Bridge], pa
         assert done.stderr.startswith("bridge: AWS refused "), (change, done.stderr)
         assert "AccessDenied" in done.stderr
     assert parked.app.only().outcome == "parked"
-    assert parked.app.parked(parked.names["event"])["event_id"] == parked.names["event"]
+    shown = json.loads(bridge("parked show {event} --app {app} --json", parked.names).stdout)
+    assert shown["event_id"] == parked.names["event"]
 
 
 def test_full_may_do_everything(operator: Callable[..., Bridge], parked: Parked) -> None:

@@ -15,7 +15,7 @@ from bridge_cli.account import Account
 from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Calls, Cloud
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, SUPPRESSION_KEY, Calls, Cloud
 
 ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that are no text: controls, formats, halves, separators of lines."""
@@ -46,6 +46,7 @@ class Cli:
             "DeadLetterQueueUrl": cloud.dead_letters_url,
         }
         monkeypatch.setattr(Account, "outputs", OUTPUTS | queues)
+        monkeypatch.setattr(Account, "suppression_key", SUPPRESSION_KEY)
         # An empty queue need not be waited for.
         monkeypatch.setattr("bridge_cli.parked_messages.WAIT_SECONDS", 0)
 

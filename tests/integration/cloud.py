@@ -24,12 +24,15 @@ from purchasely_clevertap.delivery.result import BatchResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.ingest import WebhookReceiver
 from purchasely_clevertap.outcome import Outcome
+from tests.integration.statements import executed
 from tests.integration.webhook import NOW_MS, SECRET
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 STAGE = "test"
+WRITES = "writes of the ledger"
+_LEDGER_WRITES = ("BatchExecuteStatement", "TransactWriteItems")
 SUPPRESSION_KEY = "0fd9e1c2-95a8-11f0-8de9-0242ac120002"
 USER_KEY = "the-key-of-the-user-hashes"
 DELIVERIES = "deliveries"
@@ -63,7 +66,7 @@ class Clock:
 class Cancelled:
     """DynamoDB cancels the transaction for these causes, one for each item; "None" is an item not to blame.
 
-    `message` is that of each item which is to blame.
+    Of statements only those are refused that have a cause. `message` is that of each item which is to blame.
     """
 
     causes: Sequence[str]
@@ -76,6 +79,9 @@ class Answered:
 
     content: Mapping[str, Any] = field(default_factory=dict)
 
+
+MADE: Mapping[str, Any] = {"Responses": [{}] * 25}
+"""The answer to a call's statements, or to a transaction, when all is made."""
 
 # What happens to a call: a fault (the code of an error; an error of the connection; a cancelled transaction), an
 # answer, or something that happens meanwhile, and then what would have happened anyway.
@@ -122,11 +128,11 @@ class Calls:
         return client
 
     def next(self, operation: str, *steps: Step) -> None:
-        """One step for each of the next calls of `operation`."""
+        """One step for each of the next calls of `operation`; `WRITES` are the ledger's."""
         self._script[operation].extend(steps)
 
     def always(self, operation: str, step: Step) -> None:
-        """`step` for every call of `operation` that has no step of its own."""
+        """`step` for every call of `operation` that has no step of its own; `WRITES` are the ledger's."""
         self._always[operation] = step
 
     def mend(self) -> None:
@@ -142,8 +148,10 @@ class Calls:
         self.made.append((model.name, dict(params)))
 
     def _answer(self, model: Any, **_: Any) -> Any:
-        steps = self._script[model.name]
-        step = steps.popleft() if steps else self._always.get(model.name)
+        names = [model.name, *([WRITES] if model.name in _LEDGER_WRITES else [])]
+        steps = next((self._script[name] for name in names if self._script[name]), None)
+        step = steps.popleft() if steps else next((self._always[name] for name in names if name in self._always), None)
+        statements = self.made[-1][1].get("Statements", [])
         match step:
             case None:
                 return None
@@ -151,6 +159,8 @@ class Calls:
                 return _refused(code)
             case BotoCoreError():
                 raise step
+            case Cancelled(causes) if statements:
+                return SimpleNamespace(status_code=200), {"Responses": executed(statements, causes)}
             case Cancelled(causes, message):
                 reasons = [{"Code": each, **({"Message": message} if each != "None" else {})} for each in causes]
                 return _refused("TransactionCanceledException", CancellationReasons=reasons)
@@ -284,11 +294,23 @@ class Cloud:
         return Secrets(self._functions_secrets, stage=STAGE, name=name, clock=self.clock.seconds)
 
     def ledger(
-        self, *, owner: str = "one", calls: Calls | None = None, pause: Callable[[float], object] = lambda _: None
+        self,
+        *,
+        owner: str = "one",
+        calls: Calls | None = None,
+        pause: Callable[[float], object] = lambda _: None,
+        statement_refused: Callable[[str], object] = lambda _: None,
     ) -> Ledger:
         """A worker's view of the two tables, through `calls` if they are given. It never waits."""
         dynamodb = self.dynamodb if calls is None else calls.watch(self._clients.dynamodb_for_batches())
-        return Ledger(dynamodb, deliveries=DELIVERIES, subscribers=SUBSCRIBERS, owner=owner, pause=pause)
+        return Ledger(
+            dynamodb,
+            deliveries=DELIVERIES,
+            subscribers=SUBSCRIBERS,
+            owner=owner,
+            pause=pause,
+            statement_refused=statement_refused,
+        )
 
     def worker(self, client: Client, *, name: str = "worker-1", endpoint: str = "") -> "Worker":
         """A forwarder with connections of its own, which uploads through `client`."""

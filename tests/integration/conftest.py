@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
 from requests.adapters import HTTPAdapter
 
 from tests.integration.clevertap import ScriptedClevertap
 from tests.integration.cli import Cli
 from tests.integration.cloud import Clock, Cloud, Worker
+from tests.integration.installation import Installation, installed
+from tests.integration.statements import executed
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +40,14 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def region(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where AWS's clients think they are."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def statements() -> Iterator[None]:
+    """moto takes PartiQL."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DynamoDBBackend, "batch_execute_statement", lambda _self, given: executed(given))
+        yield
 
 
 @pytest.fixture
@@ -76,3 +87,11 @@ def worker(cloud: Cloud, clevertap: ScriptedClevertap) -> Worker:
 def cli(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The operator's commands, on the same stack."""
     return Cli(cloud, monkeypatch)
+
+
+@pytest.fixture
+def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """The same as it is installed, with its app set up."""
+    with installed(cloud, monkeypatch) as installation:
+        installation.set_up()
+        yield installation

@@ -11,7 +11,7 @@ import pytest
 
 from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.telemetry.metrics import Metric
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Calls, Cloud, as_function
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, SUPPRESSION_KEY, Calls, Cloud, as_function
 from tests.integration.metric_format import Emitted, emitted
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Function:
             "DEAD_LETTER_QUEUE_ARN": DEAD_LETTERS_ARN,
             "SUBSCRIBERS_TABLE": SUBSCRIBERS,
             "SUBSCRIBER_RETENTION_DAYS": "1100",
+            "SUPPRESSION_KEY": SUPPRESSION_KEY,
             "CLEVERTAP_ENDPOINT": "",
             # The account is tried again at once: no test waits for the circuit to close.
             "RETRY_BASE_SECONDS": "0",

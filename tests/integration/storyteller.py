@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from clevertap_emulator.account import Account
 from purchasely_clevertap.delivery.message import Message, MessageKind
 from purchasely_clevertap.sweep import Sweep
 from tests.integration.clevertap import ScriptedClevertap, Sent
@@ -129,6 +130,16 @@ class Teller:
     def events(self, account: str) -> list[Sent]:
         """The event records, in the order of their upload."""
         return [sent for sent in self._of(account) if sent.record["type"] == "event"]
+
+    def objections(self) -> list[object]:
+        """What CleverTap's rules have against any record: its refusals, and what it would drop in silence."""
+        found: list[object] = []
+        for account in (PRODUCTION, SANDBOX):
+            emulated = Account(account)
+            records = [sent.record for sent in self._of(account)]
+            found += filter(None, emulated.take(records, request=1, at=self.cloud.clock.seconds(), scripted={}))
+            found += emulated.violations
+        return found
 
     def _of(self, account: str) -> list[Sent]:
         return [sent for sent in self.clevertap.taken if sent.account_id == account]

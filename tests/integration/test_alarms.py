@@ -64,7 +64,10 @@ class World:
             "ForwarderFunction": lambda: Function("forwarder", cloud, monkeypatch, capsys, RETRY_BASE_SECONDS="30"),
         }
         self._functions: dict[str, Function] = {}
-        # What SQS publishes while Lambda asks for messages, whether there are any or not.
+        self.asks_for_events()
+
+    def asks_for_events(self) -> None:
+        """Lambda asks the queue, and SQS publishes that, whether there are any events or not."""
         self._publish(
             "AWS/SQS",
             {"QueueName": "EventsQueue.QueueName"},
@@ -504,6 +507,7 @@ def test_junk_alone_rings_nothing(world: World) -> None:
 def test_junk_beside_webhooks_rings_nothing(world: World) -> None:
     for _ in range(20):
         world.ago(MINUTE)
+        world.asks_for_events()
         junk(world)
         world.gateway(500)  # by a body that Lambda does not take
         world.webhook(recent(), secret="guess")

@@ -21,7 +21,7 @@ from purchasely_clevertap.delivery.message import MAX_BODY_BYTES, attributes, en
 from purchasely_clevertap.outcome import Delivered, Parked, ParkReason
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, count, messages_of, park
-from tests.integration.cloud import Answered, Clock, Cloud, Worker, unreachable
+from tests.integration.cloud import WRITES, Answered, Clock, Cloud, Worker, unreachable
 from tests.integration.webhook import encoded, event, message, transaction
 
 REFUSED = Rejected(513, "Event name is reserved")
@@ -76,12 +76,12 @@ def test_a_list_quotes_nothing_of_a_body(cloud: Cloud, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "operation"),
-    [("redrive", "SendMessageBatch"), ("discard", "TransactWriteItems")],
+    ("command", "operations"),
+    [("redrive", ["SendMessageBatch"]), ("discard", ["BatchExecuteStatement", "TransactWriteItems"])],
 )
-def test_a_command_without_the_right_says_so(cloud: Cloud, cli: Cli, command: str, operation: str) -> None:
+def test_a_command_without_the_right_says_so(cloud: Cloud, cli: Cli, command: str, operations: list[str]) -> None:
     park(cloud, message(event(), id="1"))
-    cli.deny(operation)
+    cli.deny(*operations)
     result = cli.run("parked", command, "--reason", "unreadable", "--yes")
     assert result.exit_code == 3
     assert "AccessDeniedException" in result.stderr
@@ -432,7 +432,7 @@ def test_an_event_that_changes_is_not_discarded(cloud: Cloud, held: TakenMessage
     park(cloud, message(b"no", id="1"))
     held.take()
 
-    cloud.calls.next("TransactWriteItems", lambda: claim(cloud))
+    cloud.calls.next(WRITES, lambda: claim(cloud))
     done = discard(cloud.ledger(), held, Choice().of(held.messages), (), now_ms=cloud.clock())
     assert set(done.failed) == {("default", "e-1")}
     held.release()
@@ -442,7 +442,7 @@ def test_an_event_that_changes_is_not_discarded(cloud: Cloud, held: TakenMessage
 def test_what_is_not_remembered_is_not_removed(cloud: Cloud, held: TakenMessages) -> None:
     park(cloud, message(b"no", id="1"))
     held.take()
-    cloud.calls.next("TransactWriteItems", unreachable())
+    cloud.calls.next(WRITES, unreachable())
     with pytest.raises(CliError, match="nothing was removed"):
         discard(cloud.ledger(), held, Choice().of(held.messages), (), now_ms=cloud.clock())
     held.release()

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -13,17 +12,9 @@ from bridge_cli.times import iso, readable
 from purchasely_clevertap.ingest import Request
 from purchasely_sender import encode, signed
 from tests.integration.cli import log
-from tests.integration.cloud import Cloud
-from tests.integration.installation import ACCOUNTS, SECRET, Installation, installed
+from tests.integration.installation import ACCOUNTS, SECRET, Installation
 
 MINUTES = 60.0
-
-
-@pytest.fixture
-def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with installed(cloud, monkeypatch) as installation:
-        installation.set_up()
-        yield installation
 
 
 @pytest.fixture

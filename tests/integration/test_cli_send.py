@@ -1,22 +1,13 @@
 """`bridge send` through ingest to CleverTap."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bridge_cli.sample import samples
 from purchasely_sender import encode
-from tests.integration.cloud import Cloud
-from tests.integration.installation import Installation, installed
-
-
-@pytest.fixture
-def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with installed(cloud, monkeypatch) as installation:
-        installation.set_up()
-        yield installation
+from tests.integration.installation import Installation
 
 
 def test_a_sample_event_goes_all_the_way(bridge: Installation) -> None:

@@ -1,7 +1,6 @@
 """`bridge settings` and `bridge preview` against what is stored, and against what the forwarder really sends."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,10 @@ from purchasely_clevertap.mapping.settings import parse
 from purchasely_sender import encode
 from tests.integration.clevertap import ScriptedClevertap
 from tests.integration.cloud import STAGE, Cloud
-from tests.integration.installation import Installation, installed
+from tests.integration.installation import Installation
 from tests.integration.webhook import message
 
 PARAMETER = f"/purchasely-clevertap/{STAGE}/default/settings"
-
-
-@pytest.fixture
-def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with installed(cloud, monkeypatch) as installation:
-        installation.set_up()
-        yield installation
 
 
 @pytest.fixture

@@ -50,10 +50,6 @@ def test_a_fresh_stack_is_set_up_and_proven(bridge: Installation, options: Seque
     assert "answered 200, and its event skipped, as it should: no_sandbox_account" in result.stdout
     assert f"\n  {bridge.url}/default\n" in result.stdout
     assert "no CleverTap project" in result.stdout
-
-
-def test_clevertap_gets_nothing_but_a_dry_run(bridge: Installation, options: Sequence[str]) -> None:
-    bridge.run("setup", *options)
     assert [(request.dry_run, request.taken) for request in bridge.clevertap.requests()] == [(True, 0)]
     assert bridge.uploaded == []
 

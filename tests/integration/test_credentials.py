@@ -28,25 +28,22 @@ def test_both_accounts_are_read(store: CredentialsStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "sandbox",
+    "more",
     [
-        None,
         {},
-        "text",
-        {"account_id": "SANDBOX-ID"},
-        {"account_id": "", "passcode": "p"},
-        {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"},
-        {"account_id": "SANDBOX-ID", "passcode": "REPLACE_ME"},
+        {"sandbox": None},
+        {"sandbox": {}},
+        {"sandbox": "text"},
+        {"sandbox": {"account_id": "SANDBOX-ID"}},
+        {"sandbox": {"account_id": "", "passcode": "p"}},
+        {"sandbox": {"account_id": "REPLACE_ME", "passcode": "REPLACE_ME"}},
+        {"sandbox": {"account_id": "SANDBOX-ID", "passcode": "REPLACE_ME"}},
     ],
 )
-def test_without_a_whole_sandbox_account_there_is_none(cloud: Cloud, store: CredentialsStore, sandbox: object) -> None:
-    cloud.put_secret("clevertap", {"production": PRODUCTION, "sandbox": sandbox})
-    found = credentials(store)
-    assert list(found.keys) == [Environment.PRODUCTION]
-
-
-def test_a_secret_needs_no_sandbox_account(cloud: Cloud, store: CredentialsStore) -> None:
-    cloud.put_secret("clevertap", {"production": PRODUCTION})
+def test_without_a_whole_sandbox_account_there_is_none(
+    cloud: Cloud, store: CredentialsStore, more: dict[str, object]
+) -> None:
+    cloud.put_secret("clevertap", {"production": PRODUCTION, **more})
     assert list(credentials(store).keys) == [Environment.PRODUCTION]
 
 

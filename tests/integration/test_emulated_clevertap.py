@@ -1,6 +1,5 @@
 """The forwarder against the emulated CleverTap, over HTTP: the real client, strict rules, real ways to fail."""
 
-import socket
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -116,27 +115,6 @@ def test_only_records_with_a_lost_answer_are_doubled(
     doubled = [stored.record for stored in emulator.records(ACCOUNT) if stored.answer_lost]
     assert len(doubled) == 3
     assert names(emulator) == {"TRANSACTION_PROCESSED": 2, "Charged": 2}
-
-
-def test_a_wrong_passcode_parks_nothing(cloud: Cloud, emulator: Emulator, worker: Worker) -> None:
-    cloud.put_secret("clevertap", {"production": PRODUCTION | {"passcode": "wrong"}})
-    batch = [message(event(user=f"user-{n}")) for n in range(3)]
-    assert {reason(each) for each in worker.outcomes(*batch)} == {"setup_fault_401"}
-    cloud.clock.advance(60)
-    cloud.put_secret("clevertap", {"production": PRODUCTION})
-    assert worker.outcomes(*batch) == [Delivered()] * 3
-    assert cloud.parked() == []
-    assert names(emulator) == {"SUBSCRIPTION_RENEWED": 3}
-
-
-def test_a_refused_connection_leaves_no_doubt(cloud: Cloud, emulator: Emulator) -> None:
-    client = Client(connect_timeout=1, read_timeout=0.5)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    sent = message(event())
-    (handled,) = cloud.worker(client, endpoint=nobody).forward(sent).messages
-    assert (reason(handled.outcome), handled.unconfirmed_sends) == ("connect", 0)
-    assert cloud.worker(client, name="worker-2", endpoint=emulator.url).outcome(sent) == Delivered()
 
 
 def shown_name(payload: Payload) -> str:

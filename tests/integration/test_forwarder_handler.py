@@ -154,24 +154,6 @@ def test_a_message_of_the_dead_letter_queue_is_parked(cloud: Cloud, clevertap: S
     assert clevertap.requests == []
 
 
-def test_a_parked_message_put_back_is_redriven(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
-    forwarder = start()
-    clevertap.script.append(answer(Rejected(522, "bad"), of="Charged"))
-    assert forwarder(queue(cloud, transaction(event_id="e-1", at=now_ms()))) == {"batchItemFailures": []}
-    ((parked),) = received(cloud, cloud.parked_url)
-    cloud.sqs.send_message(
-        QueueUrl=cloud.events_url,
-        MessageBody=parked["Body"],
-        MessageAttributes={
-            name: {"DataType": value["DataType"], "StringValue": value["StringValue"]}
-            for name, value in parked["MessageAttributes"].items()
-        },
-    )
-    assert forwarder(queue(cloud)) == {"batchItemFailures": []}
-    assert sorted(clevertap.events) == ["Charged", "TRANSACTION_PROCESSED"]
-    assert cloud.entry("e-1")["outcome"] == "delivered"
-
-
 def test_a_message_without_attributes_is_parked(cloud: Cloud, clevertap: ScriptedClevertap, start: Start) -> None:
     cloud.sqs.send_message(QueueUrl=cloud.events_url, MessageBody=encoded(recent()).decode())
     assert start()(queue(cloud, recent())) == {"batchItemFailures": []}

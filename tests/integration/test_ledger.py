@@ -1,7 +1,5 @@
 """The ledger's verbs: read, claim, settle, note."""
 
-import re
-
 import pytest
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
@@ -32,12 +30,14 @@ from purchasely_clevertap.outcome import (
     SkipReason,
 )
 from purchasely_clevertap.purchasely.event import Event, read
-from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Answered, Calls, Cancelled, Cloud, unreachable
+from tests.integration.cloud import DELIVERIES, MADE, SUBSCRIBERS, Answered, Calls, Cancelled, Cloud, unreachable
 from tests.integration.webhook import NOW_MS, encoded, event
 
 KEY = entry_key("default", "e-1")
 PERSON = "default#production#user#user-1"
 DAYS_30 = 30 * 24 * 3600
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 REFUSED = Parked(ParkReason.REFUSED_BY_CLEVERTAP, "no", 513)
 LATE = Skipped(SkipReason.LATE)
 FAILED = Retried(RetryReason.SERVER_ERROR)
@@ -67,7 +67,8 @@ def claimed(ledger: Ledger, entry: Entry, *, at: int = NOW_MS, message_id: str |
 
 
 def settled(ledger: Ledger, outcome: Outcome, *accepted: str, at: int = NOW_MS) -> bool:
-    settlement = Settlement(Claim(KEY, Entry(), "m-1"), outcome, is_claimed=True, accepted=frozenset(accepted))
+    claim = Claim(KEY, seen(ledger), "m-1")
+    settlement = Settlement(claim, outcome, is_claimed=True, accepted=frozenset(accepted))
     return KEY in ledger.settle([settlement], (), plenty, now_ms=at)
 
 
@@ -80,7 +81,8 @@ def decided(ledger: Ledger, outcome: Outcome, entry: Entry, *, at: int = NOW_MS)
 def leased(ledger: Ledger, *, key: str = KEY, at: int = NOW_MS) -> Grant:
     """What the worker gets of an event with a profile."""
     group = ClaimGroup((Claim(key, seen(ledger, key), "m-1"),), PERSON)
-    return ledger.claim([group], plenty, now_ms=at)[0]
+    profiles = ledger.profiles([PERSON], plenty, now_ms=at)
+    return ledger.claim([group], plenty, now_ms=at, profiles=profiles)[0]
 
 
 def saved(ledger: Ledger, state: ProfileState, *, lease_until: int = 0) -> None:
@@ -93,7 +95,17 @@ def state(*names: str) -> ProfileState:
 
 
 def groups(count: int) -> list[ClaimGroup]:
+    """Of events that no worker has had yet; without a note of ingest, their claims are transacted."""
     return [ClaimGroup((Claim(f"default#{number}", Entry(), f"m-{number}"),)) for number in range(count)]
+
+
+def noted(cloud: Cloud, count: int) -> list[ClaimGroup]:
+    """The same with ingest's notes: their claims are statements."""
+    for number in range(count):
+        messages = {"SS": [f"m-{number}"]}
+        cloud.dynamodb.put_item(TableName=DELIVERIES, Item={"event": {"S": f"default#{number}"}, "messages": messages})
+    entry = [Entry(frozenset({f"m-{number}"}), is_stored=True) for number in range(count)]
+    return [ClaimGroup((Claim(f"default#{number}", entry[number], f"m-{number}"),)) for number in range(count)]
 
 
 def granted(grants: list[Grant]) -> list[bool]:
@@ -109,7 +121,7 @@ def test_an_unknown_event_has_an_empty_entry(ledger: Ledger) -> None:
 
 def test_a_claim_has_a_lease_and_30_days(cloud: Cloud, ledger: Ledger) -> None:
     assert claimed(ledger, Entry())
-    assert seen(ledger) == Entry(frozenset({"m-1"}), None, NOW_MS + LEASE_MS, 1, about="")
+    assert seen(ledger) == Entry(frozenset({"m-1"}), None, NOW_MS + LEASE_MS, 1, about="", is_stored=True)
     entry = cloud.entry("e-1")
     assert (entry["lease_owner"], entry["expires_at"]) == ("one", NOW_MS // 1000 + DAYS_30)
 
@@ -169,7 +181,7 @@ def test_a_redriven_message_is_not_noted(ledger: Ledger) -> None:
 def test_an_outcome_ends_the_lease(cloud: Cloud, ledger: Ledger) -> None:
     assert claimed(ledger, Entry())
     settlement = Settlement(
-        Claim(KEY, Entry(), "m-1"),
+        Claim(KEY, Entry(), "m-1", "about"),
         REFUSED,
         is_claimed=True,
         accepted=frozenset({"event", "charged"}),
@@ -191,6 +203,7 @@ def test_an_outcome_ends_the_lease(cloud: Cloud, ledger: Ledger) -> None:
         "event_name": "X",
         "event_at": 7,
         "account": "sandbox",
+        "about": "about",
         "subscriber": PERSON,
         "unconfirmed_sends": 2,
         "settled_at": NOW_MS + 5,
@@ -201,7 +214,7 @@ def test_an_outcome_ends_the_lease(cloud: Cloud, ledger: Ledger) -> None:
 def test_accepted_records_survive_every_attempt(ledger: Ledger, other: Ledger) -> None:
     assert claimed(ledger, Entry())
     assert settled(ledger, FAILED, "charged")
-    assert seen(ledger) == Entry(frozenset({"m-1"}), None, 0, 1, frozenset({"charged"}), about="")
+    assert seen(ledger) == Entry(frozenset({"m-1"}), None, 0, 1, frozenset({"charged"}), about="", is_stored=True)
     assert claimed(other, seen(other))
     assert settled(other, FAILED)
     assert claimed(ledger, seen(ledger))
@@ -306,7 +319,8 @@ def test_a_busy_profile_frees_the_events(cloud: Cloud, ledger: Ledger, other: Le
 def test_busy_events_free_the_profile(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
     group = ClaimGroup((Claim(KEY, seen(other), "m-1"),), PERSON)
     assert claimed(ledger, Entry())
-    assert other.claim([group], plenty, now_ms=NOW_MS) == [Grant()]
+    profiles = other.profiles([PERSON], plenty, now_ms=NOW_MS)
+    assert other.claim([group], plenty, now_ms=NOW_MS, profiles=profiles) == [Grant()]
     assert cloud.subscriber(PERSON)["lease_until"] == 0
 
 
@@ -348,6 +362,49 @@ def test_without_its_profile_an_event_is_not_settled(cloud: Cloud, ledger: Ledge
     assert seen(ledger).outcome is None
 
 
+# Layouts
+
+
+def test_states_are_packed_after_a_day(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    """Until then a rollback may bring back a release that reads no packed state."""
+    known = state("SUBSCRIPTION_STARTED")
+    leased(ledger)
+    saved(ledger, known)
+    assert set(cloud.subscriber(PERSON)) & {"facts", "packed"} == {"facts"}
+    for at in (NOW_MS + DAY_MS - 1, NOW_MS + DAY_MS + HOUR_MS):
+        grant = leased(other, key=f"default#e-{at}", at=at)
+        assert grant.profile is not None
+        assert grant.profile.state == known
+        other.settle((), [ProfileSave(PERSON, known)], plenty, now_ms=at)
+        layout = set(cloud.subscriber(PERSON)) & {"facts", "packed"}
+        assert layout == ({"packed"} if at > NOW_MS + DAY_MS else {"facts"})
+
+
+def test_a_packed_person_is_read(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    known = state("SUBSCRIPTION_STARTED").accepted({"plan": "monthly"}, ["clevertap-id"])
+    leased(ledger)
+    leased(ledger, key="default#e-2", at=NOW_MS + 2 * DAY_MS)  # by now this worker packs
+    ledger.settle((), [ProfileSave(PERSON, known)], plenty, now_ms=NOW_MS + 2 * DAY_MS)
+    assert "packed" in cloud.subscriber(PERSON)
+    assert leased(other, key="default#e-3", at=NOW_MS + 2 * DAY_MS).profile == StoredProfile(known, 3)
+
+
+def test_an_unreadable_pack_is_told_and_forgotten(cloud: Cloud) -> None:
+    unreadable: list[str] = []
+    ledger = Ledger(
+        cloud.dynamodb,
+        deliveries=DELIVERIES,
+        subscribers=SUBSCRIBERS,
+        owner="one",
+        pause=lambda _: None,
+        unreadable=lambda: unreadable.append("told"),
+    )
+    broken = {"subscriber": {"S": PERSON}, "packed": {"S": "1broken"}, "version": {"N": "7"}}
+    cloud.dynamodb.put_item(TableName=SUBSCRIBERS, Item=broken)
+    assert leased(ledger).profile == StoredProfile(ProfileState(), 7, 1)
+    assert unreadable == ["told"]
+
+
 # Many at once
 
 
@@ -380,6 +437,24 @@ def test_nothing_to_do_is_no_call(cloud: Cloud, ledger: Ledger) -> None:
     assert ledger.settle([], [], plenty, now_ms=NOW_MS) == frozenset()
     ledger.note({}, plenty, now_ms=NOW_MS)
     assert cloud.calls.made == []
+
+
+def test_a_thousand_noted_events_are_forty_calls(cloud: Cloud, ledger: Ledger) -> None:
+    cloud.calls.always("BatchExecuteStatement", Answered(MADE))
+    entries = [Entry(frozenset({f"m-{number}"}), is_stored=True) for number in range(1000)]
+    asked = [ClaimGroup((Claim(f"default#{n}", entry, f"m-{n}"),)) for n, entry in enumerate(entries)]
+    assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [True] * 1000
+    assert [len(call["Statements"]) for call in cloud.calls.of("BatchExecuteStatement")] == [25] * 40
+    assert cloud.calls.of("TransactWriteItems") == []
+
+
+def test_one_refused_statement_leaves_the_others(cloud: Cloud, ledger: Ledger, other: Ledger) -> None:
+    asked = noted(cloud, 30)
+    other.claim([asked[7]], plenty, now_ms=NOW_MS)
+    cloud.calls.made.clear()
+    assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [number != 7 for number in range(30)]
+    assert [name for name, _ in cloud.calls.made] == ["BatchExecuteStatement"] * 2
+    assert [cloud.entry(str(number))["lease_owner"] for number in (6, 7, 8)] == ["one", "two", "one"]
 
 
 # Faults
@@ -441,6 +516,92 @@ def test_a_refusal_beside_a_conflict_is_final(cloud: Cloud) -> None:
     assert [len(call["TransactItems"]) for call in calls.of("TransactWriteItems")] == [3, 1, 1]
 
 
+HOT_STATEMENTS = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError"]
+
+
+@pytest.mark.parametrize("cause", HOT_STATEMENTS)
+def test_a_hot_statement_is_tried_again_alone(cloud: Cloud, cause: str) -> None:
+    ledger, pauses, calls = waited(cloud)
+    asked = noted(cloud, 3)
+    calls.next("BatchExecuteStatement", Cancelled(["None", cause, "None"]), Cancelled([cause]))
+    assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [True] * 3
+    assert [len(call["Statements"]) for call in calls.of("BatchExecuteStatement")] == [3, 1, 1]
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("cause", HOT_STATEMENTS)
+def test_a_hot_statement_is_given_up_in_time(cloud: Cloud, cause: str) -> None:
+    ledger, pauses, calls = waited(cloud)
+    asked = noted(cloud, 3)
+    calls.next("BatchExecuteStatement", Cancelled([cause, "None", "None"]), *[Cancelled([cause])] * 100)
+    assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [False, True, True]
+    assert len(calls.of("BatchExecuteStatement")) == 10
+    assert sum(pauses) < 5
+
+
+def test_a_repeated_call_finds_its_own_claims(cloud: Cloud) -> None:
+    """botocore repeats a call whose answer was lost; DynamoDB has made the changes by then."""
+    calls = Calls()
+    ledger, asked = cloud.ledger(calls=calls), noted(cloud, 3)
+
+    def made_already() -> None:
+        call = calls.of("BatchExecuteStatement")[-1]
+        cloud.dynamodb.batch_execute_statement(Statements=call["Statements"])
+
+    calls.next("BatchExecuteStatement", made_already)
+    grants = ledger.claim(asked, plenty, now_ms=NOW_MS)
+    assert granted(grants) == [True] * 3
+    calls.next("BatchExecuteStatement", made_already)
+    settlements = [Settlement(each.claims[0], Delivered(), is_claimed=True) for each in asked]
+    assert len(ledger.settle(settlements, (), plenty, now_ms=NOW_MS)) == 3
+
+
+def test_a_repeated_lease_of_a_new_person(cloud: Cloud) -> None:
+    """An INSERT tells nothing of the item that is there already: the person waits for the lease to expire."""
+    calls = Calls()
+    ledger = cloud.ledger(calls=calls)
+    calls.next(
+        "BatchExecuteStatement",
+        lambda: cloud.dynamodb.batch_execute_statement(Statements=calls.of("BatchExecuteStatement")[-1]["Statements"]),
+    )
+    assert leased(ledger) == Grant()
+    assert leased(ledger, at=NOW_MS + LEASE_MS).entries
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException", "UnknownOperationException"])
+def test_without_statements_transactions_do(cloud: Cloud, code: str) -> None:
+    calls, refusals = Calls(), list[str]()
+    ledger = cloud.ledger(calls=calls, statement_refused=refusals.append)
+    calls.always("BatchExecuteStatement", code)
+    assert granted(ledger.claim(noted(cloud, 30), plenty, now_ms=NOW_MS)) == [True] * 30
+    assert len(refusals) == 1
+    assert code in refusals[0]
+    calls.made.clear()
+    assert leased(ledger).entries
+    assert calls.of("BatchExecuteStatement") == []
+
+
+def test_a_refused_statement_ends_statements(cloud: Cloud) -> None:
+    calls, refusals = Calls(), list[str]()
+    ledger = cloud.ledger(calls=calls, statement_refused=refusals.append)
+    calls.next("BatchExecuteStatement", Cancelled(["ValidationError", "None"]))
+    asked = noted(cloud, 2)
+    assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [True, True]
+    assert len(refusals) == 1
+    assert leased(ledger).entries
+    assert len(calls.of("BatchExecuteStatement")) == 1
+
+
+def test_a_too_large_statement_ends_no_statements(cloud: Cloud) -> None:
+    calls, refusals = Calls(), list[str]()
+    ledger = cloud.ledger(calls=calls, statement_refused=refusals.append)
+    (asked,) = noted(cloud, 1)
+    assert granted(ledger.claim([asked], plenty, now_ms=NOW_MS)) == [True]
+    large = Settlement(asked.claims[0], Delivered(), is_claimed=True, event_name="x" * 500_000)
+    assert ledger.settle([large], (), plenty, now_ms=NOW_MS) == frozenset()
+    assert refusals == []
+
+
 def test_endless_throttling_is_given_up(cloud: Cloud) -> None:
     ledger, pauses, calls = waited(cloud)
     calls.always("TransactWriteItems", "ThrottlingException")
@@ -464,7 +625,7 @@ def test_a_failed_read_is_unavailability(cloud: Cloud, ledger: Ledger, fault: st
     with pytest.raises(LedgerUnavailable):
         ledger.read([KEY], plenty)
     with pytest.raises(LedgerUnavailable):
-        ledger.claim([ClaimGroup((Claim(KEY, Entry(), "m-1"),), PERSON)], plenty, now_ms=NOW_MS)
+        ledger.profiles([PERSON], plenty, now_ms=NOW_MS)
 
 
 def test_unprocessed_keys_are_asked_again(cloud: Cloud) -> None:
@@ -538,7 +699,7 @@ def test_a_transaction_above_4_mb_is_halved(cloud: Cloud, ledger: Ledger) -> Non
 
 def test_no_attribute_is_a_reserved_word() -> None:
     changes = Changes(DELIVERIES, SUBSCRIBERS, "one", 86_400)
-    claim = Claim(KEY, Entry(unconfirmed_sends=1), "m")
+    claim = Claim(KEY, Entry(unconfirmed_sends=1, outcome="parked"), "m")
     facts = Settlement(claim, REFUSED, True, frozenset({"event"}), "X", 1, Environment.SANDBOX, PERSON, 1)
     unclaimed = Settlement(claim, REFUSED, False, frozenset(), "X", 1, Environment.SANDBOX, PERSON, 1)
     made = [
@@ -550,12 +711,19 @@ def test_no_attribute_is_a_reserved_word() -> None:
         changes.note(KEY, ["m"], now_ms=NOW_MS),
         changes.lease(PERSON, StoredProfile(), now_ms=NOW_MS),
         changes.save(ProfileSave(PERSON, ProfileState()), now_ms=NOW_MS),
+        changes.announce_packing(from_ms=NOW_MS),
     ]
-    syntax = {"SET", "REMOVE", "ADD", "AND", "OR", "attribute_not_exists", "if_not_exists"}
-    words = {
-        word
+    names = {
+        name
         for change in made
-        for word in re.findall(r"(?<![:\w])[A-Za-z_]\w*", f"{change.update} {change.condition or ''}")
+        for name in (
+            change.key_name,
+            *change.put,
+            *change.remove,
+            *change.add,
+            *change.begin,
+            *(condition.attribute for condition in change.conditions),
+        )
     }
-    assert {"outcome", "lease_until", "messages", "version", "unconfirmed_sends"} <= words
-    assert {word.upper() for word in words - syntax} & set(ReservedKeywords.get_reserved_keywords()) == set()
+    assert {"outcome", "lease_until", "messages", "version", "unconfirmed_sends"} <= names
+    assert {name.upper() for name in names} & set(ReservedKeywords.get_reserved_keywords()) == set()

@@ -11,7 +11,7 @@ from purchasely_clevertap.aws.received import ReceivedNotes
 from purchasely_clevertap.delivery.entry import LEASE_MS, Claim, ClaimGroup, Entry, Hold, Settlement
 from purchasely_clevertap.delivery.message import Message, MessageKind, Redrive
 from purchasely_clevertap.outcome import Delivered, Duplicate, Held, Outcome, Parked, Skipped, SkipReason
-from tests.integration.clevertap import ScriptedClevertap
+from tests.integration.clevertap import ScriptedClevertap, while_uploading
 from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Cloud, Worker
 from tests.integration.webhook import NOW_MS, Payload, encoded, event, message
 
@@ -162,7 +162,7 @@ def test_an_entry_that_fills_up_meanwhile_gets_its_outcome(
     cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker
 ) -> None:
     payload = event()
-    worker.calls.next("TransactWriteItems", lambda: None, lambda: fill_entry(cloud, payload))
+    clevertap.script.append(while_uploading(lambda: fill_entry(cloud, payload)))
     assert worker.outcome(message(payload, id="m-1")) == Delivered()
     assert worker.outcome(message(payload, id="m-1")) == Duplicate()
     assert sent_events(clevertap) == [payload["event_id"]]

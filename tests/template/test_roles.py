@@ -39,7 +39,7 @@ ROLES = {
         ),
         "ReadUserHashKey": ({"secretsmanager:GetSecretValue"}, {f"{SECRET}/user-hash-key-??????"}),
         "UseLedger": (
-            {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
+            {"dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"},
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},
         ),
         "FindHeldEvents": ({"dynamodb:Query"}, {"DeliveriesTable.Arn/index/held"}),

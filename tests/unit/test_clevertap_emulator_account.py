@@ -71,80 +71,73 @@ def test_the_513th_event_type_is_discarded() -> None:
     assert take(account, event("One more"), store=False) == [refusal(528)]
 
 
-def test_a_refused_event_uses_up_no_event_type() -> None:
+@pytest.mark.parametrize(("identity", "store"), [("", True), ("user-1", False)], ids=["refused", "dry run"])
+def test_what_is_not_stored_uses_up_no_event_type(identity: str, store: bool) -> None:
     account = Account("A")
-    take(account, *(event(f"Event {number}", identity="") for number in range(600)))
+    take(account, *(event(f"Event {number}", identity) for number in range(512)), store=store)
     assert take(account, event("Renewed")) == [None]
 
 
-def test_a_dry_run_uses_up_no_event_type() -> None:
+def device(device_id: str, **data: Json) -> Object:
+    """A profile record by the id of a device."""
+    return profile(data, objectId=device_id)
+
+
+@pytest.mark.parametrize(
+    ("records", "people"),
+    [
+        (
+            [event(identity="user-1"), event(identity="user-2"), event(identity="user-1")],
+            [Profile(("user-1",), (), {}), Profile(("user-2",), (), {})],
+        ),
+        (
+            [device("__h1", identity="user-1", plan="yearly"), event(identity="user-1"), device("__h1", trial=True)],
+            [Profile(("user-1",), ("__h1",), {"plan": "yearly", "trial": True})],
+        ),
+        (
+            [
+                *(device("__h1", plan="monthly", device="phone"), profile({"plan": "yearly"})),
+                *(device("__h1", identity="user-1"), device("__h1", seen=1)),
+            ],
+            [Profile(("user-1",), ("__h1",), {"plan": "yearly", "device": "phone", "seen": 1})],
+        ),
+        (
+            [device("__h1", identity="user-1", a=1), device("__h1", identity="user-2")],
+            [Profile(("user-1", "user-2"), ("__h1",), {"a": 1})],
+        ),
+        (
+            [
+                *(device("__h1", identity="user-1"), device("__h2", identity="user-2")),
+                *(device("__h2", identity="user-1"), profile({"plan": "yearly"}, identity="user-2")),
+            ],
+            [Profile(("user-1", "user-2"), ("__h1", "__h2"), {"plan": "yearly"})],
+        ),
+    ],
+    ids=["an identity", "and a device", "the identity's values stay", "two of one device", "every id leads to them"],
+)
+def test_ids_that_belong_together_are_one_user(records: list[Json], people: list[Profile]) -> None:
     account = Account("A")
-    take(account, *(event(f"Event {number}") for number in range(512)), store=False)
-    assert take(account, event("Renewed")) == [None]
+    take(account, *records)
+    assert account.profiles() == people
 
 
-def test_an_unknown_identity_creates_a_user() -> None:
-    account = Account("A")
-    take(account, event(identity="user-1"), event(identity="user-2"), event(identity="user-1"))
-    assert account.profiles() == [Profile(("user-1",), (), {}), Profile(("user-2",), (), {})]
-
-
-def test_object_id_and_identity_make_one_user() -> None:
-    account = Account("A")
-    take(account, profile({"identity": "user-1", "plan": "yearly"}, objectId="__h1"), event(identity="user-1"))
-    take(account, profile({"trial": True}, objectId="__h1"))
-    assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "trial": True})]
-
-
-def test_joined_users_keep_the_identitys_values() -> None:
-    account = Account("A")
-    take(account, profile({"plan": "monthly", "device": "phone"}, objectId="__h1"), profile({"plan": "yearly"}))
-    take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"seen": 1}, objectId="__h1"))
-    assert account.profiles() == [Profile(("user-1",), ("__h1",), {"plan": "yearly", "device": "phone", "seen": 1})]
-
-
-def test_two_people_of_one_device_become_one() -> None:
-    account = Account("A")
-    take(
-        account,
-        profile({"identity": "user-1", "a": 1}, objectId="__h1"),
-        profile({"identity": "user-2"}, objectId="__h1"),
-    )
-    assert account.profiles() == [Profile(("user-1", "user-2"), ("__h1",), {"a": 1})]
-
-
-def test_every_id_leads_to_the_joined_user() -> None:
-    account = Account("A")
-    take(account, profile({"identity": "user-1"}, objectId="__h1"), profile({"identity": "user-2"}, objectId="__h2"))
-    take(account, profile({"identity": "user-1"}, objectId="__h2"), profile({"plan": "yearly"}, identity="user-2"))
-    assert account.profiles() == [Profile(("user-1", "user-2"), ("__h1", "__h2"), {"plan": "yearly"})]
-
-
-def test_the_last_value_stays_and_others_are_kept() -> None:
-    assert properties({"plan": "monthly", "a": 1}, {"plan": "yearly"}) == {"plan": "yearly", "a": 1}
-
-
-def test_dates_are_stored_as_they_are_written() -> None:
-    assert properties({"since": "$D_1700000000"}) == {"since": "$D_1700000000"}
-
-
-def test_add_and_remove_work_on_several_values() -> None:
-    assert properties({"tags": {"$add": ["a", "b"]}}, {"tags": {"$add": ["b", "c"]}}) == {"tags": ["a", "b", "c"]}
-    assert properties({"tags": {"$add": ["a", "b"]}}, {"tags": {"$remove": ["a", "x"]}}) == {"tags": ["b"]}
-    assert properties({"tags": "a"}, {"tags": {"$add": ["b"]}}) == {"tags": ["a", "b"]}
-    assert properties({"tags": {"$add": ["a"]}}, {"tags": {"$remove": ["a"]}}) == {}
-    assert properties({"tags": {"$remove": ["a"]}}) == {}
-
-
-def test_incr_and_decr_count() -> None:
-    assert properties({"n": {"$incr": 2}}, {"n": {"$incr": 3}}, {"n": {"$decr": 1}}) == {"n": 4}
-    assert properties({"n": {"$decr": 1.5}}) == {"n": -1.5}
-
-
-def test_a_name_and_a_gender_can_be_deleted() -> None:
-    assert properties({"Name": "N", "gender": "F", "b": 2}, {"Name": {"$delete": 1}, "gender": {"$delete": True}}) == {
-        "b": 2
-    }
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{"plan": "monthly", "a": 1}, {"plan": "yearly"}], {"plan": "yearly", "a": 1}),
+        ([{"since": "$D_1700000000"}], {"since": "$D_1700000000"}),
+        ([{"tags": {"$add": ["a", "b"]}}, {"tags": {"$add": ["b", "c"]}}], {"tags": ["a", "b", "c"]}),
+        ([{"tags": {"$add": ["a", "b"]}}, {"tags": {"$remove": ["a", "x"]}}], {"tags": ["b"]}),
+        ([{"tags": "a"}, {"tags": {"$add": ["b"]}}], {"tags": ["a", "b"]}),
+        ([{"tags": {"$add": ["a"]}}, {"tags": {"$remove": ["a"]}}], {}),
+        ([{"tags": {"$remove": ["a"]}}], {}),
+        ([{"n": {"$incr": 2}}, {"n": {"$incr": 3}}, {"n": {"$decr": 1}}], {"n": 4}),
+        ([{"n": {"$decr": 1.5}}], {"n": -1.5}),
+        ([{"Name": "N", "gender": "F", "b": 2}, {"Name": {"$delete": 1}, "gender": {"$delete": True}}], {"b": 2}),
+    ],
+)
+def test_changes_of_properties_follow_each_other(changes: list[Object], expected: Object) -> None:
+    assert properties(*changes) == expected
 
 
 @pytest.mark.parametrize("key", ["plan", "Email", "Phone"])

@@ -62,6 +62,32 @@ def test_a_good_profile_is_kept_as_it_is() -> None:
     assert kept(record) == Kept(record, ())
 
 
+YEAR = 366 * 86_400
+MANY: Object = {f"p{number}": number for number in range(100)}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(
+            without(event(objectId=f"{prefix}{'aZ0()!:@$_-':x<64}"), "identity")
+            for prefix in ("", "__h", "-h", "__", "-")
+        ),
+        without(event(), "ts"),
+        event(ts=1_700_000_000 + YEAR),
+        event(evtName="n" * 512),
+        event(evtData=MANY),
+        *(event(evtName="Charged", evtData={"Amount": amount}) for amount in (0, 0.5, 10)),
+        *(
+            profile({key: {"$delete": 1}})
+            for key in ("Gender", "Email", "Phone", "Employed", "Education", "Married", "Age")
+        ),
+    ],
+)
+def test_what_is_within_the_rules_is_kept(record: Object) -> None:
+    assert kept(record) == Kept(record, ())
+
+
 @pytest.mark.parametrize(
     "record",
     [None, 7, "event", [], {}, event(type="Event"), event(type=None), without(event(), "type"), event(type=["event"])],
@@ -93,24 +119,10 @@ def test_a_bad_object_id_is_526(object_id: Json) -> None:
     assert code(without(event(objectId=object_id), "identity")) == 526
 
 
-@pytest.mark.parametrize("prefix", ["", "__h", "-h", "__", "-"])
-def test_an_object_id_may_have_a_prefix_and_64(prefix: str) -> None:
-    assert code(without(event(objectId=prefix + "aZ0()!:@$_-".ljust(64, "x")), "identity")) is None
-
-
 @pytest.mark.parametrize("ts", [0, -1, 1.5, 1_699_999_000.0, "1699999000", None, True, 1_699_999_000_000, [1]])
 def test_a_bad_ts_is_525(ts: Json) -> None:
     assert code(event(ts=ts)) == 525
     assert code(profile({}, ts=ts)) == 525
-
-
-def test_ts_may_be_a_year_ahead() -> None:
-    assert code(event(ts=1_700_000_000 + 366 * 86_400)) is None
-    assert code(event(ts=1_700_000_001 + 366 * 86_400)) == 525
-
-
-def test_ts_is_optional() -> None:
-    assert code(without(event(), "ts")) is None
 
 
 @pytest.mark.parametrize("name", [None, "", " ", 7, ["Renewed"]])
@@ -141,21 +153,13 @@ def test_a_prohibited_character_is_512(character: str) -> None:
 def test_bad_data_is_512(data: Json) -> None:
     assert code(event(evtData=data)) == 512
     assert code(profile(data)) == 512
+    assert code(without(profile(data), "profileData")) == 512
 
 
-def test_a_profile_without_data_is_512() -> None:
-    assert code({"type": "profile", "identity": "user-1"}) == 512
-
-
-def test_an_event_name_may_have_512_characters() -> None:
-    assert code(event(evtName="n" * 512)) is None
+def test_too_much_of_an_event_is_refused() -> None:
     assert code(event(evtName="n" * 513)) == 512
-
-
-def test_an_event_may_have_100_properties() -> None:
-    properties: Object = {f"p{number}": number for number in range(101)}
-    assert code(event(evtData=properties)) == 522
-    assert code(event(evtData=without(properties, "p0"))) is None
+    assert code(event(evtData=MANY | {"one more": 1})) == 522
+    assert code(event(ts=1_700_000_001 + YEAR)) == 525
 
 
 @pytest.mark.parametrize(
@@ -179,11 +183,6 @@ def test_an_event_may_have_100_properties() -> None:
 )
 def test_a_predefined_profile_value_is_checked(key: str, value: Json, expected: int) -> None:
     assert code(profile({key: value})) == expected
-
-
-@pytest.mark.parametrize("key", ["Gender", "Email", "Phone", "Employed", "Education", "Married", "Age"])
-def test_a_predefined_profile_value_can_be_deleted(key: str) -> None:
-    assert code(profile({key: {"$delete": 1}})) is None
 
 
 @pytest.mark.parametrize(
@@ -271,11 +270,6 @@ def test_a_charged_event_needs_an_amount(name: str, data: Object) -> None:
     assert (
         "evtData.Amount: Charged without an amount of 0 or more" in kept(event(evtName=name, evtData=data)).violations
     )
-
-
-@pytest.mark.parametrize("amount", [0, 0.5, 10])
-def test_a_charged_event_with_an_amount_is_good(amount: Json) -> None:
-    assert kept(event(evtName="Charged", evtData={"Amount": amount})).violations == ()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,33 +142,21 @@ def test_looking_again_changes_nothing(listed: list[Delivery], data: st.DataObje
     assert ledger.open == again.open
 
 
-def test_what_came_just_now_is_not_missed_yet() -> None:
-    (balance,) = balances([delivery(1, None, at=NEW)], queued=0, now_ms=NOW, settled_after_ms=SETTLED_AFTER).values()
+@pytest.mark.parametrize(
+    "one",
+    [delivery(1, None, at=NEW), replace(delivery(1, None), lease_until=NOW + 1), delivery(1, "parked")],
+    ids=["it came just now", "a worker is at it", "the parked queue was not looked at"],
+)
+def test_what_may_be_somewhere_is_not_missed(one: Delivery) -> None:
+    (balance,) = balances([one], queued=0, now_ms=NOW, settled_after_ms=SETTLED_AFTER).values()
     assert balance.adds_up
 
 
-def test_what_a_worker_is_at_is_not_missed() -> None:
-    leased = replace(delivery(1, None), lease_until=NOW + 1)
-    (balance,) = balances([leased], queued=0, now_ms=NOW, settled_after_ms=SETTLED_AFTER).values()
-    assert balance.adds_up
-
-
-def test_an_unremembered_parking_is_a_stray() -> None:
-    unsettled = delivery(1, None)
-    (balance,) = drawn([Placed(unsettled, "parked")]).values()
+@pytest.mark.parametrize("outcome", [None, "delivered"])
+def test_a_parking_that_is_not_remembered_is_a_stray(outcome: str | None) -> None:
+    (balance,) = drawn([Placed(delivery(1, outcome), "parked")]).values()
     assert balance.adds_up
     assert (balance.strays, balance.missing) == (("e-1",), ())
-
-
-def test_a_stray_does_no_harm() -> None:
-    (balance,) = drawn([Placed(delivery(1, "delivered"), "parked")]).values()
-    assert balance.adds_up
-    assert balance.strays == ("e-1",)
-
-
-def test_without_a_look_no_parked_event_is_missed() -> None:
-    (balance,) = balances([delivery(1, "parked")], queued=0, now_ms=NOW, settled_after_ms=SETTLED_AFTER).values()
-    assert balance.adds_up
 
 
 def test_reasons_are_told_from_the_most_frequent_on() -> None:

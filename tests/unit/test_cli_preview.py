@@ -21,6 +21,11 @@ from tests.unit.samples import body, paid, payload
 MINUTE_MS = 60_000
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "file.json"
+
+
 def run(*arguments: str) -> tuple[int, str, str]:
     basis = () if "--settings" in arguments else ("--defaults",)
     result = CliRunner().invoke(bridge, ["preview", *arguments, *basis])
@@ -104,14 +109,12 @@ def test_the_sample_events_are_those_of_the_repository() -> None:
     assert {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir()} == dict(samples())
 
 
-def test_a_sample_or_a_file_may_be_named(tmp_path: Path) -> None:
-    file = tmp_path / "event.json"
+def test_a_sample_or_a_file_may_be_named(file: Path) -> None:
     file.write_bytes(encode(samples()["TRIAL_STARTED"]))
     assert document("trial_started") == document(str(file)) == document("TRIAL_STARTED")
 
 
-def test_settings_of_a_file_count(tmp_path: Path) -> None:
-    file = tmp_path / "settings.json"
+def test_settings_of_a_file_count(file: Path) -> None:
     file.write_text('{"events": {"TRIAL_STARTED": {"name": "Trial Started"}}, "late_events": {"action": "flag"}}')
     _, event = document("TRIAL_STARTED", "--settings", str(file), "--age", "120")["records"]
     assert event["evtName"] == "Trial Started"
@@ -135,16 +138,14 @@ def test_people_see_why_an_event_is_not_sent() -> None:
     assert told.endswith("as: profile")
 
 
-def test_an_unreadable_body_says_what_is_wrong(tmp_path: Path) -> None:
-    file = tmp_path / "event.json"
+def test_an_unreadable_body_says_what_is_wrong(file: Path) -> None:
     file.write_text("[1]")
     _, out, _ = run(str(file))
     assert "would be parked: unreadable" in out
     assert "not an object" in out
 
 
-def test_orders_to_the_terminal_are_not_obeyed(tmp_path: Path) -> None:
-    file = tmp_path / "event.json"
+def test_orders_to_the_terminal_are_not_obeyed(file: Path) -> None:
     file.write_bytes(body(payload(plan="\x1b[31m[red]\x9b31m")))
     _, out, _ = run(str(file))
     assert "\x1b" not in out
@@ -167,8 +168,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert "cannot be read" in err
 
 
-def test_invalid_settings_are_said_in_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "settings.json"
+def test_invalid_settings_are_said_in_one_line(file: Path) -> None:
     file.write_text('{"sandbox": "no", "revenue": 1}')
     code, out, err = run("TRIAL_STARTED", "--settings", str(file))
     assert (code, out, len(err.splitlines())) == (1, "", 1)

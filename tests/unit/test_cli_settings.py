@@ -38,16 +38,16 @@ def test_default_settings_change_nothing() -> None:
     assert not any(effect.changes for effect in found)
 
 
-def test_an_event_that_is_switched_off_is_skipped() -> None:
-    assert changes({}, {"events": {"TRIAL_STARTED": {"send": False}}}) == {
-        ("TRIAL_STARTED", Situation.PURCHASE): ["now skipped: event_switched_off"]
-    }
-
-
-def test_an_event_switched_on_is_sent() -> None:
-    assert changes({}, {"events": {"ACTIVATE": {"send": True, "name": "Access"}}}) == {
-        ("ACTIVATE", Situation.PURCHASE): ["now sent: event", "renamed: ACTIVATE → Access"]
-    }
+@pytest.mark.parametrize(
+    ("name", "entry", "words"),
+    [
+        ("TRIAL_STARTED", {"send": False}, ["now skipped: event_switched_off"]),
+        ("TRIAL_STARTED", {"name": "Trial Started"}, ["renamed: TRIAL_STARTED → Trial Started"]),
+        ("ACTIVATE", {"send": True, "name": "Access"}, ["now sent: event", "renamed: ACTIVATE → Access"]),
+    ],
+)
+def test_an_entry_changes_its_own_event_alone(name: str, entry: object, words: list[str]) -> None:
+    assert changes({}, {"events": {name: entry}}) == {(name, Situation.PURCHASE): words}
 
 
 def test_the_entry_for_every_event_shows_on_a_new_one() -> None:
@@ -57,12 +57,6 @@ def test_the_entry_for_every_event_shows_on_a_new_one() -> None:
         ("LOYALTY_TIER_REACHED", Situation.PURCHASE),
     }
     assert found["TRANSACTION_PROCESSED", Situation.PURCHASE] == ["now sent: event"]
-
-
-def test_a_renamed_event_is_renamed_and_nothing_else() -> None:
-    assert changes({}, {"events": {"TRIAL_STARTED": {"name": "Trial Started"}}}) == {
-        ("TRIAL_STARTED", Situation.PURCHASE): ["renamed: TRIAL_STARTED → Trial Started"]
-    }
 
 
 @pytest.mark.parametrize(

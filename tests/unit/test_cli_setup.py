@@ -39,15 +39,12 @@ FRESH = Present(
 SET_UP = Wanted(Region.IN1, PRODUCTION, "secret-1", SANDBOX, Region.US1).applied(FRESH)
 
 
-def test_placeholders_are_replaced() -> None:
-    after = WANTED.applied(FRESH)
+@pytest.mark.parametrize("before", [FRESH, Present()], ids=["placeholders", "nothing"])
+def test_a_new_app_gets_what_is_wanted(before: Present) -> None:
+    after = WANTED.applied(before)
     assert after.purchasely == {"shared_secrets": ["secret-1"]}
     assert after.clevertap == {"production": {"account_id": "PROJECT-1", "passcode": "passcode-1"}}
     assert after.settings == {"region": "in1"}
-
-
-def test_a_new_app_begins_with_nothing() -> None:
-    assert WANTED.applied(Present()) == WANTED.applied(FRESH)
 
 
 def test_the_same_again_changes_nothing() -> None:

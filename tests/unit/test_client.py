@@ -62,8 +62,10 @@ def client(connect: float = 1.0, read: float = 1.0) -> Client:
     return Client(connect_timeout=connect, read_timeout=read)
 
 
-def upload(server: ScriptedServer, sent: list[bytes], by: Client | None = None) -> Upload:
-    return (by or client()).upload(account(server.url), sent, time_left=lambda: math.inf)
+def upload(to: ScriptedServer | str, sent: list[bytes], by: Client | None = None) -> Upload:
+    """Uploads to a server or to a URL, with all the time in the world."""
+    url = to if isinstance(to, str) else to.url
+    return (by or client()).upload(account(url), sent, time_left=lambda: math.inf)
 
 
 @pytest.fixture
@@ -158,14 +160,17 @@ def test_positions_are_counted_within_each_request() -> None:
     assert result.results == (*(Accepted(),) * 1001, Rejected(513, "No."))
 
 
-def test_a_compressed_answer_is_read() -> None:
-    with scripted(reply(200, gzip.compress(OK), "Content-Encoding: gzip\r\n")) as server:
-        assert upload(server, records(1)).results == (Accepted(),)
-
-
-def test_a_chunked_answer_is_read() -> None:
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(OK), OK)
-    with scripted(lambda peer: peer.send(chunked)) as server:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(200, gzip.compress(OK), "Content-Encoding: gzip\r\n"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(OK), OK),
+        http(200, OK + b" " * 3_000_000),
+    ],
+    ids=["compressed", "chunked", "3 MB"],
+)
+def test_an_answer_is_read_in_whatever_form(answer: bytes) -> None:
+    with scripted(lambda peer: peer.send(answer)) as server:
         assert upload(server, records(1)).results == (Accepted(),)
 
 
@@ -316,7 +321,7 @@ def test_what_may_not_repeat_does_not_end_the_upload(step: Step, met: RecordResu
 
 
 def test_a_refused_connection_is_tried_once(unserved: str) -> None:
-    result = client().upload(account(unserved), records(2001), time_left=lambda: math.inf)
+    result = upload(unserved, records(2001))
     assert result.results == (NotTaken(RetryReason.CONNECT),) * 2001
     assert result.requests == 1
 
@@ -334,9 +339,7 @@ def test_attempts_are_never_repeated_automatically(status: int) -> None:
 def test_http_attempts_never_outlive_the_function() -> None:
     left = iter([30.0, 25.1, 24.9, 3.0])
     with scripted() as server:
-        result = Client(connect_timeout=3, read_timeout=20).upload(
-            account(server.url), records(3500), time_left=lambda: next(left)
-        )
+        result = client(3, 20).upload(account(server.url), records(3500), time_left=lambda: next(left))
     assert client_module.MARGIN_SECONDS == 2
     assert result.results == (*(Accepted(),) * 2000, *(NotTaken(RetryReason.NO_TIME_LEFT),) * 1500)
     assert result.requests == len(server.received) == 2
@@ -418,9 +421,7 @@ def slow_name(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_connecting_may_use_up_all_the_time(slow_name: Callable[[float], None]) -> None:
     with scripted() as server:
         slow_name(23.1)
-        result = Client(connect_timeout=3, read_timeout=20).upload(
-            account(server.url), records(1), time_left=lambda: math.inf
-        )
+        result = upload(server, records(1), client(3, 20))
     assert result.results == (NotTaken(RetryReason.CONNECT),)
     assert server.received == []
 
@@ -428,9 +429,7 @@ def test_connecting_may_use_up_all_the_time(slow_name: Callable[[float], None]) 
 def test_connecting_leaves_less_for_the_answer(slow_name: Callable[[float], None]) -> None:
     with scripted(hang()) as server:
         slow_name(22.7)
-        result = Client(connect_timeout=3, read_timeout=20).upload(
-            account(server.url), records(1), time_left=lambda: math.inf
-        )
+        result = upload(server, records(1), client(3, 20))
     assert result.results == (Unknown(RetryReason.TIMEOUT),)
     assert 22.7 < result.seconds < 24
 
@@ -447,8 +446,7 @@ def test_a_connect_timeout_is_a_safe_retry(impatient: Client) -> None:
         for queued in waiting:
             queued.setblocking(False)
             queued.connect_ex(listener.getsockname())
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        result = impatient.upload(account(url), records(1), time_left=lambda: math.inf)
+        result = upload(f"http://127.0.0.1:{listener.getsockname()[1]}", records(1), impatient)
         for queued in waiting:
             queued.close()
     assert result.results == (NotTaken(RetryReason.CONNECT),)
@@ -460,15 +458,13 @@ def test_an_unknown_host_is_a_safe_retry(monkeypatch: pytest.MonkeyPatch) -> Non
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    result = client().upload(account("https://clevertap.invalid"), records(1), time_left=lambda: math.inf)
-    assert result.results == (NotTaken(RetryReason.CONNECT),)
+    assert upload("https://clevertap.invalid", records(1)).results == (NotTaken(RetryReason.CONNECT),)
 
 
 @pytest.mark.parametrize("step", [raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), raw(b""), reset(), hang()])
 def test_a_failed_tls_handshake_is_a_safe_retry(impatient: Client, step: Step) -> None:
     with scripted(step, reads=False) as server:
-        url = server.url.replace("http:", "https:")
-        result = impatient.upload(account(url), records(1), time_left=lambda: math.inf)
+        result = upload(server.url.replace("http:", "https:"), records(1), impatient)
     assert result.results == (NotTaken(RetryReason.CONNECT),)
 
 
@@ -539,16 +535,10 @@ def test_no_answer_of_a_host_ever_raises(data: bytes) -> None:
 # Keep-alive
 
 
-def test_the_requests_of_an_upload_share_a_connection() -> None:
-    with scripted() as server:
-        upload(server, records(3000))
-    assert server.connections == 1
-
-
-def test_a_connection_is_kept_for_the_next_upload() -> None:
+def test_requests_and_uploads_share_a_connection() -> None:
     by = client()
     with scripted() as server:
-        upload(server, records(1), by)
+        upload(server, records(3000), by)
         upload(server, records(1), by)
     assert server.connections == 1
 
@@ -582,11 +572,6 @@ def test_a_late_answer_is_not_that_of_the_next_request(impatient: Client) -> Non
 # Bounds and isolation
 
 
-def test_an_answer_of_3_mb_is_read() -> None:
-    with scripted(reply(200, OK + b" " * 3_000_000)) as server:
-        assert upload(server, records(1)).results == (Accepted(),)
-
-
 def test_an_error_while_sending_is_no_setup_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     send = socket.socket.sendall
 
@@ -605,8 +590,7 @@ def test_an_error_of_urllib3_itself_is_a_safe_retry(monkeypatch: pytest.MonkeyPa
         raise urllib3.exceptions.HTTPError("of a kind that requests lets through")
 
     monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", fail)
-    result = client().upload(account("http://127.0.0.1:1"), records(1), time_left=lambda: math.inf)
-    assert result.results == (NotTaken(RetryReason.CONNECT),)
+    assert upload("http://127.0.0.1:1", records(1)).results == (NotTaken(RetryReason.CONNECT),)
 
 
 def test_an_endless_answer_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -667,7 +651,7 @@ def test_cookies_are_not_carried_over() -> None:
     ],
 )
 def test_an_impossible_endpoint_is_a_setup_fault(endpoint: str) -> None:
-    (result,) = client().upload(account(endpoint), records(1), time_left=lambda: math.inf).results
+    (result,) = upload(endpoint, records(1)).results
     assert isinstance(result, SetupFault)
     assert result.status == 0
 

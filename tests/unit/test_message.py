@@ -198,19 +198,12 @@ def test_a_parked_event_leaves_out_what_is_unknown() -> None:
     assert parked(MESSAGE, code=0)["code"] == "0"
 
 
-def test_a_redriven_event_is_known_by_its_webhook() -> None:
-    found = received(in_lambda(parked(MESSAGE)))
-    assert found.redrive == Redrive("message-1", frozenset({"event", "charged"}))
+@pytest.mark.parametrize("accepted", [frozenset({"event", "charged"}), frozenset()], ids=["both", "nothing"])
+def test_a_redriven_event_is_known_by_its_webhook(accepted: frozenset[str]) -> None:
+    found = received(in_lambda(parked(MESSAGE, accepted=accepted)))
+    assert found.redrive == Redrive("message-1", accepted)
     assert (found.app, found.received_at, found.id) == ("default", MOMENT, "message-2")
-
-
-def test_an_event_parked_again_keeps_its_webhook() -> None:
-    assert parked(received(in_lambda(parked(MESSAGE))))["message_id"] == "message-1"
-
-
-def test_nothing_accepted_is_nothing() -> None:
-    found = received(in_lambda(parked(MESSAGE, accepted=())))
-    assert found.redrive == Redrive("message-1", frozenset())
+    assert parked(found)["message_id"] == "message-1", "when it is parked again"
 
 
 @given(

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
-from purchasely_sender import LIFECYCLES, SPECIALS, Answer, Payload, Sender, Webhook, resend, retry_delay, signed
+from purchasely_sender import LIFECYCLES, SPECIALS, Answer, Payload, Sender, Webhook, resend, signed
 from purchasely_sender.__main__ import main
 from purchasely_sender.names import EVENT_NAMES, UNKNOWN_EVENT
-from purchasely_sender.sender import RETRIES, user_of
+from purchasely_sender.sender import RETRIES, Resent, user_of
 
 URL = "https://example.com/webhooks/default"
 SECRET = "a-shared-secret"
@@ -152,6 +152,9 @@ class Line:
     def clock(self) -> float:
         return self.now
 
+    def resend(self, *events: Payload, **more: Any) -> Resent:
+        return resend(events, self.send, secret=SECRET, clock=self.clock, wait=self.wait, **more)
+
     def ids(self) -> list[str]:
         return [json.loads(webhook.body)["event_id"] for webhook in self.posts]
 
@@ -162,7 +165,7 @@ def event(event_id: str, user: str = "u") -> Payload:
 
 def test_acknowledged_events_are_sent_once() -> None:
     line = Line()
-    result = resend([event("1"), event("2"), event("3")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
+    result = line.resend(event("1"), event("2"), event("3"))
     assert line.ids() == ["1", "2", "3"]
     assert (list(result.acknowledged), result.held_back, result.posts) == ([event("1"), event("2"), event("3")], (), 3)
     assert line.waits == []
@@ -171,7 +174,7 @@ def test_acknowledged_events_are_sent_once() -> None:
 def test_a_refused_event_holds_back_only_its_own_user() -> None:
     line = Line({"1": [503] * 99})
     events = [event("1", "a"), event("2", "a"), event("3", "b"), event("4", "b")]
-    result = resend(events, line.send, secret=SECRET, clock=line.clock, wait=line.wait, retries=2)
+    result = line.resend(*events, retries=2)
     assert line.ids() == ["1", "3", "4", "1", "1"]
     assert result.held_back == (event("1", "a"), event("2", "a"))
     assert result.acknowledged == (event("3", "b"), event("4", "b"))
@@ -181,13 +184,13 @@ def test_a_refused_event_holds_back_only_its_own_user() -> None:
 def test_an_anonymous_user_waits_like_any_other() -> None:
     events = [{"event_id": str(number), "anonymous_user_id": user} for number, user in enumerate("AAB")]
     line = Line({"0": [500]})
-    resend(events, line.send, secret=SECRET, clock=line.clock, wait=line.wait)
+    line.resend(*events)
     assert line.ids() == ["0", "2", "0", "1"]
 
 
 def test_retries_give_up_after_20_days() -> None:
     line = Line({"1": [None] * 99})
-    result = resend([event("1")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
+    result = line.resend(event("1"))
     assert result.posts == 1 + RETRIES == 26
     assert line.waits[:5] == [20, 26, 46, 116, 296]
     assert [round(wait / 60) for wait in line.waits[5:8]] == [11, 22, 41]
@@ -198,13 +201,13 @@ def test_retries_give_up_after_20_days() -> None:
 
 def test_the_next_event_begins_with_short_waits_again() -> None:
     line = Line({"1": [500, 500], "2": [500]})
-    resend([event("1"), event("2")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
+    line.resend(event("1"), event("2"))
     assert line.waits == [20, 26, 20]
 
 
 def test_a_retry_has_a_new_timestamp() -> None:
     line = Line({"1": [500]})
-    resend([event("1")], line.send, secret=SECRET, clock=line.clock, wait=line.wait)
+    line.resend(event("1"))
     one, two = line.posts
     assert one.body == two.body
     assert [webhook.headers["X-PURCHASELY-TIMESTAMP"] for webhook in (one, two)] == ["1770000000", "1770000020"]
@@ -213,14 +216,7 @@ def test_a_retry_has_a_new_timestamp() -> None:
 
 def test_a_retry_may_be_the_very_same_request() -> None:
     line = Line({"1": [500, 500], "2": [500]})
-    resend(
-        [event("1"), event("2")],
-        line.send,
-        secret=SECRET,
-        clock=line.clock,
-        wait=line.wait,
-        fresh_timestamp=False,
-    )
+    line.resend(event("1"), event("2"), fresh_timestamp=False)
     one, again, once_more, two, two_again = line.posts
     assert one == again == once_more != two == two_again
 
@@ -234,7 +230,7 @@ def test_no_event_overtakes_an_earlier_one_of_its_user(users: list[str], data: s
     events = [event(str(number), user) for number, user in enumerate(users)]
     faults = st.lists(st.sampled_from(NOT_AN_ACKNOWLEDGEMENT), max_size=4)
     line = Line({str(number): data.draw(faults) for number in range(len(users))})
-    result = resend(events, line.send, secret=SECRET, clock=line.clock, wait=line.wait, retries=3)
+    result = line.resend(*events, retries=3)
 
     assert sorted(user_of(each) + each["event_id"] for each in (*result.acknowledged, *result.held_back)) == sorted(
         user_of(each) + each["event_id"] for each in events
@@ -250,10 +246,6 @@ def test_no_event_overtakes_an_earlier_one_of_its_user(users: list[str], data: s
         assert blocked in behind
 
 
-def test_the_delays_are_those_purchasely_publishes() -> None:
-    assert [retry_delay(attempt) for attempt in range(5)] == [20, 26, 46, 116, 296]
-
-
 # The command line
 
 
@@ -261,6 +253,11 @@ def run(receiver: Receiver, *arguments: str) -> int:
     return main(
         ["--url", URL, "--secret-env", "SECRET", *arguments], sender=receiver.sender(), environ={"SECRET": SECRET}
     )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "file"
 
 
 def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,8 +309,7 @@ def test_a_refusal_is_told_and_holds_the_user_back(capsys: pytest.CaptureFixture
     assert "0 events acknowledged, 12 held back" in printed
 
 
-def test_a_file_is_sent_byte_by_byte(tmp_path: Path) -> None:
-    file = tmp_path / "event.json"
+def test_a_file_is_sent_byte_by_byte(file: Path) -> None:
     file.write_bytes(b'{ "event_id": "1",\n "event_name": "X" }\n')
     receiver = Receiver()
     assert run(receiver, "event", str(file)) == 0
@@ -321,17 +317,15 @@ def test_a_file_is_sent_byte_by_byte(tmp_path: Path) -> None:
     assert is_signed(receiver.requests[0])
 
 
-def test_a_file_that_is_no_event_is_sent_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "event.json"
+def test_a_file_that_is_no_event_is_sent_all_the_same(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_bytes(b"\xff not JSON")
     receiver = Receiver(lambda _: 401)
     assert run(receiver, "event", str(file)) == 1
     assert capsys.readouterr().out == "401  10 bytes\n"
 
 
-def test_a_fresh_event_is_a_new_one_of_this_moment(tmp_path: Path) -> None:
+def test_a_fresh_event_is_a_new_one_of_this_moment(file: Path) -> None:
     old = LIFECYCLES["renewals"](1, datetime(2024, 1, 1, tzinfo=UTC)).events[1]
-    file = tmp_path / "event.json"
     file.write_text(json.dumps(old), encoding="utf-8")
     receiver = Receiver()
     run(receiver, "event", "--fresh", str(file))
@@ -343,17 +337,14 @@ def test_a_fresh_event_is_a_new_one_of_this_moment(tmp_path: Path) -> None:
     assert one["next_renewal_at_ms"] - one["purchased_at_ms"] == period
 
 
-def test_curl_prints_a_command_that_sends_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "event.json"
+def test_curl_prints_a_command_that_sends_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_bytes(b'{"event_name": "X"}\n')
     receiver = Receiver()
     assert run(receiver, "curl", str(file)) == 0
     assert receiver.requests == []
     command = shlex.split(capsys.readouterr().out.replace("\\\n", ""))
     headers = dict(header.split(": ") for option, header in pairwise(command) if option == "-H")
-    message = headers["X-PURCHASELY-TIMESTAMP"].encode() + file.read_bytes()
-    expected = hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
-    assert headers["X-PURCHASELY-REQUEST-SIGNATURE"] == expected
+    assert is_signed(requests.Request("POST", URL, headers, data=file.read_bytes()).prepare())
     assert command[-1] == f"@{file}"
 
 
@@ -379,8 +370,7 @@ def test_a_receiver_that_believes_everything_is_caught() -> None:
     assert run(Receiver(), "special", "not_json") == 0
 
 
-def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
+def test_the_secret_may_stand_in_a_file(file: Path) -> None:
     file.write_text(f"{SECRET}\n", encoding="utf-8")
     receiver = Receiver()
     main(["--url", URL, "--secret-file", str(file), "lifecycle", "renewals"], sender=receiver.sender())

@@ -192,8 +192,7 @@ def test_a_lifecycle_may_end_at_a_given_time(scenario: Scenario) -> None:
 
 
 @every_lifecycle
-def test_a_scenario_says_what_it_tells(scenario: Scenario) -> None:
-    assert re.fullmatch(r"[A-Z].*\.", scenario.meaning)
+def test_a_lifecycle_says_of_whom_it_tells(scenario: Scenario) -> None:
     assert scenario(1, START).name == scenario.name
     assert user(scenario(1, START).events[0]) == scenario(1, START).user.id
 

@@ -165,24 +165,10 @@ def test_settings_do_not_change() -> None:
 )
 def test_a_region_is_read_in_any_case(text: str, region: str) -> None:
     assert parsed(region=text).region == region
-    if text:
-        assert parsed(sandbox_region=text).sandbox_region == region
+    assert parsed(sandbox_region=text or None).sandbox_region == (region if text else None)
 
 
 REGIONS = '"eu1", "in1", "sg1", "us1", "aps3" or "mec1"'
-
-
-def test_an_unknown_region_is_refused() -> None:
-    assert problems(region="eu2", sandbox_region=4) == (
-        f'region: found "eu2"; allowed: {REGIONS}',
-        f"sandbox_region: found 4; allowed: {REGIONS}, or null for the same as region",
-    )
-
-
-def test_an_empty_sandbox_region_is_refused() -> None:
-    assert problem(sandbox_region="") == (
-        f'sandbox_region: found ""; allowed: {REGIONS}, or null for the same as region'
-    )
 
 
 # --- values of the wrong kind ---
@@ -243,26 +229,59 @@ def test_another_kind_of_value_is_refused(path: str) -> None:
         assert problem(**document_with(path, value)) == expected
 
 
-@pytest.mark.parametrize("part", ["event_properties", "profile"])
-def test_an_entry_of_a_list_is_named_by_its_place(part: str) -> None:
-    assert problem(**{part: {"omit": ["plan", 1]}}) == f"{part}.omit[1]: found 1; allowed: text"
-
-
 @pytest.mark.parametrize("minutes", [0, -1, -110, MAX_LATE_MINUTES + 1, 10**30, 110.0, 1e300])
 def test_minutes_out_of_range_are_refused(minutes: float) -> None:
-    found = json.dumps(minutes)
-    assert problem(late_events={"after_minutes": minutes}) == (
-        f"late_events.after_minutes: found {found}; allowed: {MINUTES}"
-    )
+    expected = f"late_events.after_minutes: found {json.dumps(minutes)}; allowed: {MINUTES}"
+    assert problem(late_events={"after_minutes": minutes}) == expected
+    for taken in (1, MAX_LATE_MINUTES):
+        assert parsed(late_events={"after_minutes": taken}).late_events.after_minutes == taken
 
 
-@pytest.mark.parametrize("minutes", [1, MAX_LATE_MINUTES])
-def test_minutes_at_the_edges_are_taken(minutes: int) -> None:
-    assert parsed(late_events={"after_minutes": minutes}).late_events.after_minutes == minutes
+SAME_REGION = f"{REGIONS}, or null for the same as region"
+TOO = "CleverTap ignores case and spaces"
 
 
-def test_null_means_the_same_region_for_the_sandbox() -> None:
-    assert parsed(sandbox_region=None).sandbox_region is None
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"region": "eu2"}, f'region: found "eu2"; allowed: {REGIONS}'),
+    ({"sandbox_region": 4}, f"sandbox_region: found 4; allowed: {SAME_REGION}"),
+    ({"sandbox_region": ""}, f'sandbox_region: found ""; allowed: {SAME_REGION}'),
+    ({"event_properties": {"omit": ["plan", 1]}}, "event_properties.omit[1]: found 1; allowed: text"),
+    ({"profile": {"omit": ["plan", 1]}}, "profile.omit[1]: found 1; allowed: text"),
+    ({"revenue": {"zzz": 1}}, "revenue.zzz: unknown key; allowed: charged, currency, refunds, proceeds"),
+    ({"events": {"TRIAL_STARTED": {"name": " "}}}, 'events.TRIAL_STARTED.name: " " is empty'),
+    (
+        {"events": {"TRIAL_STARTED": {"name": "x" * 513}}},
+        f'events.TRIAL_STARTED.name: "{"x" * 100}…" has 513 characters, at most 512 are allowed',
+    ),
+    (
+        {"events": {"TRIAL_STARTED": {"name": "trial_ converted"}}},
+        f'events.TRIAL_STARTED.name: "trial_ converted" is the name of TRIAL_CONVERTED too: {TOO}',
+    ),
+    ({"events": {"foo": {}, "F OO": {}}}, f'events."F OO": "F OO" is the name of foo too: {TOO}'),
+    (
+        {"events": {"*": {"name": "Purchasely"}}},
+        'events.*.name: found "Purchasely"; "*" stands for every event and takes "send" only',
+    ),
+    (
+        {"event_properties": {"rename": {"plan": "Plan", "offer_type": "PL AN"}}},
+        'event_properties.rename.offer_type: "PL AN" is the name of plan too',
+    ),
+    (
+        {"profile": {"rename": {"plan": "Plan", "offer_type": "PL AN"}}},
+        'profile.rename.offer_type: "PL AN" is the name of plan too',
+    ),
+    (
+        {"event_properties": {"rename": {"is_late": "Late", "plan": "is_late"}}},
+        'event_properties.rename.plan: "is_late" is the name of is_late too',
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"), REFUSED, ids=[expected.partition(": ")[0] for _, expected in REFUSED]
+)
+def test_what_is_refused_says_where_and_why(document: dict[str, Any], expected: str) -> None:
+    assert problem(**document) == expected
 
 
 # --- text that is not settings ---
@@ -359,10 +378,6 @@ def test_an_unknown_key_has_the_nearest_known_one(document: dict[str, Any], path
     assert problem(**document).startswith(f'{path}: unknown key, did you mean "{nearest}"? allowed: ')
 
 
-def test_a_strange_key_has_all_that_are_known() -> None:
-    assert problem(revenue={"zzz": 1}) == "revenue.zzz: unknown key; allowed: charged, currency, refunds, proceeds"
-
-
 def test_the_value_of_an_unknown_key_is_not_shown() -> None:
     assert "s3cret" not in problem(passcode="s3cret")
 
@@ -401,19 +416,6 @@ def test_a_name_has_no_prohibited_character(character: str) -> None:
     assert found.startswith(f"events.TRIAL_STARTED.name: {json.dumps(name)} has {character} in it; ")
 
 
-def test_a_name_is_neither_empty_nor_too_long() -> None:
-    assert problems(events={"TRIAL_STARTED": {"name": " "}, "TRIAL_CONVERTED": {"name": "x" * 513}}) == (
-        'events.TRIAL_STARTED.name: " " is empty',
-        f'events.TRIAL_CONVERTED.name: "{"x" * 100}…" has 513 characters, at most 512 are allowed',
-    )
-
-
-def test_every_event_cannot_take_one_name() -> None:
-    assert problem(events={"*": {"name": "Purchasely"}}) == (
-        'events.*.name: found "Purchasely"; "*" stands for every event and takes "send" only'
-    )
-
-
 def test_an_unknown_event_needs_a_usable_name() -> None:
     found = problem(events={"win.back": {"send": True}})
     assert found.startswith('events."win.back": "win.back" has . in it; ')
@@ -436,33 +438,22 @@ def test_charged_is_not_switched_off_as_an_event() -> None:
     assert parsed(events={"Charged": {"name": "Card Charged"}}).event_name("Charged") == "Card Charged"
 
 
-def test_events_share_a_name_that_each_of_them_says() -> None:
-    read = parsed(events={"TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": "Trial"}})
-    assert read.event_name("TRIAL_STARTED") == read.event_name("TRIAL_CONVERTED") == "Trial"
-
-
-def test_a_name_of_another_sent_event_is_refused() -> None:
-    assert problem(events={"TRIAL_STARTED": {"name": "trial_ converted"}}) == (
-        'events.TRIAL_STARTED.name: "trial_ converted" is the name of TRIAL_CONVERTED too: '
-        "CleverTap ignores case and spaces"
-    )
-    assert problem(events={"foo": {}, "F OO": {}}) == (
-        'events."F OO": "F OO" is the name of foo too: CleverTap ignores case and spaces'
-    )
-
-
 @pytest.mark.parametrize(
     "events",
     [
         {"TRIAL_STARTED": {"name": "ACTIVATE"}},
         {"TRIAL_STARTED": {"name": "TRIAL_CONVERTED"}, "TRIAL_CONVERTED": {"send": False}},
         {"TRIAL_STARTED": {"name": "TRIAL_CONVERTED"}, "TRIAL_CONVERTED": {"name": "TRIAL_STARTED"}},
+        {"TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": "Trial"}},
         {"*": {"send": False}, "TRIAL_STARTED": {"send": True, "name": "TRIAL_CONVERTED"}},
         {"*": {"send": False}, "TRIAL_STARTED": {"name": "Trial"}, "TRIAL_CONVERTED": {"name": "Trial"}},
+        {f"NEW_{number}": {"send": False} for number in range(600)},
     ],
+    ids=["of one that is off", "of one switched off", "exchanged", "shared", "of one not sent", "of none sent", "many"],
 )
 def test_a_name_that_nobody_uses_is_free(events: dict[str, Any]) -> None:
-    parsed(events=events)
+    read = parsed(events=events)
+    assert all(read.event_name(name) == entry.get("name", name) for name, entry in events.items())
 
 
 def test_clevertap_takes_512_names_with_charged() -> None:
@@ -477,10 +468,6 @@ def test_clevertap_takes_512_names_with_charged() -> None:
     assert problem(events={**events, "ONE_MORE": {}}, revenue=none) == (
         "events: found 513 different names of events that are sent; allowed: at most 512"
     )
-
-
-def test_an_event_that_is_off_needs_no_usable_name() -> None:
-    parsed(events={f"NEW_{number}": {"send": False} for number in range(600)})
 
 
 def test_a_name_without_problem_can_be_given() -> None:
@@ -499,24 +486,11 @@ def test_a_name_without_problem_can_be_given() -> None:
         ("", "is empty"),
         ("x" * 121, "has 121 characters, at most 120 are allowed"),
         ("Store_Country", "is the name of store_country too"),
-        ("store country", None),
-        ("Offer Type Seen", None),
     ],
 )
-def test_a_property_name_must_be_usable_and_free(part: str, name: str, why: str | None) -> None:
-    document = {part: {"rename": {"plan": name}}}
-    if why is None:
-        parsed(**document)
-    else:
-        shown = json.dumps(name if len(name) <= 100 else name[:100] + "…", ensure_ascii=False)
-        assert problem(**document) == f"{part}.rename.plan: {shown} {why}"
-
-
-@pytest.mark.parametrize("part", ["event_properties", "profile"])
-def test_two_properties_cannot_take_one_name(part: str) -> None:
-    assert problem(**{part: {"rename": {"plan": "Plan", "offer_type": "PL AN"}}}) == (
-        f'{part}.rename.offer_type: "PL AN" is the name of plan too'
-    )
+def test_a_property_name_must_be_usable_and_free(part: str, name: str, why: str) -> None:
+    shown = json.dumps(name if len(name) <= 100 else name[:100] + "…", ensure_ascii=False)
+    assert problem(**{part: {"rename": {"plan": name}}}) == f"{part}.rename.plan: {shown} {why}"
 
 
 @pytest.mark.parametrize("part", ["event_properties", "profile"])
@@ -526,8 +500,13 @@ def test_two_properties_cannot_take_one_name(part: str) -> None:
         {"rename": {"plan": "store", "store": "plan"}},
         {"rename": {"plan": "Plan"}},
         {"rename": {"plan": "plan"}},
+        {"rename": {"plan": "store country"}},
+        {"rename": {"plan": "Offer Type Seen"}},
         {"rename": {"plan": "store"}, "omit": ["store"]},
         {"rename": {"plan": "Plan", "store": "Plan"}, "omit": ["store"]},
+        {"rename": {"purchased_at": "purchased_at_ms"}},
+        {"rename": {"amount_in_usd": "Amount", "plan": "amount_in_usd"}},
+        {"rename": {"plan": "amount_in_usd"}, "omit": ["amount_in_usd"]},
     ],
 )
 def test_a_property_name_that_nobody_uses_is_free(part: str, names: dict[str, Any]) -> None:
@@ -547,20 +526,6 @@ def test_a_name_that_the_bridge_adds_is_refused(name: str, why: str) -> None:
     found = problem(event_properties={"rename": {"plan": name}})
     assert found == f'event_properties.rename.plan: "{name}" {why}'
     parsed(profile={"rename": {"plan": name}})
-
-
-def test_the_late_mark_keeps_its_name() -> None:
-    renamed = {"is_late": "Late", "plan": "is_late"}
-    assert problem(event_properties={"rename": renamed}).startswith("event_properties.rename.plan: ")
-
-
-def test_dates_leave_the_names_of_their_twins_free() -> None:
-    parsed(event_properties={"rename": {"purchased_at": "purchased_at_ms"}})
-
-
-def test_money_can_be_renamed() -> None:
-    parsed(event_properties={"rename": {"amount_in_usd": "Amount", "plan": "amount_in_usd"}})
-    parsed(event_properties={"rename": {"plan": "amount_in_usd"}, "omit": ["amount_in_usd"]})
 
 
 @pytest.mark.parametrize("name", [*RESERVED_PROFILE_KEYS, "identity", "OBJECTID", "e mail"])

@@ -13,13 +13,16 @@ from typing import Final, Self
 from local_stack.template import Template
 
 from . import prices
-from .row import Row, told
+from .row import Row
 
 RATES: Final = (1, 100, 10_000)
 """Webhooks a second."""
 MEMORIES: Final = (128, 256, 512, 1024, 1769)
-TOGETHER: Final = 100  # DynamoDB, items of a call
+TOGETHER: Final = 100  # DynamoDB, items that a call reads
+STATEMENTS: Final = 25  # DynamoDB, statements of a call
+POLLERS: Final = 5  # AWS Lambda, event source mapping of SQS: with so many it begins, each with batches of its own
 RECORDS: Final = 1000  # CleverTap, records of a request
+_COST_RATE, _COST_TARGET = 100, 6.5
 HEADROOM: Final = 1.5
 LONGEST_START_SECONDS: Final = 3.0  # of the 10 s that Purchasely waits for an answer
 LONGEST_BATCH_SECONDS: Final = 30.0  # half of the forwarder's timeout
@@ -100,8 +103,8 @@ class Configuration:
         )
 
     def batch(self, rate: float) -> int:
-        """How many messages a batch has when so many webhooks come in a second."""
-        return max(1, min(round(rate * self.window_seconds), self.batch_size))
+        """How many messages a batch has when so many webhooks come in a second: each poller waits for its own."""
+        return max(1, min(round(rate * self.window_seconds / POLLERS), self.batch_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +136,16 @@ class Size:
 def rows(others: Sequence[Row]) -> list[Row]:
     """What a million webhooks cost, by the rows of the other parts."""
     measured, configuration = Measured.of(others), Configuration.deployed()
+    costs = {rate: total(bill(measured, configuration, rate)) for rate in RATES}
     return [
-        told(f"a million webhooks at {rate:,}/s".replace(",", " "), total(bill(measured, configuration, rate)), "USD")
-        for rate in RATES
+        Row(
+            f"a million webhooks at {rate:,}/s".replace(",", " "),
+            cost,
+            "USD",
+            ratio=cost,
+            target=_COST_TARGET if rate == _COST_RATE else None,
+        )
+        for rate, cost in costs.items()
     ]
 
 
@@ -147,7 +157,8 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
     forwarder = forwarder_seconds(measured, configuration.forwarder_memory, size)
     received = 2 * math.ceil(size / _RECEIVED_TOGETHER) / size  # and deleted
     delivery = math.ceil(measured.delivery_bytes / 1024)
-    written = delivery * (1 + 2 + 2) + measured.subscriber_units * (2 + 2)
+    # The note, the claim, the outcome; the lease and the state.
+    written = delivery * 3 + measured.subscriber_units * 2
     logged = _ACCESS_LINE_BYTES + measured.ingest_logged + measured.forwarder_logged + 6 * _TAKEN_IN_BYTES
     kept = measured.delivery_bytes * _MILLION / 1e9
     at_work = max(1.0, rate * ingest), max(1.0, rate / size * forwarder)
@@ -214,15 +225,15 @@ def forwarder_seconds(measured: Measured, memory: int, messages: int) -> float:
 
 
 def waiting_seconds(messages: int, records: float) -> float:
-    """How long a batch waits for DynamoDB, read and written a hundred at a time, and for CleverTap."""
+    """How long a batch waits for DynamoDB, read a hundred and written twenty-five at a time, and for CleverTap."""
     reads = math.ceil((messages + _marks(messages)) / TOGETHER) + math.ceil(messages / TOGETHER)
     uploads = math.ceil(messages * records / RECORDS)
-    claims = math.ceil(2 * messages / TOGETHER)
-    settles = uploads * math.ceil(2 * messages / uploads / TOGETHER)
+    claims = math.ceil(2 * messages / STATEMENTS)
+    settles = uploads * math.ceil(2 * messages / uploads / STATEMENTS)
     return (
         reads * prices.READ_MS
-        + (claims + settles) * prices.TRANSACTION_MS
-        + 4 * messages * prices.TRANSACTION_ITEM_MS
+        + (claims + settles) * prices.STATEMENTS_MS
+        + 4 * messages * prices.STATEMENT_MS
         + uploads * prices.UPLOAD_MS
         + messages * records * prices.UPLOAD_RECORD_MS
     ) / 1000

@@ -20,6 +20,7 @@ import orjson
 import requests
 
 from chaos.dynamodb import Refused, Tables
+from chaos.partiql import parsed
 from local_stack import PRODUCTION, SANDBOX, SHARED_SECRET, sam
 from local_stack.background import Background, free_port
 from purchasely_clevertap.aws.ledger import HELD_INDEX
@@ -139,6 +140,8 @@ class _Service:
                 if self.settings is None:
                     raise Refused("ParameterNotFound")
                 return {"Parameter": {"Name": given["Name"], "Type": "String", "Version": 1, "Value": self.settings}}
+            case "BatchExecuteStatement":
+                return {"Responses": [self._executed(each) for each in given["Statements"]]}
             case "UpdateItem" | "TransactWriteItems":
                 updates = [each["Update"] for each in given["TransactItems"]] if "TransactItems" in given else [given]
                 before = [self._units(update) for update in updates]
@@ -148,6 +151,16 @@ class _Service:
                 return answer
             case _:
                 return self.tables.answer(operation, given)
+
+    def _executed(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The result of one statement. A refused one is billed, too."""
+        update = parsed(given, TABLES).update
+        before = self._units(update)
+        results: list[Mapping[str, Any]] = self.tables.answer("BatchExecuteStatement", {"Statements": [given]})[
+            "Responses"
+        ]
+        self.write_units += max(before, self._units(update))
+        return results[0]
 
     def _units(self, update: Mapping[str, Any]) -> int:
         """The write units that the item takes as it is now."""

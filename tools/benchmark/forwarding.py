@@ -18,15 +18,18 @@ from purchasely_clevertap.mapping.settings import DEFAULT
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 
 from . import mapping, traffic
-from .fake_aws import StandIn, standing_in
+from .fake_aws import Asked, StandIn, standing_in
 from .function import Handler, invoked, loaded, silent
 from .rounds import Measure, bests, in_turns, processor_seconds, slopes
 from .row import Row, compared, told
 from .traffic import Told
 
 _MESSAGES_OF_A_SIZE, _TIMES, _ROUNDS_OF_SIZES = 1000, 10, 3
+_BESIDE = 150  # bytes of an item beside the state: names, lease, version, dates
 _TOGETHER = 1000  # CleverTap, records of a request
-_CALLS_TARGET, _PROCESSOR_TARGET, _LINEAR_TARGET = 0.1, 6.0, 1.25
+_CALLS_TARGET, _PROCESSOR_TARGET, _LINEAR_TARGET = 0.2, 3.5, 1.15
+_UNITS_TARGET, _NO_NEWS_TARGET = 6.0, 2.5
+_NOTE = 1  # write unit, by ingest
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,34 @@ def rows(folder: Path, extent: Extent = WHOLE) -> list[Row]:
         with loaded("ForwarderFunction", endpoints.url) as handler:
             known = _Batch.of(traffic.of_known_users(batch.events))
             found += _full(handler, endpoints, known, Mapper(DEFAULT), rounds, None, "forwarder, defaults")
+            found += _no_news(handler, endpoints, traffic.without_news(events[: extent.messages], Mapper(DEFAULT)))
     return found
+
+
+def _no_news(handler: Handler, endpoints: StandIn, events: Sequence[Told]) -> list[Row]:
+    """Events that are switched off and of which the person's state has all; and all of them once more."""
+    batch = _Batch.of(events)
+    with silent():
+        _forward(handler, endpoints, batch, None)
+        once = endpoints.asked()
+        invoked(handler, batch.messages)
+        copies = endpoints.asked().write_units - once.write_units
+    return [
+        _units("forwarder: write units of an event that tells nothing new", once, len(events), _NO_NEWS_TARGET),
+        Row(
+            "forwarder: write units of a duplicate",
+            copies / len(events) + _NOTE,
+            "units",
+            ratio=copies / len(events) + _NOTE,
+            target=_NO_NEWS_TARGET,
+        ),
+    ]
+
+
+def _units(name: str, asked: Asked, events: int, target: float) -> Row:
+    """The write units of an event, with ingest's note."""
+    units = asked.write_units / events + _NOTE
+    return Row(name, units, "units", ratio=units, target=target)
 
 
 def _full(
@@ -109,7 +139,7 @@ def _full(
     return [
         compared(f"{name}: requests to CleverTap, of {number} events", requests, "requests", needed, 1.0),
         Row(f"{name}: calls of DynamoDB, by event", calls, "calls", None, calls / number, _CALLS_TARGET),
-        told(f"{name}: write units of DynamoDB, by event", asked.write_units / number, "units"),
+        _units(f"{name}: write units of DynamoDB, from the note on, by event", asked, number, _UNITS_TARGET),
         Row(f"{name}: calls of SQS", asked.of("AmazonSQS"), "calls", None, asked.of("AmazonSQS"), 0.0),
         compared(
             f"{name}: processor, by the mapping's with profiles",
@@ -127,7 +157,8 @@ def _full(
 
 def _kept(batch: _Batch) -> list[Row]:
     """What a subscriber's state takes in the table."""
-    states = [len(item["facts"]["S"]) + len(key) + 100 for key, item in batch.items["SubscribersTable"].items()]
+    items = batch.items["SubscribersTable"]
+    states = [len(item["packed"]["S"]) + len(key) + _BESIDE for key, item in items.items() if "packed" in item]
     units = [math.ceil(state / 1024) for state in states]
     return [
         told("forwarder: a subscriber's state", sum(states) / len(states), "bytes"),

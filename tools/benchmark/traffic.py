@@ -3,11 +3,15 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
 
+from local_stack import PRODUCTION, SANDBOX
+from purchasely_clevertap.aws.changes import PACKING_KEY
+from purchasely_clevertap.aws.packing import packed
+from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.delivery.keys import entry_key, profile_key
 from purchasely_clevertap.mapping.mapper import Mapped, Mapper
 from purchasely_clevertap.mapping.profile import ProfileState
@@ -69,6 +73,26 @@ def of_known_users(told: Sequence[Told]) -> list[Told]:
     return [each for each in told if b"anonymous_user_id" not in each.body]
 
 
+def without_news(told: Sequence[Told], mapper: Mapper) -> list[Told]:
+    """Those that `mapper` does not send, each with a person of whom its news is known, and CleverTap's profile too."""
+    found: list[Told] = []
+    for each in told:
+        event = read(each.body)
+        if not isinstance(event, Event) or event.is_one_time or sends(mapper, each):
+            continue
+        mapped = mapper.map(event, now_ms=event.created_ms, has_sandbox_account=True)
+        if not isinstance(mapped, Mapped) or not mapped.profile:
+            continue
+        account = PRODUCTION if mapped.environment is Environment.PRODUCTION else SANDBOX
+        state = each.before.apply([event], is_sent=lambda _: False, price_of=mapper.price)
+        state = state.for_project(account.account_id)
+        update = mapper.profile_update(mapped.identity, state)
+        if update is not None:
+            state = state.accepted(update.properties, update.links)
+        found.append(replace(each, before=state))
+    return found
+
+
 def queued(told: Sequence[Told]) -> Mapping[str, Any]:
     """The events as Lambda hands them to the forwarder, so late that none waits for another one."""
     sent = int(time.time() * 1000) - _WAITED_MS
@@ -91,10 +115,11 @@ def remembered(told: Sequence[Told], messages: Mapping[str, Any]) -> dict[str, d
         if each.before != ProfileState():
             subscribers[each.subscriber] = {
                 "subscriber": {"S": each.subscriber},
-                "facts": {"S": each.before.encoded()},
+                "packed": {"S": packed(each.before.encoded())},
                 "version": {"N": "2"},
                 "lease_until": {"N": "0"},
             }
+    subscribers[PACKING_KEY] = {"subscriber": {"S": PACKING_KEY}, "packed_from": {"N": "0"}}
     return {"DeliveriesTable": deliveries, "SubscribersTable": subscribers}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
+from purchasely_clevertap.aws.packing import stored_state
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.limits import ANDROID_ID_PREFIX, IOS_ID_PREFIX
 from purchasely_clevertap.clevertap.records import Identity
@@ -49,10 +50,9 @@ class Remembered:
         """The subscriber in an item of the table."""
         key = item["subscriber"]["S"]
         app, account, kind, id_ = key.split("#", 3)
-        facts = item.get("facts", {}).get("S")
         state, is_unreadable = ProfileState(), False
         try:
-            state = ProfileState.decoded(facts) if facts else state
+            state, _ = stored_state(item)
         except ValueError:
             is_unreadable = True
         return cls(

@@ -17,6 +17,7 @@ from purchasely_clevertap.aws.build import Connections
 from purchasely_clevertap.aws.clients import Clients
 
 from . import dynamodb
+from .partiql import parsed
 from .queue import MOST_HIDDEN, InvalidMessage, Queue
 from .simulation import Simulation
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 DELIVERIES, SUBSCRIBERS = "deliveries", "subscribers"
+_KEYS: Mapping[str, str] = {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class AnswerLost:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """A transaction is cancelled for `code`, which `share` of its items are to blame for. Elsewhere no fault."""
+    """A transaction is cancelled for `code`, which `share` of its items are to blame for; of statements, those alone
+    are refused. Elsewhere no fault."""
 
     code: str
     share: float
@@ -64,6 +67,11 @@ class Part:
     """A batch call is done for `share` of its entries only. Elsewhere no fault."""
 
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Done, the answer is lost, botocore repeats the call, and that one is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ class Die:
     after: bool
 
 
-type CallFault = Refuse | Unreachable | Hang | AnswerLost | Cancel | Part | Hot | Slow | Die
+type CallFault = Refuse | Unreachable | Hang | AnswerLost | Cancel | Part | Repeated | Hot | Slow | Die
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +148,7 @@ class Aws:
             most_hidden=most_hidden,
             is_fair=is_fair,
         )
-        self.tables = dynamodb.Tables(
-            {DELIVERIES: "event", SUBSCRIBERS: "subscriber"}, index=(DELIVERIES, "held", "held_for"), seconds=seconds
-        )
+        self.tables = dynamodb.Tables(_KEYS, index=(DELIVERIES, "held", "held_for"), seconds=seconds)
         self.webhooks = 0  # that ingest has put on the queue
         self.secrets: dict[str, str] = {}
         self.parameters: dict[str, list[str]] = {}
@@ -175,6 +181,9 @@ class Aws:
             case Die(after=False):
                 self._simulation.die()
         try:
+            if isinstance(fault, Repeated):
+                self._answer(operation, given, None)
+                self._simulation.sleep(5)
             answer = self._answer(operation, given, fault)
         except dynamodb.Refused as refused:
             return _error(refused.code, **refused.more)
@@ -220,6 +229,8 @@ class Aws:
                 return {"Attributes": self._counts(self._queues[given["QueueUrl"]])}
             case "BatchGetItem":
                 return self._get_batch(given, fault)
+            case "BatchExecuteStatement":
+                return self._execute(given["Statements"], fault)
             case _:
                 return self.tables.answer(operation, given)
 
@@ -311,6 +322,28 @@ class Aws:
         if taken:
             answer = self.tables.answer("BatchGetItem", {**given, "RequestItems": _by_table(taken)})
         return {**answer, "UnprocessedKeys": _by_table(left)}
+
+    def _execute(self, statements: Sequence[Mapping[str, Any]], fault: CallFault | None) -> dict[str, Any]:
+        random = self._simulation.random
+        refused: dict[int, str] = {}
+        match fault:
+            case Cancel(code, share):
+                one = random.randrange(len(statements))
+                refused = {n: code for n in range(len(statements)) if n == one or random.random() < share}
+            case Hot(keys, code, _):
+                hot = (_key(parsed(each, _KEYS).update["Key"]) in keys for each in statements)
+                refused = {n: code for n, is_hot in enumerate(hot) if is_hot}
+            case Part(share):
+                refused = {n: "ThrottlingError" for n in range(len(statements)) if random.random() >= share}
+        taken = [each for number, each in enumerate(statements) if number not in refused]
+        answer = self.tables.answer("BatchExecuteStatement", {"Statements": taken}) if taken else {"Responses": []}
+        made = iter(answer["Responses"])
+        return {
+            "Responses": [
+                {"Error": {"Code": refused[number]}} if number in refused else next(made)
+                for number in range(len(statements))
+            ]
+        }
 
     def _parted[T](self, entries: Sequence[T], part: Part | None) -> tuple[list[T], list[T]]:
         if part is None:

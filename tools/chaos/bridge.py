@@ -14,6 +14,7 @@ from purchasely_clevertap.sweep import Sweep
 from purchasely_sender import Webhook
 
 from .aws import DELIVERIES, SUBSCRIBERS, Aws, connections
+from .former_release import FormerChanges
 from .queue import Queue, QueuedMessage
 from .simulation import Simulation
 
@@ -69,12 +70,24 @@ def build_sweep(simulation: Simulation, aws: Aws) -> Sweep:
 
 
 class ForwarderEnvironment:
-    """One execution environment of the forwarder function. `heard` gets what became of each batch."""
+    """One execution environment of the forwarder function. `heard` gets what became of each batch.
+
+    `is_former`: of the release before, as far as it wrote the ledger in another way.
+    """
 
     def __init__(
-        self, simulation: Simulation, aws: Aws, client: Client, *, endpoint: str, heard: Callable[[BatchResult], None]
+        self,
+        simulation: Simulation,
+        aws: Aws,
+        client: Client,
+        *,
+        endpoint: str,
+        heard: Callable[[BatchResult], None],
+        is_former: bool = False,
     ) -> None:
+        self.is_former = is_former
         retry_policy = RetryPolicy(30, 3600)
+        owner = f"{simulation.random.getrandbits(128):032x}"
         self._simulation = simulation
         self._heard = heard
         self._dead_letter_arn = aws.dead_letters.arn
@@ -87,10 +100,12 @@ class ForwarderEnvironment:
             Clock(simulation.seconds, simulation.now_ms, simulation.sleep),
             client=client,
             endpoint=endpoint,
-            owner=f"{simulation.random.getrandbits(128):032x}",
+            owner=owner,
             retry_policy=retry_policy,
             settings_refused=lambda _app, _version, _problems: None,
         )
+        if is_former:
+            self._forwarder._ledger._changes = FormerChanges(DELIVERIES, SUBSCRIBERS, owner)  # type: ignore[assignment]  # noqa: SLF001
 
     def handle(self, queue: Queue, received: Sequence[tuple[QueuedMessage, str]], *, ends_at: float) -> set[str]:
         """Forwards the messages, each with its result handle; the ids of those that come again."""

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from .partiql import Malformed, parsed
+
 type Value = Mapping[str, Any]
 type Item = dict[str, Value]
 type Values = Mapping[str, Value]
 
 _TOGETHER = 100  # items of a TransactWriteItems or a BatchGetItem
+_STATEMENTS_TOGETHER = 25  # of a BatchExecuteStatement
 _TOKEN_SECONDS = 600  # for so long a transaction with the same token is the same transaction
 _ITEM_BYTES = 400 * 1024
 _INDEX_LAG_SECONDS = 1.5
@@ -80,6 +83,8 @@ class Tables:
             case "TransactWriteItems":
                 self._transact([each["Update"] for each in given["TransactItems"]], given.get("ClientRequestToken"))
                 return {}
+            case "BatchExecuteStatement":
+                return {"Responses": self._execute(given["Statements"])}
             case "BatchGetItem":
                 wanted = {table: asked["Keys"] for table, asked in given["RequestItems"].items()}
                 if not 0 < sum(map(len, wanted.values())) <= _TOGETHER or not all(wanted.values()):
@@ -180,6 +185,31 @@ class Tables:
                 del self._tokens[token]
             raise Refused("TransactionCanceledException", CancellationReasons=causes)
         self._put(updates, changed)
+
+    def _execute(self, statements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The result of each statement, which does not depend on the others'."""
+        if not 0 < len(statements) <= _STATEMENTS_TOGETHER:
+            raise Refused("ValidationException")
+        return [self._executed(given) for given in statements]
+
+    def _executed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            update, is_insert = parsed(given, self._keys)
+        except Malformed as malformed:
+            return {"Error": {"Code": "ValidationError", "Message": str(malformed)}}
+        table = update["TableName"]
+        try:
+            self._put([update], [self._changed(update)])
+        except Refused as refused:
+            if refused.code != "ConditionalCheckFailedException":
+                return {"Error": {"Code": "ValidationError", "Message": refused.code}}
+            if is_insert:
+                return {"TableName": table, "Error": {"Code": "DuplicateItem"}}
+            old = self.items[table].get(update["Key"][self._keys[table]]["S"])
+            shown = old is not None and given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            item = {"Item": dict(old or {})} if shown else {}
+            return {"TableName": table, "Error": {"Code": "ConditionalCheckFailed", **item}}
+        return {"TableName": table}
 
     def _put(self, updates: Sequence[Mapping[str, Any]], changed: Sequence[Item]) -> None:
         for update, item in zip(updates, changed, strict=True):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from clevertap_emulator import Cut, FailEmpty, Hang, Interim, LostAnswer, NotJson, Refuse, Status, Truncated
 
 from . import aws
-from .aws import AnswerLost, CallFault, Cancel, Die, Part, Slow, Unreachable
+from .aws import AnswerLost, CallFault, Cancel, Die, Part, Repeated, Slow, Unreachable
 from .uploading import Kill, Moment, NoConnection, TakenLate, UploadFault
 
 CONTENDED = ("ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict")
@@ -39,13 +39,14 @@ _CODES_OF_RECORDS = (509, 512, 513, 515, 523, 525, 528, 555, 555, 555)
 class Fault:
     """A row of the table.
 
-    `uploads` says what the n-th upload, of so many records, meets; `calls` what a call of AWS meets, by its operation
-    (with "settle" for a transaction that follows an upload). They do so with the chance `share`; with `spells`, only in
-    so many spells of some minutes, otherwise all the time. `again` is the share of messages that SQS delivers once
-    more, `twice` that of events that Purchasely sends once more, `cold` that of batches for which Lambda starts a new
-    worker. `hot` is an item, an event's or a person's, that cannot be written, with `hot_reads` nor read, for the
-    first half of an hour or so. `workers` is how many forwarders there are: with one of them only the hot item keeps an
-    event waiting, and no other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays`
+    `uploads` says what the n-th upload, of so many records, meets; `calls` what a call of AWS meets, by its
+    operation (the writes of the ledger are "claim", and "settle" once there was an upload). They do so with the
+    chance `share`; with `spells`, only in so many spells of some minutes, otherwise all the time. `again` is the
+    share of messages that SQS delivers once more, `twice` that of events that Purchasely sends once more, `cold`
+    that of batches for which Lambda starts a new worker, `former` that of workers of the release before. `hot` is
+    an item, an event's or a person's, that cannot be written, with `hot_reads` nor read, for the first half of an
+    hour or so. `workers` is how many forwarders there are: with one of them only the hot item keeps an event
+    waiting, and no other may wait. `webhook_seconds` is the longest that ingest may take for a webhook. `replays`
     is how often a stranger sends one captured request again, from before its event has an outcome until long after.
     `secrets` and `settings` are what an app's secrets and settings hold during the spells. `redrives` is how often
     somebody redrives what is parked while faults go on. `phones` are used by several people, of whom one each is
@@ -72,6 +73,7 @@ class Fault:
     secrets: Sequence[str] = ()
     settings: Sequence[str] = ()
     read_timeout: float = 5.0
+    former: float = 0.0
 
 
 class Script:
@@ -160,7 +162,7 @@ def _of(operations: Sequence[str], calls: Calls) -> Mapping[str, Calls]:
 
 
 _QUEUE = ("SendMessage", "SendMessageBatch", "ChangeMessageVisibilityBatch")
-_DYNAMODB = ("BatchGetItem", "TransactWriteItems", "settle", "UpdateItem", "Query")
+_DYNAMODB = ("BatchGetItem", "claim", "settle", "UpdateItem", "Query")
 # Ingest gives its note 0.3 s; the rest is what its other calls take.
 _NOTED_SECONDS = 0.4
 _RUBBISH = ("", "not JSON", "[]", '{"production": {"account_id": "REPLACE_ME"}}', '{"shared_secrets": "text"}')
@@ -207,7 +209,7 @@ _ROWS = (
     Fault(
         "DynamoDB conflicts",
         calls=_of(
-            ("TransactWriteItems", "settle"),
+            ("claim", "settle"),
             lambda random: Cancel(random.choice(("TransactionConflict", aws.CONDITION_FAILED)), random.random()),
         ),
         again=0.3,
@@ -221,10 +223,12 @@ _ROWS = (
         spells=3,
         webhook_seconds=_NOTED_SECONDS,
     ),
-    Fault("a hot event", hot=Hot.EVENT, workers=1),
-    Fault("a hot person", hot=Hot.PERSON, workers=1),
+    Fault("a hot event", hot=Hot.EVENT, hot_reads=True, workers=1),
+    Fault("a hot person", hot=Hot.PERSON, hot_reads=True, workers=1),
     Fault("forgotten on a shared phone", phones=5, again=0.1),
     Fault("AWS answers lost", calls=_of((*_DYNAMODB, *_QUEUE), _call(AnswerLost())), share=0.1),
+    Fault("upgraded and rolled back", _partly, share=0.2, again=0.3, cold=0.3, former=0.5),
+    Fault("DynamoDB calls repeated", calls=_of(_DYNAMODB, _call(Repeated())), share=0.3),
     Fault("SQS out of reach", calls=_of(_QUEUE, lambda random: random.choice((_unavailable(random), Part(0.5))))),
     Fault("Secrets Manager out of reach", calls=_of(("GetSecretValue",), _unavailable), share=0.8, spells=3, cold=0.3),
     Fault("Secrets Manager holds rubbish", secrets=(*_RUBBISH, _WRONG), spells=3, cold=0.3),
@@ -233,7 +237,7 @@ _ROWS = (
     Fault(
         "killed before the upload",
         _one_of(Kill(Moment.BEFORE)),
-        _of(("BatchGetItem", "TransactWriteItems"), _call(Die(after=False), Die(after=True))),
+        _of(("BatchGetItem", "claim"), _call(Die(after=False), Die(after=True))),
         share=0.1,
     ),
     Fault("killed during the upload", _one_of(Kill(Moment.DURING))),

@@ -32,6 +32,7 @@ def run_forget(simulation: Simulation, aws: Aws, user_id: str, *options: str, ap
         "DeliveriesTableName": DELIVERIES,
         "SubscribersTableName": SUBSCRIBERS,
         "ParkedQueueUrl": aws.parked.url,
+        "DeadLetterQueueUrl": aws.dead_letters.url,
     }
     return _run(simulation, forget.command, account, [user_id, "--app", app, "--yes", "--json", *options])
 

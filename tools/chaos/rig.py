@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from clevertap_emulator import Emulator
+from purchasely_clevertap.aws.changes import PACKING_KEY
 from purchasely_clevertap.delivery.keys import entry_key
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult
 from purchasely_clevertap.ingest import IDENTITIES_ROUTE
@@ -37,6 +38,7 @@ from .verdict import Entry, Remembered, Verdict, judge, reached
 # 2026-02-02T02:40:00Z.
 START = 1_770_000_000.0
 TRAFFIC_SECONDS = 600.0
+_UPGRADED_AFTER_SECONDS = 20 * 3600.0
 # Less than SQS keeps a message.
 LONGEST_SECONDS = 13 * 24 * 3600.0
 _MOST_TOGETHER = 60
@@ -194,10 +196,19 @@ class _Run:
             self._put_secret(app, "purchasely", json.dumps({"shared_secrets": [SHARED_SECRET]}))
             self._put_secret(app, "clevertap", json.dumps(CREDENTIALS[app]))
             self._put_settings(app, json.dumps(settings))
+        if not self._script.fault.former:
+            self._pack_from(self._simulation.random.choice((0.0, TRAFFIC_SECONDS / 2)))
         for begin, end in self._script.spells:
             for app in SETTINGS:
                 self._simulation.at(begin - START, partial(self._spoil, app))
                 self._simulation.at(end - START, partial(self._mend, app))
+
+    def _pack_from(self, seconds: float) -> None:
+        """States are packed so long after the beginning, by each worker once it has asked."""
+        self._aws.tables.items[SUBSCRIBERS][PACKING_KEY] = {
+            "subscriber": {"S": PACKING_KEY},
+            "packed_from": {"N": str(int((START + seconds) * 1000))},
+        }
 
     def _spoil(self, app: str) -> None:
         fault, random = self._script.fault, self._simulation.random
@@ -292,7 +303,8 @@ class _Run:
             received = queue.receive(random.randint(1, most), again=self._script.again(simulation.now))
             if not received:
                 continue
-            if self._script.happens(simulation.now, self._script.fault.cold):
+            is_replaced = environment.is_former and simulation.now >= START + _UPGRADED_AFTER_SECONDS
+            if is_replaced or self._script.happens(simulation.now, self._script.fault.cold):
                 environment = self._environment()
             self._at_work += 1
             handle = partial(environment.handle, queue, received, ends_at=simulation.now + FORWARDER_TIMEOUT_SECONDS)
@@ -310,7 +322,13 @@ class _Run:
 
     def _environment(self) -> ForwarderEnvironment:
         return ForwarderEnvironment(
-            self._simulation, self._aws, self._client, endpoint=self._emulator.url, heard=self._heard
+            self._simulation,
+            self._aws,
+            self._client,
+            endpoint=self._emulator.url,
+            heard=self._heard,
+            is_former=self._simulation.now < START + _UPGRADED_AFTER_SECONDS
+            and self._simulation.random.random() < self._script.fault.former,
         )
 
     def _pause(self, queue: Queue) -> float:
@@ -374,8 +392,8 @@ class _Run:
                 self._simulation.random.choice(CONTENDED),
                 reads=self._script.fault.hot_reads,
             )
-        if operation == "TransactWriteItems" and self._client.made.get(self._simulation.current):
-            operation = "settle"
+        if operation in ("BatchExecuteStatement", "TransactWriteItems"):
+            operation = "settle" if self._client.made.get(self._simulation.current) else "claim"
         return self._script.call(self._simulation.now, operation)
 
     # The end

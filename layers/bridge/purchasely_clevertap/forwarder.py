@@ -119,7 +119,9 @@ class Forwarder:
         )
         marks, newly_suppressed = batch.newly_suppressed(plan, links, setups, suppressed)
         self._suppress(marks, newly_suppressed, time_left)
-        grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock())
+        profiles = self._ledger.profiles(plan.profile_keys, time_left, now_ms=self._clock())
+        plan = batch.without_news(plan, profiles, now_ms=self._clock())
+        grants = self._ledger.claim(plan.claims, time_left, now_ms=self._clock(), profiles=profiles)
         bundles, decided = batch.grant(plan, grants)
         yield from self._settle(decided, (), time_left)
         self._release(newly_suppressed)  # what can't be sent on now is when it is looked for again
@@ -244,19 +246,23 @@ class Forwarder:
                 raise
             settled = frozenset()
         unsettled = [each for each in written if each.item.key not in settled]
+        if not unsettled:
+            return parked
         later = {each.item.key: each for each in self._settle_later(unsettled, now)}
         return [later.get(each.item.key, each) for each in parked]
 
-    def _park(self, decided: Sequence[Decided], now: int) -> list[Decided]:
+    def _park(self, decided: Sequence[Decided], now: int) -> Sequence[Decided]:
         """Sends what is to be parked to the parked queue; what the queue does not take is retried."""
         parked = [each for each in decided if isinstance(each.outcome, Parked)]
+        if not parked:
+            return decided
         errors = self._parked.send([_park_request(each) for each in parked], now_ms=now)
         failed = {
             each.item.key: Retried(RetryReason.PARKED_QUEUE_UNAVAILABLE, GiveUp.SETUP, error)
             for each, error in zip(parked, errors, strict=True)
             if error is not None
         }
-        return [replace(each, outcome=failed.get(each.item.key, each.outcome)) for each in decided]
+        return [replace(each, outcome=failed[each.item.key]) if each.item.key in failed else each for each in decided]
 
     def _settle_later(self, unsettled: Sequence[Decided], now: int) -> list[Decided]:
         """Leaves on the events queue what could not be settled: a message that says what CleverTap has taken.

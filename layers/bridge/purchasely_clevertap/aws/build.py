@@ -82,6 +82,7 @@ def build_forwarder(
     retry_policy: "RetryPolicy",
     settings_refused: Callable[[str, int, tuple[str, ...]], None],
     profile_unreadable: Callable[[], object] = lambda: None,
+    statement_refused: Callable[[str], object] = lambda _: None,
 ) -> "Forwarder":
     """The forwarder use case. `owner` names this worker and no other; `endpoint` replaces CleverTap's, if not empty."""
     # Ingest has no need of these, and loads none of them.
@@ -109,6 +110,7 @@ def build_forwarder(
             owner=owner,
             pause=clock.sleep,
             unreadable=profile_unreadable,
+            statement_refused=statement_refused,
             subscriber_days=resources.subscriber_days,
         ),
         uploader=Uploader(client, credentials, breaker, endpoint=endpoint),

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from botocore.client import BaseClient
 
-_OPERATIONS: Final = ("BatchGetItem", "TransactWriteItems")
+_OPERATIONS: Final = ("BatchGetItem", "BatchExecuteStatement", "TransactWriteItems")
 _BODY: Final = "dynamodb_json"  # in the context of a call
 
 

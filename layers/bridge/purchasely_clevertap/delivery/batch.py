@@ -23,6 +23,7 @@ from purchasely_clevertap.delivery.entry import (
     Hold,
     ProfileSave,
     Settlement,
+    StoredProfile,
     Tie,
     Tied,
 )
@@ -185,6 +186,12 @@ class Task:
         return self.entry.accepted | self.item.accepted
 
     @property
+    def spared(self) -> Skipped | None:
+        """Why it is skipped, if it has no record of its own, nor gets one once its person is known."""
+        kept_back, is_bought_once = self.mapped.kept_back, self.event is not None and self.event.is_one_time
+        return kept_back if isinstance(kept_back, Skipped) and not self.records and not is_bought_once else None
+
+    @property
     def records(self) -> list[tuple[Kind, bytes]]:
         """The event's own records that CleverTap has yet to get."""
         return [(kind, record) for kind, record in self.mapped.records if kind not in self.accepted]
@@ -265,6 +272,11 @@ class Plan(NamedTuple):
 
     decided: tuple[Decided, ...]
     groups: tuple[tuple[Task, ...], ...]
+
+    @property
+    def profile_keys(self) -> list[str]:
+        """The keys of the persons whose profiles the events may change."""
+        return [key for group in self.groups if (key := group[0].profile_key) is not None]
 
     @property
     def claims(self) -> list[ClaimGroup]:
@@ -498,7 +510,8 @@ def newly_suppressed(
         if each.outcome != _SUPPRESSED or not isinstance(setup, AppSetup):
             continue
         for key, named in _companions(each.item, setup, suppressed):
-            if links.get(key, Link()).user_id is None:
+            link = links.get(key, Link())
+            if link.user_id is None and not link.is_unread:
                 marks.append(Mark.of(named, _ids(each.item, setup).own[0], suppressed.secret))
                 if named.kind is IdKind.ANONYMOUS:
                     waited_for[key] = None
@@ -531,7 +544,7 @@ def _link(item: Item, setup: AppSetup, links: Mapping[str, Link]) -> Link:
     found = [links.get(key, Link()) for key in _link_keys(item, setup)]
     user_id = next((each.user_id for each in found if each.user_id is not None), None)
     object_id = next((each.object_id for each in found if each.object_id is not None), None)
-    return Link(user_id, object_id)
+    return Link(user_id, object_id, any(each.is_unread for each in found))
 
 
 def plan(
@@ -571,7 +584,7 @@ def _decided(
     )
     if entry.outcome is not None and not comes_back:
         return Duplicate()
-    if entry.lease_until > now_ms:
+    if entry.is_unread or entry.lease_until > now_ms:
         return BUSY
     if isinstance(known := setups.get(message.app), AppSetup) and _is_suppressed(item, known, suppressed):
         return _SUPPRESSED
@@ -587,6 +600,8 @@ def _decided(
     if isinstance(setup, Retried):
         return setup
     link = _link(item, setup, links)
+    if link.is_unread:
+        return BUSY
     mapped: Mapped | Wait | Skipped | Parked
     if event is None:
         mapped = _news(item, setup, link)
@@ -700,6 +715,34 @@ def releases(items: Iterable[Item]) -> list[str]:
         for item in items
         if item.message.kind is MessageKind.RELEASE and not item.message.dead_letter
     ]
+
+
+def without_news(plan: Plan, profiles: Mapping[str, StoredProfile], *, now_ms: int) -> Plan:
+    """The plan once it is decided what sends no records of its own and tells nothing new of its person.
+
+    What a person's state knows, every later state knows, so such an event needs neither a claim nor a lease.
+    """
+    groups: list[tuple[Task, ...]] = []
+    decided: list[Decided] = []
+    for tasks in plan.groups:
+        key = tasks[0].profile_key
+        spared = [(task, skipped) for task in tasks if task.item.is_event and (skipped := task.spared) is not None]
+        if key is None or len(spared) < len(tasks) or _has_news(tasks, profiles[key], now_ms):
+            groups.append(tasks)
+        else:
+            decided += [
+                Decided(task.item, task.entry, skipped, task, accepted=task.accepted) for task, skipped in spared
+            ]
+    return Plan((*plan.decided, *decided), tuple(groups))
+
+
+def _has_news(tasks: tuple[Task, ...], profile: StoredProfile, now_ms: int) -> bool:
+    """Whether the events change what is known of their person, or what CleverTap has of them."""
+    bundle = _bundle(tuple(sorted(tasks, key=_chronology)), Grant(profile=profile))
+    if profile.is_unread or profile.is_full or bundle.is_uncertain or _logins(bundle) or _devices(bundle):
+        return True
+    learned = _learned(bundle, {}, now_ms)
+    return learned.update is not None or learned.state != bundle.before
 
 
 def grant(plan: Plan, grants: Sequence[Grant]) -> tuple[list[Bundle], list[Decided]]:
@@ -1077,7 +1120,7 @@ def unnoted(decided: Iterable[Decided]) -> dict[str, frozenset[str]]:
     """The messages that brought known events once more and of which the ledger has no note, by the events' keys."""
     found: dict[str, frozenset[str]] = {}
     for each in decided:
-        if not each.item.is_event:
+        if not each.item.is_event or each.entry.is_unread:
             continue
         noted = set(each.entry.messages)
         if not isinstance(each.outcome, Duplicate):  # its message was noted along with the claim or the outcome

@@ -17,7 +17,8 @@ class Entry(NamedTuple):
     `messages` are the SQS messages that brought it, `accepted` the kinds of its records that CleverTap has.
     `attempts` counts claims and outcomes, so an entry with the same count has not changed hands.
     `unconfirmed_sends` counts how often CleverTap may have taken records without the ledger having heard of it.
-    `about` tells events of the same id apart: environment and name.
+    `about` tells events of the same id apart: environment and name. `is_stored`: there is an item of it.
+    `is_unread`: DynamoDB has not given it in time, so nothing is known.
     """
 
     messages: frozenset[str] = frozenset()
@@ -27,6 +28,8 @@ class Entry(NamedTuple):
     accepted: frozenset[str] = frozenset()
     unconfirmed_sends: int = 0
     about: str | None = None
+    is_stored: bool = False
+    is_unread: bool = False
 
     @property
     def is_abandoned(self) -> bool:
@@ -35,12 +38,16 @@ class Entry(NamedTuple):
 
 
 class StoredProfile(NamedTuple):
-    """What the ledger has of a person. `version` counts the writes. `is_full`: their item has no room for a state."""
+    """What the ledger has of a person. `version` counts the writes. `is_full`: their item has no room for a state.
+
+    `is_unread`: DynamoDB has not given it in time, so nothing is known.
+    """
 
     state: ProfileState = ProfileState()
     version: int = 0
     lease_until: int = 0
     is_full: bool = False
+    is_unread: bool = False
 
     @property
     def is_uncertain(self) -> bool:

@@ -38,10 +38,14 @@ _WEB: Final = "web2app"
 
 
 class Link(NamedTuple):
-    """What the ledger knows of an anonymous id or a CleverTap id: the user that it became, and its CleverTap id."""
+    """What the ledger knows of an anonymous id or a CleverTap id: the user that it became, and its CleverTap id.
+
+    `is_unread`: DynamoDB has not given it in time.
+    """
 
     user_id: str | None = None
     object_id: str | None = None
+    is_unread: bool = False
 
 
 class Names(NamedTuple):

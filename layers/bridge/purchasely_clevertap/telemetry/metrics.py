@@ -41,6 +41,9 @@ class Metric(StrEnum):
     LAPSED = "Lapsed"
     UNREADABLE_PROFILES = "UnreadableProfiles"
 
+    # The ledger
+    STATEMENTS_REFUSED = "StatementsRefused"
+
     # Uploads
     UPLOAD_REQUESTS = "UploadRequests"
     UPLOAD_TIME = "UploadTime"

@@ -65,6 +65,11 @@ class Report:
         """Tells of a person whose row in the ledger cannot be read."""
         self._logger.add_metrics({Metric.UNREADABLE_PROFILES: 1})
 
+    def statement_refused(self, why: str) -> None:
+        """Tells that DynamoDB takes no statements, so that this worker's writes cost twice as much."""
+        self._logger.log(Level.WARNING, "statement refused", detail=why)
+        self._logger.add_metrics({Metric.STATEMENTS_REFUSED: 1})
+
     def settings_refused(self, app: str, version: int, problems: tuple[str, ...]) -> None:
         """Tells of settings that are not valid."""
         self._logger.log(Level.ERROR, "settings refused", app=app, version=version, problems=problems)
