@@ -86,6 +86,10 @@ build: .venv/sam/.made ## build functions and layer for Lambda
 .PHONY: deploy
 deploy: build ## deploy to the AWS account that you are signed in to: make deploy STAGE=prod
 	$(SAM) deploy --config-env $(STAGE)
+	@$(MAKE) --no-print-directory protect
+
+.PHONY: protect
+protect: ## set the stack policy of what is deployed, and for prod termination protection
 	aws cloudformation set-stack-policy --stack-name $(STACK) --stack-policy-body file://stack-policy.json
 ifeq ($(STAGE),prod)
 	aws cloudformation update-termination-protection --stack-name $(STACK) --enable-termination-protection

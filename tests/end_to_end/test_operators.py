@@ -44,6 +44,8 @@ LOOKS: Final = (
     "redrive --app {app}",
     "parked discard --app {app}",
     "forget {user} --app {app}",
+    "forget {user} --app {app} --suppress",
+    "forget {user} --app {app} --unsuppress",
 )
 CHANGES: Final = (
     "settings put {settings} {app} --yes",
@@ -53,7 +55,10 @@ CHANGES: Final = (
     "rotate clevertap {app} --passcode-file {passcode}",
     "redrive {event} --app {app} --yes",
     "parked discard {event} --app {app} --yes",
-    "forget {user} --app {app} --yes",
+    "pause --yes",
+    "resume --yes",
+    "forget {user} --app {app} --at-clevertap --suppress --yes",
+    "forget {user} --app {app} --unsuppress --yes",
 )
 
 type Bridge = Callable[..., CompletedProcess[str]]
@@ -107,10 +112,11 @@ def test_read_only_looks_and_changes_nothing(operator: Callable[..., Bridge], pa
         assert "AccessDenied" not in done.stdout + done.stderr, (look, done.stdout, done.stderr)
 
     # What one may not see is no fault: the parked event is all that is wrong.
-    done = bridge("check {app} --json", parked.names)
+    done = bridge("check {app} --deep --json", parked.names)
     found = {each["subject"]: each["good"] for each in json.loads(done.stdout)["findings"]}
     assert [subject for subject, good in found.items() if good is False] == ["parked queue"]
     assert found[f"{parked.app.name}: Purchasely secret"] is None
+    assert found[f"{parked.app.name}: test webhook"] is None
     assert "AccessDenied" not in done.stdout
 
     for change in CHANGES:
@@ -125,7 +131,7 @@ def test_read_only_looks_and_changes_nothing(operator: Callable[..., Bridge], pa
 
 def test_full_may_do_everything(operator: Callable[..., Bridge], parked: Parked) -> None:
     bridge = operator("operator-full")
-    for command in ("check {app}", *CHANGES):
+    for command in ("check {app} --deep", *CHANGES):
         if command.startswith("parked discard"):
             parked.app.becomes("parked", {"event_id": parked.names["event"]})
         done = bridge(f"{command} --json", parked.names)

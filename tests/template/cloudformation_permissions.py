@@ -1,7 +1,7 @@
 """What CloudFormation needs to make the stack, as AWS says it of each type: run by the Python of sam's environment.
 
-Prints a JSON object: the permissions, each with the types of resource that name it. The types are those that SAM makes
-of `template.yaml` with a gradual rollout, an alarm e-mail and a key.
+Prints a JSON object: the permissions, each with the types of resource that name it. The types are those of the
+templates it is called with, as SAM makes them for a gradual rollout. No condition leaves any out.
 """
 
 import json
@@ -20,6 +20,8 @@ HANDLERS = ("create", "read", "update", "delete")
 
 def translated(template: dict[str, Any]) -> dict[str, Any]:
     """The template as CloudFormation gets it from SAM."""
+    if "Transform" not in template:
+        return template
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
             if key in resource.get("Properties", {}):
@@ -33,10 +35,10 @@ def translated(template: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Prints them."""
-    template = translated(yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    templates = [translated(yaml_parse(Path(each).read_text(encoding="utf-8"))) for each in sys.argv[1:]]
     schemas = json.loads((SCHEMAS / "providers" / "eu-west-1.json").read_text(encoding="utf-8"))
     needed: dict[str, set[str]] = {}
-    for kind in {resource["Type"] for resource in template["Resources"].values()}:
+    for kind in {resource["Type"] for template in templates for resource in template["Resources"].values()}:
         schema = json.loads((SCHEMAS / "resources" / f"{schemas[kind]}.json").read_text(encoding="utf-8"))
         for handler in HANDLERS:
             for permission in schema.get("handlers", {}).get(handler, {}).get("permissions", ()):

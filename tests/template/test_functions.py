@@ -3,7 +3,7 @@
 import pytest
 
 from local_stack.sam import ROOT
-from local_stack.template import Template
+from local_stack.template import PSEUDO, Template
 
 FUNCTIONS = {"IngestFunction": "ingest", "ForwarderFunction": "forwarder", "SweepFunction": "sweep"}
 SHARED_ENVIRONMENT: dict[str, object] = {
@@ -22,6 +22,7 @@ ENVIRONMENTS: dict[str, dict[str, object]] = {
         "CLEVERTAP_ENDPOINT": "",
         "RETRY_BASE_SECONDS": 30,
         "RETRY_MAX_SECONDS": 3600,
+        "SUPPRESSION_KEY": PSEUDO["AWS::StackId"].rpartition("/")[2],
     },
     "SweepFunction": {"SUBSCRIBERS_TABLE": "SubscribersTable"},
 }

@@ -23,6 +23,10 @@ OTHER_VALUES = {
     "AlarmEmail": "a@example.com",
     "CleverTapEndpoint": "https://clevertap.example.com",
     "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/0fd9e1c2-95a8-4c1f-8de9-0242ac120002",
+    # A function names its role alike on any path, but a role of another path is another one, and the description has
+    # its RoleId. The boundary is the role's: a version keeps nothing of it.
+    "RolePath": "/service/",
+    "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
 }
 
 

@@ -59,6 +59,12 @@ def test_what_signs_in_builds_nothing() -> None:
     assert order.index("aws-actions/configure-aws-credentials") == len(order) - 2  # all else is done before
 
 
+def test_what_it_deploys_is_protected_as_by_hand() -> None:
+    deployed = JOBS["deploy"]["steps"][-1]["run"].splitlines()
+
+    assert [line.split()[:2] for line in deployed] == [[".venv/sam/bin/sam", "deploy"], ["make", "protect"]]
+
+
 def test_it_outlasts_the_slowest_rollout_and_its_rollback() -> None:
     rollouts = Template.load().document["Parameters"]["Rollout"]["AllowedValues"]
     linear = [10 * int(each) for each in re.findall(r"Linear10PercentEvery(\d+)Minute", " ".join(rollouts))]
