@@ -32,6 +32,7 @@ _SETTINGS_SECONDS: Final = 60
 _RECEIVED_TOGETHER: Final = 10  # SQS, messages of a call
 _ACCESS_LINE_BYTES: Final = 300
 _TAKEN_IN_BYTES: Final = 26  # CloudWatch counts so many bytes more for each line
+_PLATFORM_LINES, _PLATFORM_BYTES = 3, 290  # Lambda's own for an invocation: START, END, REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,15 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
     ingest = ingest_seconds(measured, configuration.ingest_memory)
     forwarder = forwarder_seconds(measured, configuration.forwarder_memory, size)
     received = 2 * math.ceil(size / _RECEIVED_TOGETHER) / size  # and deleted
-    delivery = math.ceil(measured.delivery_bytes / 1024)
-    # The note, the claim, the outcome; the lease and the state.
-    written = delivery * 3 + measured.subscriber_units * 2
-    logged = _ACCESS_LINE_BYTES + measured.ingest_logged + measured.forwarder_logged + 6 * _TAKEN_IN_BYTES
+    written = sum(units_written(measured))
+    platform = _PLATFORM_BYTES + _PLATFORM_LINES * _TAKEN_IN_BYTES
+    logged = (
+        _ACCESS_LINE_BYTES
+        + measured.ingest_logged
+        + measured.forwarder_logged
+        + 6 * _TAKEN_IN_BYTES
+        + platform * (1 + 1 / size)
+    )
     kept = measured.delivery_bytes * _MILLION / 1e9
     at_work = max(1.0, rate * ingest), max(1.0, rate / size * forwarder)
     secrets = sum(at_work) / _KEPT_SECONDS / rate
@@ -191,6 +197,11 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
             prices.DATA_OUT_GB,
         ),
     ]
+
+
+def units_written(measured: Measured) -> tuple[float, float]:
+    """What an event takes of each table: the note, the claim and the outcome; the lease and the state."""
+    return 3 * math.ceil(measured.delivery_bytes / 1024), 2 * measured.subscriber_units
 
 
 def _marks(messages: int) -> int:

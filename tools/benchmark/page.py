@@ -21,6 +21,7 @@ from .cost import (
     ingest_seconds,
     ingest_sizes,
     total,
+    units_written,
 )
 from .report import cells, number
 from .row import Row
@@ -29,6 +30,7 @@ PAGE = sam.ROOT / "docs" / "performance.md"
 _BACKFILL = 10_000_000
 _CLEVERTAP_TOGETHER = 15
 _USUAL_QUOTA, _FIRST_QUOTA = 1000, 10  # AWS Lambda, concurrent executions of an account; of a new one
+_GATEWAY_QUOTAS = {"": 10_000, " in 13 of the newer regions": 2500}  # Amazon API Gateway quotas, requests a second
 _DEAD_LETTER_WORKERS = 2
 _FIRST_WRITES = 4000  # Amazon DynamoDB, on demand: what a new table takes at once, in write units a second
 
@@ -119,12 +121,15 @@ def _scale(measured: Measured, configuration: Configuration) -> str:
     size, memory = configuration.batch_size, configuration.forwarder_memory
     ingest = ingest_seconds(measured, configuration.ingest_memory)
     batch = forwarder_seconds(measured, memory, size)
-    units = bill(measured, configuration, throttle)
-    written = next(item.units for item in units if item.what == "written")
+    busier = max(units_written(measured))
     rate = {each: each * size / batch for each in (workers, _CLEVERTAP_TOGETHER)}
     taken = workers + _DEAD_LETTER_WORKERS
     lines = [
         ["API Gateway accepts", "`ThrottleRate`", f"{_count(throttle)}/s", _hours(throttle)],
+        *(
+            ["API Gateway accepts", f"an account's quota{where}", f"{_count(quota)}/s", _hours(quota)]
+            for where, quota in _GATEWAY_QUOTAS.items()
+        ),
         *(
             [
                 "ingest",
@@ -145,9 +150,9 @@ def _scale(measured: Measured, configuration: Configuration) -> str:
         ),
         [
             "a new DynamoDB table",
-            f"{_count(_FIRST_WRITES)} units a second, {written:.0f} for an event in two tables",
-            f"{_count(_FIRST_WRITES * 2 / written)}/s",
-            _hours(_FIRST_WRITES * 2 / written),
+            f"{_count(_FIRST_WRITES)} units a second, {busier:.0f} for an event in the busier one",
+            f"{_count(_FIRST_WRITES / busier)}/s",
+            _hours(_FIRST_WRITES / busier),
         ],
     ]
     return _table(("link", "by", "events", "backfill"), lines)
