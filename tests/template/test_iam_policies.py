@@ -135,6 +135,16 @@ def test_read_only_changes_nothing_and_reads_no_secret() -> None:
     assert not Policy.load("operator-read-only").has("secretsmanager:GetSecretValue")
 
 
+def test_only_full_pauses_the_forwarder_and_nothing_else() -> None:
+    assert not Policy.load("operator-read-only").has("lambda:UpdateEventSourceMapping")
+    (statement,) = (
+        each for each in Policy.load("operator-full").statements if each["Action"] == "lambda:UpdateEventSourceMapping"
+    )
+
+    (function,) = statement["Condition"]["ArnLike"].values()
+    assert function.endswith(":function:purchasely-clevertap-prod-ForwarderFunction-*")
+
+
 def test_all_that_read_only_allows_full_allows() -> None:
     full = Policy.load("operator-full")
 

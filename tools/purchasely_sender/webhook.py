@@ -24,7 +24,7 @@ class Webhook:
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
     """Lowercase hex of HMAC-SHA256 over the timestamp (unix seconds) and the body's bytes."""
-    return hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(errors="surrogatepass"), timestamp.encode() + body, hashlib.sha256).hexdigest()
 
 
 def sign_deprecated(secret: str, timestamp: str) -> str:
