@@ -43,7 +43,8 @@ _SLOT_SECONDS = 2700 / (MOST_HIDDEN / _SCALE)
 _BOUND_SECONDS = 2 * WINDOW_SECONDS + _SLOT_SECONDS
 # A worker learns by one time-out that a project fails, and again when its cool-down is over.
 _LONGEST_SECONDS = _BOUND_SECONDS + READ_TIMEOUT_SECONDS + 2 * _SLOT_SECONDS
-_SHARE_WITHIN = 0.98
+# Of some two hundred events of a day, by the seed, up to six meet two long slots; in an unfair queue most do.
+_SHARE_WITHIN = 0.95
 
 ANSWERS: Mapping[str, tuple[float, RecordResult]] = MappingProxyType(
     {
