@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-_TOKENS: Final = re.compile(r"""\s*(?:"([A-Za-z_]\w*)"|'([A-Za-z_]\w*)'|(<=|>=|[?(){},:=<>+])|([A-Z]+))""")
+_TOKENS: Final = re.compile(r"""\s*(?:"([A-Za-z_][\w.-]*)"|'([A-Za-z_]\w*)'|(<=|>=|[?(){},:=<>+])|([A-Z]+))""")
 _WORDS: Final = frozenset({"UPDATE", "SET", "REMOVE", "WHERE", "AND", "OR", "IS", "MISSING", "INSERT", "INTO", "VALUE"})
 
 
