@@ -70,6 +70,8 @@ def erasures(
     """
     configuration = Configuration(account, app)
     secret, settings = configuration.secret("clevertap"), configuration.settings().held
+    if isinstance(secret, Absent):  # a right that is missing is no fault of the app's set-up: this tells of it
+        configuration.document("clevertap")
     if isinstance(secret, Absent | Unusable) or settings is None:
         detail = secret.detail if isinstance(secret, Unusable) else "it lacks a secret or valid settings"
         raise CliError(

@@ -175,7 +175,11 @@ def _clock(account: Account) -> Finding:
 
 
 def _probed(account: Account, app: str, clock: Stopwatch) -> Iterator[Finding]:
-    secret = Configuration(account, app).secret("purchasely")
+    configuration = Configuration(account, app)
+    secret = configuration.secret("purchasely")
+    if isinstance(secret, Absent) and configuration.may_not_read("purchasely"):
+        yield Finding(f"{app}: test webhook", None, "not sent: you may not read the shared secret to sign it with")
+        return
     accepted = () if isinstance(secret, Absent | Unusable) else shared_secrets(secret)
     if not accepted:
         yield Finding(f"{app}: test webhook", None, f"not sent: the app has no shared secret; bridge setup {app}")
