@@ -11,7 +11,7 @@ import pytest
 
 from purchasely_clevertap.aws.clients import Clients
 from purchasely_clevertap.telemetry.metrics import Metric
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, Calls, Cloud, as_function
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, SUPPRESSION_KEY, Calls, Cloud, as_function
 from tests.integration.metric_format import Emitted, emitted
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class Function:
             "RETRY_BASE_SECONDS": "0",
             "RETRY_MAX_SECONDS": "3600",
             "LOG_LEVEL": "INFO",
+            "SUPPRESSION_KEY": SUPPRESSION_KEY,
+            "ARCHIVE_STREAM": "",
+            "ARCHIVE_BUCKET": "",
         }
         for key, value in (variables | environment).items():
             monkeypatch.setenv(key, value)

@@ -22,6 +22,9 @@ ENVIRONMENTS: dict[str, dict[str, object]] = {
         "CLEVERTAP_ENDPOINT": "",
         "RETRY_BASE_SECONDS": 30,
         "RETRY_MAX_SECONDS": 3600,
+        "SUPPRESSION_KEY": "0fd9e1c2-95a8-11f0-8de9-0242ac120002",
+        "ARCHIVE_STREAM": "ArchiveStream",
+        "ARCHIVE_BUCKET": "ArchiveBucket",
     },
     "SweepFunction": {"SUBSCRIBERS_TABLE": "SubscribersTable"},
 }
