@@ -6,6 +6,7 @@ MiniStack is not AWS in these points:
 - it checks the rights to SQS's batch operations under names that IAM does not have;
 - it hands a number on as text if it comes from a parameter, and its poller can't use that;
 - it answers plain http, which the policies of the queues and of the archive's bucket deny;
+- it does not put Firehose's lines into their places (`ministack_server.py` does, at once and without a buffer);
 - it does not say to IAM which attributes of an item a request names.
 """
 

@@ -78,7 +78,10 @@ class Clients:
 
     def firehose_for_archive(self) -> "FirehoseClient":
         """Firehose, which no event may wait for: what it does not take in a second goes another way."""
+        from purchasely_clevertap.aws import firehose_json  # ingest has no archive
+
         client = self._session.create_client("firehose", config=self._hurried(_ARCHIVE_SECONDS))
+        firehose_json.pass_on(client)
         return cast("FirehoseClient", client)
 
     def s3_for_archive(self) -> "S3Client":
