@@ -8,8 +8,8 @@ import gzip
 from collections import defaultdict
 from typing import Any
 
-from ministack.app import main
-from ministack.services import firehose
+from ministack.app import main  # type: ignore[import-not-found]
+from ministack.services import firehose  # type: ignore[import-not-found]
 
 _deliver = firehose._deliver_to_s3
 
