@@ -2,7 +2,7 @@
 
 import json
 
-from bridge_cli.archive import Archive
+from bridge_cli.archive import ArchiveBucket
 from bridge_cli.times import now_ms
 from local_stack import LocalStack
 from tests.end_to_end.app import App
@@ -10,8 +10,8 @@ from tests.end_to_end.conftest import Story
 from tests.end_to_end.eventually import eventually
 
 
-def archive_of(stack: LocalStack) -> Archive:
-    return Archive(stack.client("s3"), stack.outputs["ArchiveBucketName"], secret="of no use here")
+def archive_of(stack: LocalStack) -> ArchiveBucket:
+    return ArchiveBucket(stack.client("s3"), stack.outputs["ArchiveBucketName"], secret="of no use here")
 
 
 def test_what_came_is_in_its_place_of_the_bucket(stack: LocalStack, app: App, story: Story) -> None:

@@ -33,6 +33,7 @@ TRUST: Final = {
 LOOKS: Final = (
     "status {app}",
     "balance {app}",
+    "archive check --app {app}",
     "trace {event} --app {app}",
     "export {user} --app {app}",
     "parked list --app {app}",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge_cli.account import Account
-from bridge_cli.archive import Archive, Tombstone
+from bridge_cli.archive import ArchiveBucket, Tombstone
 from bridge_cli.subscribers import Ids
 from bridge_cli.times import now_ms
 from purchasely_clevertap.aws.received import ReceivedNotes
@@ -50,8 +50,8 @@ def cli(cloud: Cloud, firehose: Firehose, monkeypatch: pytest.MonkeyPatch) -> Cl
 
 
 @pytest.fixture
-def archive(cloud: Cloud, firehose: Firehose) -> Archive:  # noqa: ARG001 - it must be there
-    return Archive(cloud.s3, BUCKET, secret=SUPPRESSION_KEY)
+def archive(cloud: Cloud, firehose: Firehose) -> ArchiveBucket:  # noqa: ARG001 - it must be there
+    return ArchiveBucket(cloud.s3, BUCKET, secret=SUPPRESSION_KEY)
 
 
 def receive(cloud: Cloud, payload: Payload | bytes) -> Message:
@@ -174,7 +174,7 @@ def test_a_forgotten_person_is_in_no_byte(cloud: Cloud, cli: Cli, worker: Worker
 
 
 def test_what_comes_after_is_hidden(
-    cloud: Cloud, cli: Cli, worker: Worker, firehose: Firehose, archive: Archive
+    cloud: Cloud, cli: Cli, worker: Worker, firehose: Firehose, archive: ArchiveBucket
 ) -> None:
     worker.forward(receive(cloud, event(user="ada", event_id="e-1")), receive(cloud, event(user="ben", event_id="e-2")))
     cli.json("forget", "ada", "--yes")  # while Firehose still has the lines
@@ -191,23 +191,23 @@ def test_forgetting_that_broke_off_hides_at_once(cloud: Cloud, firehose: Firehos
     firehose.deliver()
     stone = Tombstone.of("default", Ids(users=frozenset({"ada"})), SUPPRESSION_KEY, now_ms=0)
     cloud.s3.put_object(Bucket=BUCKET, Key=stone.key, Body=stone.text.encode())
-    assert list(Archive(cloud.s3, BUCKET, secret=SUPPRESSION_KEY).webhooks()) == []
+    assert list(ArchiveBucket(cloud.s3, BUCKET, secret=SUPPRESSION_KEY).webhooks()) == []
 
 
-def test_a_tombstone_goes_when_nothing_can_come(cloud: Cloud, archive: Archive) -> None:
+def test_a_tombstone_goes_when_nothing_can_come(cloud: Cloud, archive: ArchiveBucket) -> None:
     archive.forget("default", Ids(users=frozenset({"ada"})), now_ms=0)
     archive.forget("default", Ids(users=frozenset({"ben"})), now_ms=20 * 24 * HOUR * 1000)
     assert len([key for key, _ in objects(cloud) if "forgotten" in key]) == 1
 
 
-def test_another_apps_user_stays(firehose: Firehose, worker: Worker, archive: Archive) -> None:
+def test_another_apps_user_stays(firehose: Firehose, worker: Worker, archive: ArchiveBucket) -> None:
     worker.forward(replace(message(event(user="ada")), app="second"))
     firehose.deliver()
     assert archive.forget("default", Ids(users=frozenset({"ada"})), now_ms=0).lines == 0
     assert len(list(archive.webhooks())) == 1
 
 
-def test_what_could_not_be_filed_is_forgotten_too(cloud: Cloud, archive: Archive) -> None:
+def test_what_could_not_be_filed_is_forgotten_too(cloud: Cloud, archive: ArchiveBucket) -> None:
     line = json.dumps({"kind": "webhook", "app": "default", "body": encoded(event(user="ada")).decode()})
     failed = json.dumps({"rawData": base64.b64encode(line.encode()).decode()})
     cloud.s3.put_object(Bucket=BUCKET, Key="v1/failed/processing-failed/1", Body=failed.encode())

@@ -88,7 +88,7 @@ class Rewritten:
     redacted: int = 0
 
 
-class Archive:
+class ArchiveBucket:
     """The archive of a stack."""
 
     def __init__(self, s3: "S3Client", bucket: str, *, secret: str = "") -> None:

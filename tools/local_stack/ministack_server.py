@@ -4,6 +4,8 @@ MiniStack's own would look for partition keys in a record as a whole, and writes
 environment, as a script: nothing of this project can be imported here.
 """
 
+# ruff: noqa: SLF001 - there is no other way in
+
 import gzip
 from collections import defaultdict
 from typing import Any

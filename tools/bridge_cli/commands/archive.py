@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import any_app_option
-from bridge_cli.archive import DELIVERED_AFTER_MS, Archive
+from bridge_cli.archive import DELIVERED_AFTER_MS, ArchiveBucket
 from bridge_cli.deliveries import Delivery, all_deliveries
 from bridge_cli.output import json_option, plain, show, working
 from bridge_cli.times import Moment, iso, now_ms, readable
@@ -51,7 +51,7 @@ def check(account: Account, app: str | None, since: int, as_json: bool) -> None:
 
     It reads the whole deliveries table, about 0.02 USD for each million events in it, and the archive since then.
     """
-    archive, until = Archive.required(account), now_ms() - DELIVERED_AFTER_MS
+    archive, until = ArchiveBucket.required(account), now_ms() - DELIVERED_AFTER_MS
     with working("Reading the deliveries …"):
         noted = [
             each

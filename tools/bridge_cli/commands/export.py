@@ -7,7 +7,7 @@ import click
 
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
-from bridge_cli.archive import Archive
+from bridge_cli.archive import ArchiveBucket
 from bridge_cli.commands.forget import REMAINS
 from bridge_cli.deliveries import deliveries_of, held_deliveries
 from bridge_cli.documents import body_document, delivery_document, parked_document, subscriber_document
@@ -43,7 +43,7 @@ def command(account: Account, user_id: str, app: str, as_json: bool) -> None:
         parked = [each for each in Choice(app=app).of(messages.messages) if is_about(each.newest.body, ids)]
         if messages.elsewhere:
             remark(f"{messages.elsewhere} parked messages are with another command: ask again in 15 minutes")
-    archive = Archive.of(account)
+    archive = ArchiveBucket.of(account)
     with working("Reading the archive …"):
         archived = [
             {

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
-from bridge_cli.archive import Archive, Rewritten
+from bridge_cli.archive import ArchiveBucket, Rewritten
 from bridge_cli.clevertap_erasure import Erasure, erase, erasures
 from bridge_cli.cli_error import misused
 from bridge_cli.deliveries import Delivery, deliveries_of, held_deliveries
@@ -191,7 +191,7 @@ def _kept(
     theirs = [each for each in of_app if is_about(each.newest.body, ids)]
     mentioned = [each for each in of_app if each not in theirs and mentions(each.newest.body, ids)]
     with working("Reading the archive …"):
-        archive = Archive.of(account)
+        archive = ArchiveBucket.of(account)
         archived = 0 if archive is None else archive.naming(app, ids)
     return Kept(found, events, waiting, theirs, dead_letters, mentioned, archived=archived)
 
@@ -222,7 +222,7 @@ def _forgotten(
         with working("CleverTap deletes the person …"):
             kept = replace(kept, erasures=erase(kept.erasures, app=app, hint=hint))
     # So does the archive: which anonymous ids are theirs is told by the tables as well.
-    if (archive := Archive.of(account)) is not None:
+    if (archive := ArchiveBucket.of(account)) is not None:
         with working("Rewriting the archive …"):
             kept = replace(kept, rewritten=archive.forget(app, ids, now_ms=now_ms()))
     dynamodb, subscribers = account.client("dynamodb"), account.output("SubscribersTableName")
