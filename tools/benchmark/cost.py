@@ -28,6 +28,7 @@ _KEPT_SECONDS: Final = 300  # a function reads a secret that often
 _SETTINGS_SECONDS: Final = 60
 _RECEIVED_TOGETHER: Final = 10  # SQS, messages of a call
 _ACCESS_LINE_BYTES: Final = 300
+_RECORD_STEP_BYTES: Final = 5 * 1024
 _TAKEN_IN_BYTES: Final = 26  # CloudWatch counts so many bytes more for each line
 
 
@@ -46,6 +47,7 @@ class Measured:
     record_bytes: float
     subscriber_units: float
     delivery_bytes: float
+    archived_bytes: float
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Self:
@@ -68,6 +70,7 @@ class Measured:
             record_bytes=found["forwarder: a record"],
             subscriber_units=found["forwarder: a subscriber's state, written"],
             delivery_bytes=found["forwarder: what is remembered of an event"],
+            archived_bytes=found["forwarder: what is archived of an event"],
         )
 
     def batch_seconds(self, messages: int) -> float:
@@ -149,6 +152,8 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
     delivery = math.ceil(measured.delivery_bytes / 1024)
     written = delivery * (1 + 2 + 2) + measured.subscriber_units * (2 + 2)
     logged = _ACCESS_LINE_BYTES + measured.ingest_logged + measured.forwarder_logged + 6 * _TAKEN_IN_BYTES
+    # Each batch has at least one record, and a record is billed in steps of 5 KB.
+    archived = max(measured.archived_bytes, _RECORD_STEP_BYTES / size) * _MILLION / 1e9
     kept = measured.delivery_bytes * _MILLION / 1e9
     at_work = max(1.0, rate * ingest), max(1.0, rate / size * forwarder)
     secrets = sum(at_work) / _KEPT_SECONDS / rate
@@ -169,6 +174,7 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
         Item("DynamoDB", "written", written, "million", prices.DYNAMODB_WRITTEN_MILLION),
         Item("DynamoDB", "read", 2 + _marks(size) / size, "million", prices.DYNAMODB_READ_MILLION),
         Item("DynamoDB", "kept for 30 days, with backups", kept, "GB", prices.DYNAMODB_GB_MONTH),
+        Item("Firehose", "archive, taken in and filed", archived, "GB", prices.FIREHOSE_GB + prices.FIREHOSE_FILED_GB),
         Item("CloudWatch", "logs, metrics in them", logged * _MILLION / 1e9, "GB", prices.LOGS_GB),
         Item("Secrets Manager", "read again", secrets, "million", prices.SECRETS_MILLION),
         Item("Parameter Store", "read again", parameters, "million", prices.PARAMETERS_MILLION),
