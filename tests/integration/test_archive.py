@@ -12,10 +12,11 @@ from botocore.exceptions import BotoCoreError
 
 from purchasely_clevertap.clevertap.response import NotTaken
 from purchasely_clevertap.delivery.message import Message, MessageKind, Redrive, decode_body
+from purchasely_clevertap.delivery.suppression import IdKind, Mark, NamedId
 from purchasely_clevertap.outcome import Delivered, Duplicate, Retried, RetryReason, Skipped
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import count, messages_of
-from tests.integration.cloud import Answered, Cloud, Step, Worker, unreachable
+from tests.integration.cloud import SUPPRESSION_KEY, Answered, Cloud, Step, Worker, unreachable
 from tests.integration.firehose import BUCKET, Firehose
 from tests.integration.webhook import NOW_MS, Payload, encoded, event, message, transaction
 
@@ -152,6 +153,35 @@ def test_what_a_dead_worker_left_is_kept_later(firehose: Firehose, worker: Worke
     assert ids(firehose) == ["m-1"]
     (settled,) = firehose.of("outcome")
     assert (settled["outcome"], settled["event_outcome"], settled["accepted"]) == ("duplicate", "delivered", ["event"])
+
+
+def test_a_suppressed_person_is_not_kept(cloud: Cloud, firehose: Firehose, worker: Worker) -> None:
+    ada = NamedId("default", IdKind.USER, "ada")
+    delivered = message(event(user="ada", event_id="e-0"), id="m-0")
+    worker.forward(delivered)
+    cloud.ledger().suppress([Mark.of(ada, ada, SUPPRESSION_KEY)], lambda: 60)
+    sent = event(user="ada", event_id="e-1")
+    worker.forward(message(sent, id="m-1"), message(sent, id="m-2"), replace(delivered, receives=2))
+    worker.forward(message(sent, id="m-3"), message(event(user="ben"), id="m-4"))
+
+    first, *later, other = firehose.of("webhook")
+    assert first["message_id"] == "m-0"
+    assert [each["message_id"] for each in later] == ["m-1", "m-2", "m-0", "m-3"]
+    assert {(each["body"], each["sha256"], each["forgotten"]) for each in later} == {(None, None, True)}
+    assert "forgotten" not in other
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "GetSecretValue", "GetParameter"])
+def test_nothing_is_kept_before_it_is_known_whose(
+    cloud: Cloud, firehose: Firehose, worker: Worker, operation: str
+) -> None:
+    worker.calls.always(operation, unreachable())
+    sent = message(event(), id="m-1")
+    assert worker.outcome(sent).name == "in_flight"
+    assert firehose.lines == []
+
+    assert cloud.worker(ScriptedClevertap(), name="another").outcome(replace(sent, receives=2)) == Delivered()
+    assert ids(firehose) == ["m-1"]
 
 
 def test_half_a_character_in_a_name_does_no_harm(firehose: Firehose, worker: Worker) -> None:

@@ -152,8 +152,8 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
     delivery = math.ceil(measured.delivery_bytes / 1024)
     written = delivery * (1 + 2 + 2) + measured.subscriber_units * (2 + 2)
     logged = _ACCESS_LINE_BYTES + measured.ingest_logged + measured.forwarder_logged + 6 * _TAKEN_IN_BYTES
-    # Each batch has at least one record, and a record is billed in steps of 5 KB.
-    archived = max(measured.archived_bytes, _RECORD_STEP_BYTES / size) * _MILLION / 1e9
+    # Of a batch the last record fills its step by half or so; a small batch has no other.
+    archived = math.ceil(measured.archived_bytes * size / _RECORD_STEP_BYTES) * _RECORD_STEP_BYTES * batches / 1e9
     kept = measured.delivery_bytes * _MILLION / 1e9
     at_work = max(1.0, rate * ingest), max(1.0, rate / size * forwarder)
     secrets = sum(at_work) / _KEPT_SECONDS / rate

@@ -82,9 +82,11 @@ class Forwarder:
         uploads: list[UploadReport] = []
         are_copies_noted = False
         entries: dict[str, Entry] = {}
+        unnamed: frozenset[str] = frozenset()
         try:
             setups = {app: self._set_up(app) for app in batch.apps(items)}
             items, entries, suppressed = self._read(items, setups, time_left)
+            unnamed = batch.suppressed_keys(items, setups, suppressed)
             for each in self._deliver(items, entries, setups, suppressed, uploads, time_left):
                 decided[each.item.key] = each
             self._ledger.note(batch.unnoted(decided.values()), time_left, now_ms=self._clock())
@@ -94,21 +96,24 @@ class Forwarder:
             unsettled = [item for item in items if item.key not in decided or not decided[item.key].is_claimed]
             decided |= {each.item.key: each for each in batch.retried(unsettled, entries, outcome)}
         results = message_results([decided[item.key] for item in items], are_copies_noted=are_copies_noted)
-        return self._archived(results, uploads, carried, time_left)
+        return self._archived(results, uploads, carried, unnamed, time_left)
 
     def _archived(
         self,
         results: tuple[MessageResult, ...],
         uploads: Sequence[UploadReport],
         carried: Sequence[Message],
+        unnamed: frozenset[str],
         time_left: TimeLeft,
     ) -> BatchResult:
         """Hands the batch over to the archive, once everything is settled: whatever becomes of that, the outcomes
-        stand. `carried` are the messages that only archive."""
+        stand. `carried` are the messages that only archive, `unnamed` the keys of events of suppressed people."""
         if self._archive is None:
             return BatchResult((*results, *(carried_result(each, is_taken=True) for each in carried)), tuple(uploads))
         now = self._clock()
-        taken, report = self._archive.hand_over(archived(results, now_ms=now), carried, time_left, now_ms=now)
+        taken, report = self._archive.hand_over(
+            archived(results, now_ms=now, unnamed=unnamed), carried, time_left, now_ms=now
+        )
         kept = tuple(carried_result(each, is_taken=each.id in taken) for each in carried)
         return BatchResult((*results, *kept), tuple(uploads), report)
 

@@ -6,15 +6,16 @@ Every line comes at least once: readers drop copies, webhooks by `message_id`, o
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from purchasely_clevertap.delivery.keys import entry_key
 from purchasely_clevertap.delivery.message import Message, MessageKind, encode_body
 from purchasely_clevertap.delivery.result import MessageResult
-from purchasely_clevertap.outcome import Parked, Retried, Skipped
+from purchasely_clevertap.outcome import Parked, Retried, RetryReason, Skipped
 
 LARGE: Final = "v1/large/"
 """Where bodies are that fit no line."""
@@ -28,6 +29,11 @@ _RECORD_BYTES: Final = 120 * 1024
 _RECORD_LINES: Final = 500  # Firehose, dynamic partitioning: lines that it takes out of one record
 # Firehose would take 1000 KiB; as base64, which not every text needs, the events queue has to take it too.
 _MOST_LINE_BYTES: Final = 700 * 1024
+
+
+_UNKNOWN_WHOSE: Final = frozenset(
+    {RetryReason.LEDGER_UNAVAILABLE, RetryReason.SETTINGS_UNAVAILABLE, RetryReason.CREDENTIALS_UNUSABLE}
+)
 
 
 class LineKind(StrEnum):
@@ -51,8 +57,9 @@ class Archived(NamedTuple):
     bodies: tuple[LargeBody, ...] = ()
 
 
-def archived(results: Iterable[MessageResult], *, now_ms: int) -> Archived:
-    """The lines of a batch that is settled. `now_ms` is when.
+def archived(results: Iterable[MessageResult], *, now_ms: int, unnamed: Collection[str] = frozenset()) -> Archived:
+    """The lines of a batch that is settled. `now_ms` is when; `unnamed` are the keys of events of suppressed people,
+    whose bodies are not kept.
 
     A webhook is written when it is first received, and once more with its outcome if it was received again: the worker
     that first had it may have died before it could hand it over.
@@ -62,7 +69,7 @@ def archived(results: Iterable[MessageResult], *, now_ms: int) -> Archived:
     for result in results:
         message = result.message
         if _is_to_be_kept(result):
-            line, body = _webhook(result)
+            line, body = _webhook(result, is_named=entry_key(message.app, result.ledger_id) not in unnamed)
             lines.append(line)
             if body is not None:
                 bodies.append(body)
@@ -103,10 +110,12 @@ def _is_to_be_kept(result: MessageResult) -> bool:
     message = result.message
     if message.kind is not MessageKind.WEBHOOK or message.redrive is not None:
         return False
-    return message.receives == 1 or not isinstance(result.outcome, Retried)
+    outcome = result.outcome
+    # Whose event it is, and so whether its person is suppressed, takes the ledger and the settings.
+    return not isinstance(outcome, Retried) or (message.receives == 1 and outcome.reason not in _UNKNOWN_WHOSE)
 
 
-def _webhook(result: MessageResult) -> tuple[bytes, LargeBody | None]:
+def _webhook(result: MessageResult, *, is_named: bool) -> tuple[bytes, LargeBody | None]:
     message = result.message
     fields: dict[str, Any] = {
         "kind": LineKind.WEBHOOK,
@@ -116,6 +125,10 @@ def _webhook(result: MessageResult) -> tuple[bytes, LargeBody | None]:
         "event_name": result.event_name,
         "received_at": message.received_at,
         "message_id": message.id,
+    }
+    if not is_named:
+        return _line({**fields, "sha256": None, "body": None, "forgotten": True}), None
+    fields |= {
         "sha256": hashlib.sha256(message.body).hexdigest(),
         "body": message.text or encode_body(message.body),
     }
