@@ -32,7 +32,7 @@ class Missing:
 
 @click.group("archive", epilog="Example: bridge archive check --since 24h")
 def command() -> None:
-    """What came and what became of it, as the archive keeps it for ArchiveDays."""
+    """What came and what became of it, as the archive keeps it."""
 
 
 @command.command("check", epilog="Example: bridge archive check --since 24h")
