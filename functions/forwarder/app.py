@@ -25,6 +25,7 @@ def _now_ms() -> int:
 
 _clients = Clients.of_forwarder()
 _sqs = _clients.sqs()
+_archive_stream = os.environ["ARCHIVE_STREAM"]  # empty without an archive
 _retry_policy = RetryPolicy(float(os.environ["RETRY_BASE_SECONDS"]), float(os.environ["RETRY_MAX_SECONDS"]))
 _logger = Logger(service="forwarder", stage=os.environ["STAGE"], least=os.environ["LOG_LEVEL"])
 # The key is for the log alone, so no event waits for it.
@@ -32,7 +33,14 @@ _user_key = UserHashKey(_clients.secretsmanager_for_log(seconds=1), stage=os.env
 _report = Report(_logger, clock=_now_ms, retry_policy=_retry_policy, user_key=_user_key)
 _delays = RetryDelays(_sqs, queue_url=os.environ["EVENTS_QUEUE_URL"], retry_policy=_retry_policy, chance=random.random)
 _forwarder = build_forwarder(
-    Connections(_sqs, _clients.dynamodb_for_batches(), _clients.secretsmanager(), _clients.ssm()),
+    Connections(
+        _sqs,
+        _clients.dynamodb_for_batches(),
+        _clients.secretsmanager(),
+        _clients.ssm(),
+        _clients.firehose_for_archive() if _archive_stream else None,
+        _clients.s3_for_archive if _archive_stream else None,
+    ),
     Resources(
         stage=os.environ["STAGE"],
         events_queue_url=os.environ["EVENTS_QUEUE_URL"],
@@ -41,6 +49,8 @@ _forwarder = build_forwarder(
         parked_queue_url=os.environ["PARKED_QUEUE_URL"],
         subscriber_days=int(os.environ["SUBSCRIBER_RETENTION_DAYS"]),
         suppression_key=os.environ["SUPPRESSION_KEY"],
+        archive_stream=_archive_stream,
+        archive_bucket=os.environ["ARCHIVE_BUCKET"],
     ),
     Clock(time.monotonic, _now_ms, time.sleep),
     client=Client(),

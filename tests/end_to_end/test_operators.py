@@ -43,6 +43,7 @@ WITHOUT_A_RESOURCE: Final = {
 LOOKS: Final = (
     "status {app}",
     "balance {app}",
+    "archive check --app {app}",
     "trace {event} --app {app}",
     "export {user} --app {app}",
     "parked list --app {app}",

@@ -77,7 +77,22 @@ def scan(table: str) -> Call:
 
 USER_HASH_KEY: Final = Call("secretsmanager", "get_secret_value", {"SecretId": user_hash_key_name(STAGE)})
 
+
+def hand_over(line: str = "{}\n") -> Call:
+    return Call(
+        "firehose",
+        "put_record_batch",
+        {"DeliveryStreamName": "[ArchiveStreamName]", "Records": [{"Data": line}]},
+    )
+
+
+def archived(operation: str, key: str, **more: str) -> Call:
+    return Call("s3", operation, {"Bucket": "[ArchiveBucketName]", "Key": key, **more})
+
+
 ALLOWED: Final = [
+    (FORWARDER, hand_over('{"kind": "webhook", "app": "roles", "message_id": "m", "received_at": 0}\n'), None),
+    (FORWARDER, archived("put_object", "v1/large/roles.gz", Body=""), None),
     (FORWARDER, USER_HASH_KEY, None),
     (INGEST, secret("purchasely"), None),
     (INGEST, update("DeliveriesTableName", EVENT), "ConditionalCheckFailedException"),
@@ -90,6 +105,12 @@ ALLOWED: Final = [
     (FORWARDER, update("SubscribersTableName", SUBSCRIBER), "ConditionalCheckFailedException"),
 ]
 DENIED: Final = [
+    (INGEST, hand_over()),
+    (INGEST, archived("put_object", "v1/large/roles.gz", Body="")),
+    (FORWARDER, archived("put_object", "v1/webhook/roles.gz", Body="")),
+    (FORWARDER, archived("get_object", "v1/large/roles.gz")),
+    (FORWARDER, archived("delete_object", "v1/large/roles.gz")),
+    (FORWARDER, Call("s3", "list_objects_v2", {"Bucket": "[ArchiveBucketName]"})),
     (INGEST, USER_HASH_KEY),
     (INGEST, secret("clevertap")),
     (INGEST, secret("purchasely", stage="another")),

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,13 @@ from purchasely_clevertap.delivery.result import BatchResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.ingest import WebhookReceiver
 from purchasely_clevertap.outcome import Outcome
+from tests.integration.firehose import BUCKET, STREAM, Firehose
 from tests.integration.statements import executed
 from tests.integration.webhook import NOW_MS, SECRET
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_s3 import S3Client
 
 STAGE = "test"
 WRITES = "writes of the ledger"
@@ -195,6 +197,7 @@ class Cloud:
         self.secretsmanager = self.calls.watch(self._clients.secretsmanager())
         self.ssm = self.calls.watch(self._clients.ssm())
         self._functions_secrets = self.calls.watch(as_function(self._clients.secretsmanager()))
+        self.archive: Firehose | None = None
         self.events_url, self.parked_url, self.dead_letters_url = (
             self.sqs.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "1048576"})["QueueUrl"]
             for name in ("events", "parked", "dead-letters")
@@ -225,6 +228,16 @@ class Cloud:
         self.put_secret("clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})
         self.secretsmanager.create_secret(Name=user_hash_key_name(STAGE), SecretString=USER_KEY)
         self.calls.made.clear()
+
+    def make_archive(self) -> Firehose:
+        """From now on the stack has an archive, and so have the workers that begin; its stream."""
+        self.archive = Firehose(self.s3, self.clock)
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        return self.archive
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        return self._clients.s3_for_archive()
 
     def put_secret(self, name: str, value: object, *, app: str = "default") -> None:
         """Puts a secret of `app`: as JSON, or `value` itself when it is text."""
@@ -283,6 +296,8 @@ class Cloud:
             parked_queue_url=self.parked_url,
             subscriber_days=1100,
             suppression_key=SUPPRESSION_KEY,
+            archive_stream=STREAM if self.archive else "",
+            archive_bucket=BUCKET if self.archive else "",
         )
 
     def receiver(self, *, tolerance: float, seconds: Callable[[], float] | None = None) -> WebhookReceiver:
@@ -332,6 +347,8 @@ class Worker:
                 self.calls.watch(clients.dynamodb_for_batches()),
                 self.calls.watch(as_function(clients.secretsmanager())),
                 self.calls.watch(clients.ssm()),
+                cloud.archive.connect(self.calls.watch(clients.firehose_for_archive())) if cloud.archive else None,
+                lambda: self.calls.watch(clients.s3_for_archive()),
             ),
             cloud.resources,
             BridgeClock(cloud.clock.seconds, cloud.clock, self.pauses.append),

@@ -58,6 +58,9 @@ class Function:
             "RETRY_BASE_SECONDS": "0",
             "RETRY_MAX_SECONDS": "3600",
             "LOG_LEVEL": "INFO",
+            "SUPPRESSION_KEY": SUPPRESSION_KEY,
+            "ARCHIVE_STREAM": "",
+            "ARCHIVE_BUCKET": "",
         }
         for key, value in (variables | environment).items():
             monkeypatch.setenv(key, value)

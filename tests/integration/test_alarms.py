@@ -59,9 +59,12 @@ class World:
             "DeadLetterQueue": cloud.dead_letters_url,
         }
         monkeypatch.setattr("purchasely_clevertap.clevertap.client.Client", lambda: clevertap)
+        self.archive_stream = ""
         self._start = {
             "IngestFunction": lambda: Function("ingest", cloud, monkeypatch, capsys),
-            "ForwarderFunction": lambda: Function("forwarder", cloud, monkeypatch, capsys, RETRY_BASE_SECONDS="30"),
+            "ForwarderFunction": lambda: Function(
+                "forwarder", cloud, monkeypatch, capsys, RETRY_BASE_SECONDS="30", ARCHIVE_STREAM=self.archive_stream
+            ),
         }
         self._functions: dict[str, Function] = {}
         self.asks_for_events()
@@ -146,6 +149,11 @@ class World:
         if not throttled:
             measured |= {"Invocations": 1, "Errors": int(failed), "Duration": milliseconds}
         self._publish("AWS/Lambda", {"FunctionName": function}, measured)
+
+    def stream(self, *, seconds: float) -> None:
+        """What Firehose publishes when the oldest line that it has yet to write is so old."""
+        age = {"DeliveryToS3.DataFreshness": seconds}
+        self._publish("AWS/Firehose", {"DeliveryStreamName": "ArchiveStream"}, age)
 
     def hide(self, messages: int) -> None:
         """What SQS publishes when so many messages of the events queue are hidden."""
@@ -395,6 +403,23 @@ def the_sweep_fails_each_time(world: World) -> None:
         world.invocation("SweepFunction", failed=True)
 
 
+def there_is_no_stream_any_more(world: World) -> None:
+    world.archive_stream = "gone"
+    world.stream(seconds=60)
+    for _ in range(2):
+        world.ago(6 * MINUTE)
+        world.forward(event())
+
+
+def firehose_writes_nothing(world: World) -> None:
+    world.archive_stream = "gone"
+    world.forward(event())  # for the other metric of the alarm, before anybody would care
+    world.ago(DAY)
+    for seconds in (3700, 4000):
+        world.ago(6 * MINUTE)
+        world.stream(seconds=seconds)
+
+
 type Scenario = Callable[[World], None]
 
 RINGS: Final[Iterable[tuple[str, Scenario]]] = (
@@ -410,6 +435,8 @@ RINGS: Final[Iterable[tuple[str, Scenario]]] = (
     ("setup", there_are_no_credentials),
     ("settings", settings_that_are_not_valid),
     ("storage", dynamodb_fails),
+    ("archive", there_is_no_stream_any_more),
+    ("archive", firehose_writes_nothing),
     ("balance", the_queue_was_purged),
     ("webhook-5xx", a_secret_of_another_form),
     ("webhook-5xx", the_queue_is_gone),

@@ -5,7 +5,8 @@ from copy import replace
 import pytest
 
 from purchasely_clevertap.aws.queues import RetryDelays
-from purchasely_clevertap.delivery.result import MessageResult
+from purchasely_clevertap.delivery.message import MessageKind
+from purchasely_clevertap.delivery.result import MessageResult, carried_result
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import (
     BUSY,
@@ -43,6 +44,12 @@ def waits(cloud: Cloud) -> list[int]:
         for call in cloud.calls.of("ChangeMessageVisibilityBatch")
         for entry in call["Entries"]
     ]
+
+
+def test_what_only_archives_waits_by_its_own_rule(cloud: Cloud) -> None:
+    carried = carried_result(message(b"{}", receives=20)._replace(kind=MessageKind.ARCHIVE), is_taken=False)
+    returns(cloud, base=1, most=5).delay_retries([carried])
+    assert waits(cloud) == [3600]
 
 
 def test_only_retried_messages_are_hidden_and_named(cloud: Cloud) -> None:

@@ -9,8 +9,14 @@ import pytest
 
 from purchasely_clevertap.aws.user_hash_key import KeyUnavailable
 from purchasely_clevertap.clevertap.account import Environment
-from purchasely_clevertap.delivery.message import Redrive
-from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
+from purchasely_clevertap.delivery.message import MessageKind, Redrive
+from purchasely_clevertap.delivery.result import (
+    ArchiveReport,
+    BatchResult,
+    MessageResult,
+    UploadReport,
+    carried_result,
+)
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import (
     BUSY,
@@ -301,3 +307,29 @@ def test_refused_settings_are_an_error(watch: Watch) -> None:
 
 def test_a_result_shows_no_person() -> None:
     assert "user-1" not in repr(MessageResult(message({}), Delivered(), "e-1", user="user-1"))
+
+
+def test_what_only_archives_counts_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    carried = message(b"{}", id="m-1")._replace(kind=MessageKind.ARCHIVE)
+    lines, metrics = Seen(capsys).told(
+        carried_result(carried, is_taken=True),
+        carried_result(carried, is_taken=False),
+    )
+    assert lines == []
+    assert metrics.points == []
+
+
+def test_what_the_archive_did_not_take_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = Seen(capsys)
+    seen.report.forwarded(BatchResult((), (), ArchiveReport(7, 2, faults=3, lost=1, error="Throttled")))
+    (line,), metrics = seen.printed()
+    assert (line["message"], line["level"]) == ("archive", "ERROR")
+    assert (line["faults"], line["lost"], line["error"]) == (3, 1, "Throttled")
+    assert [(point.metric, point.value) for point in metrics.points] == [("ArchiveFaults", 3)]
+
+
+def test_what_the_archive_took_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = Seen(capsys)
+    seen.report.forwarded(BatchResult((), (), ArchiveReport(7, 2)))
+    lines, metrics = seen.printed()
+    assert (lines, metrics.points) == ([], [])

@@ -59,6 +59,7 @@ class Account:
                 AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
             )
+        session.client("firehose", endpoint_url=url).create_delivery_stream(DeliveryStreamName="ArchiveStream")
         self._secrets.create_secret(Name=user_hash_key_name(STAGE), SecretString=USER_KEY)
         self.put_secret("default", "purchasely", {"shared_secrets": [SAMPLE_SECRET]})
         self.put_secret("default", "clevertap", {"production": PRODUCTION, "sandbox": SANDBOX})

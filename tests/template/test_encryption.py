@@ -62,7 +62,7 @@ def test_the_functions_may_use_the_key_and_no_other(template: Template, keyed: T
     ("role", "services"),
     [
         ("IngestRole", {"sqs", "dynamodb", "secretsmanager"}),
-        ("ForwarderRole", {"sqs", "dynamodb", "secretsmanager"}),
+        ("ForwarderRole", {"sqs", "dynamodb", "secretsmanager", "s3"}),
         ("SweepRole", {"sqs", "dynamodb"}),
     ],
 )
@@ -77,6 +77,22 @@ def test_the_key_is_used_by_way_of_services_alone(keyed: Template, role: str, se
     assert set(statement["Condition"]["StringLike"]["kms:ViaService"]) == {
         f"{service}.eu-west-1.amazonaws.com*" for service in services
     }
+
+
+def test_the_archive_is_encrypted(template: Template, keyed: Template) -> None:
+    def chosen(template: Template) -> tuple[object, object]:
+        (rule,) = template.properties("ArchiveBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        return rule, template.properties("ArchiveStream")["DeliveryStreamEncryptionConfigurationInput"]
+
+    assert chosen(template) == (
+        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}},
+        {"KeyType": "AWS_OWNED_CMK"},
+    )
+    assert chosen(keyed) == (
+        {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}},
+        {"KeyType": "CUSTOMER_MANAGED_CMK", "KeyARN": KEY},
+    )
+    assert keyed.statements("ArchiveRole")["UseTheKey"] == ({"kms:Decrypt", "kms:GenerateDataKey"}, {KEY})
 
 
 def test_a_key_is_named_by_its_arn(template: Template) -> None:

@@ -23,6 +23,8 @@ ENVIRONMENTS: dict[str, dict[str, object]] = {
         "RETRY_BASE_SECONDS": 30,
         "RETRY_MAX_SECONDS": 3600,
         "SUPPRESSION_KEY": PSEUDO["AWS::StackId"].rpartition("/")[2],
+        "ARCHIVE_STREAM": "ArchiveStream",
+        "ARCHIVE_BUCKET": "ArchiveBucket",
     },
     "SweepFunction": {"SUBSCRIBERS_TABLE": "SubscribersTable"},
 }

@@ -63,9 +63,24 @@ UNUSED = {
     "lambda:PutFunctionCodeSigningConfig", "lambda:PutFunctionScalingConfig", "lambda:PutProvisionedConcurrencyConfig",
     "lambda:PutRuntimeManagementConfig", "s3files:ListMountTargets",
     # log groups: data protection, indexes, deliveries to a bucket or a stream
-    "firehose:TagDeliveryStream", "logs:DeleteDataProtectionPolicy", "logs:DeleteIndexPolicy",
+    "logs:DeleteDataProtectionPolicy", "logs:DeleteIndexPolicy",
     "logs:DeleteResourcePolicy", "logs:PutBearerTokenAuthentication", "logs:PutDataProtectionPolicy",
     "logs:PutIndexPolicy", "logs:PutLogGroupDeletionProtection", "s3:REST.PUT.OBJECT",
+    # buckets: analytics, replicas, tables of their metadata, websites, versions, locks, and the objects themselves
+    "s3:CreateBucketMetadataTableConfiguration", "s3:DeleteBucketAnalyticsConfiguration", "s3:DeleteBucketCors",
+    "s3:DeleteBucketEncryption", "s3:DeleteBucketLifecycle", "s3:DeleteBucketMetadataTableConfiguration",
+    "s3:DeleteBucketMetricsConfiguration", "s3:DeleteBucketReplication", "s3:DeleteBucketWebsite", "s3:DeleteObject",
+    "s3:PutAccelerateConfiguration", "s3:PutAnalyticsConfiguration", "s3:PutBucketAbac", "s3:PutBucketAcl",
+    "s3:PutBucketCORS", "s3:PutBucketLogging", "s3:PutBucketNotification", "s3:PutBucketObjectLockConfiguration",
+    "s3:PutBucketReplication", "s3:PutBucketVersioning", "s3:PutBucketWebsite",
+    "s3:PutIntelligentTieringConfiguration", "s3:PutInventoryConfiguration", "s3:PutMetricsConfiguration",
+    "s3:ListTagsForResource", "s3:TagResource", "s3:UntagResource",  # allowed as PutBucketTagging
+    "s3:PutObjectAcl", "s3:PutObjectLockConfiguration", "s3:PutReplicationConfiguration",
+    "s3:UpdateBucketMetadataAnnotationTableConfiguration", "s3:UpdateBucketMetadataInventoryTableConfiguration",
+    "s3:UpdateBucketMetadataJournalTableConfiguration", "s3tables:CreateNamespace", "s3tables:CreateTable",
+    "s3tables:CreateTableBucket", "s3tables:GetTable", "s3tables:GetTableMetadataLocation",
+    "s3tables:PutTableBucketPolicy", "s3tables:PutTableEncryption", "s3tables:PutTablePolicy",
+    "s3tables:UpdateTableMetadataLocation",
     # roles: managed policies, and a boundary that is taken away
     "iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary", "iam:DetachRolePolicy",
     # secrets: what they hold, and copies in other regions
@@ -97,9 +112,10 @@ def test_the_linter_finds_nothing(name: str) -> None:
     found = findings((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
     # AWS tells of composite alarms only whoever may see all alarms (CloudWatch, DescribeAlarms). The linter's list of
-    # actions is older than the one that CloudFormation names for a budget.
+    # actions is older than the one that CloudFormation names for a budget. Whoever makes a bucket puts its policy, too.
     known = (["cloudwatch:DescribeAlarms"], "Unknown action billing:GetBillingViewData")
-    assert [each for each in found if each["detail"] not in known] == []
+    accepted = ("RESOURCE_POLICY_PRIVILEGE_ESCALATION",) if name == "deploy" else ()
+    assert [each for each in found if each["detail"] not in known and each["issue"] not in accepted] == []
 
 
 def test_the_linter_looks_at_actions_and_resources() -> None:
@@ -257,11 +273,13 @@ def test_a_role_is_made_only_within_the_boundary() -> None:
     assert not Policy.load("deploy").allows("iam:PutRolePolicy", "arn:aws:iam::123456789012:role/somebody-else")
 
 
-def test_only_lambda_and_codedeploy_get_a_role() -> None:
+def test_only_the_stacks_services_get_a_role() -> None:
     (statement,) = (each for each in Policy.load("deploy").statements if each["Action"] == "iam:PassRole")
 
     assert statement["Condition"] == {
-        "StringEquals": {"iam:PassedToService": ["codedeploy.amazonaws.com", "lambda.amazonaws.com"]}
+        "StringEquals": {
+            "iam:PassedToService": ["codedeploy.amazonaws.com", "firehose.amazonaws.com", "lambda.amazonaws.com"]
+        }
     }
 
 
@@ -324,6 +342,8 @@ _ARNS = {
     "AWS::SQS::Queue": "sqs:{here}:{name}",
     "AWS::DynamoDB::Table": "dynamodb:{here}:table/{name}",
     "AWS::Serverless::Function": "lambda:{here}:function:{name}",
+    "AWS::KinesisFirehose::DeliveryStream": "firehose:{here}:deliverystream/{name}",
+    "AWS::S3::Bucket": "s3:::{name}",
 }
 
 
@@ -342,6 +362,7 @@ def _in_account(template: Template, resource: str) -> str:
     name, _, _ = resource.partition(".Arn")
     if name in template.resources:
         form = _ARNS[template.resources[name]["Type"]]
-        arn = "arn:aws:" + form.format(here=HERE, name=f"purchasely-clevertap-dev-{name}-1A2B3C")
+        physical = f"purchasely-clevertap-dev-{name}-1A2B3C"
+        arn = "arn:aws:" + form.format(here=HERE, name=physical.lower() if form.startswith("s3") else physical)
         resource = arn + resource.removeprefix(name).removeprefix(".Arn")
     return resource.replace("??????", "a1B2c3").replace("/*/", "/default/")

@@ -43,6 +43,8 @@ ROLES = {
             {"DeliveriesTable.Arn", "SubscribersTable.Arn"},
         ),
         "FindHeldEvents": ({"dynamodb:Query"}, {"DeliveriesTable.Arn/index/held"}),
+        "HandOverToTheArchive": ({"firehose:PutRecordBatch"}, {"ArchiveStream.Arn"}),
+        "ArchiveLargeBodies": ({"s3:PutObject"}, {"ArchiveBucket.Arn/v1/large/*"}),
         "WriteItsLog": (
             {"logs:CreateLogStream", "logs:PutLogEvents"},
             {f"arn:aws:logs:{HERE}:log-group:ForwarderLog:*"},
@@ -61,7 +63,7 @@ ROLES = {
 
 
 def test_each_function_has_a_role(template: Template) -> None:
-    assert sorted(template.of_type("AWS::IAM::Role")) == sorted(ROLES)
+    assert sorted(template.of_type("AWS::IAM::Role")) == sorted((*ROLES, "ArchiveRole"))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -98,6 +100,20 @@ def test_only_lambda_may_take_a_role(template: Template, role: str) -> None:
     }
 
 
+def test_firehose_may_write_the_archive_alone(template: Template) -> None:
+    (trusted,) = template.properties("ArchiveRole")["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trusted["Principal"] == {"Service": "firehose.amazonaws.com"}
+    assert trusted["Condition"] == {"StringEquals": {"sts:ExternalId": "123456789012"}}
+    assert template.statements("ArchiveRole") == {
+        "WriteObjects": ({"s3:AbortMultipartUpload", "s3:PutObject"}, {"ArchiveBucket.Arn/v1/*"}),
+        "UseTheBucket": (
+            {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
+            {"ArchiveBucket.Arn"},
+        ),
+    }
+
+
 BOUNDARY = "arn:aws:iam::123456789012:policy/teams/boundary"
 
 
@@ -107,7 +123,7 @@ def test_every_role_has_the_path_and_the_boundary() -> None:
     )
     roles = chosen.of_type("AWS::IAM::Role")
 
-    assert set(roles) == {*ROLES, "RolloutRole"}
+    assert set(roles) == {*ROLES, "ArchiveRole", "RolloutRole"}
     assert {(each["Path"], each["PermissionsBoundary"]) for each in roles.values()} == {("/service/bridge/", BOUNDARY)}
 
 

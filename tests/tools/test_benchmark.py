@@ -27,6 +27,7 @@ MEASURED = Measured(
     record_bytes=800,
     subscriber_units=2,
     delivery_bytes=500,
+    archived_bytes=2500,
 )
 CONFIGURATION = Configuration(ingest_memory=512, forwarder_memory=1024, batch_size=1000, window_seconds=5)
 
@@ -88,6 +89,7 @@ def test_the_page_gets_its_tables(tmp_path: Path) -> None:
         told("forwarder: a record", 800, "bytes"),
         told("forwarder: what it logs of an event", 400, "bytes"),
         told("forwarder: what is remembered of an event", 500, "bytes"),
+        told("forwarder: what is archived of an event", 2500, "bytes"),
         told("forwarder: a subscriber's state, written", 2, "units"),
         *(told(f"forwarder: processor with {size} messages", 1000, "µs/message") for size in (10, 100, 1000)),
         told("forwarder: memory with 1000 messages", 40, "KB/message"),

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from purchasely_clevertap.delivery.message import (
     MAX_BODY_BYTES,
     Message,
+    MessageKind,
     Redrive,
+    archive_attributes,
     attributes,
     decode_body,
     encode_body,
@@ -157,7 +159,15 @@ def test_a_message_is_what_was_sent() -> None:
         sent_at=MOMENT + 50,
         receives=3,
         receipt_handle="handle",
+        text="data:;base64,AA==",
     )
+
+
+def test_what_only_archives_tells_of_itself() -> None:
+    lines = received(in_lambda(sent(archive_attributes(MOMENT)), body="{}\n"))
+    assert (lines.kind, lines.body, lines.object_key) == (MessageKind.ARCHIVE, b"{}\n", "")
+    body = received(in_lambda(sent(archive_attributes(MOMENT, "v1/large/m-1.gz"))))
+    assert (body.kind, body.object_key) == (MessageKind.ARCHIVE, "v1/large/m-1.gz")
 
 
 def test_a_dead_letter_is_known_as_such() -> None:

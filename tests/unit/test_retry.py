@@ -65,3 +65,12 @@ def test_the_limit_comes_before_the_queues_own(chance: float) -> None:
     seconds = waits(RetryPolicy(), chance, MAX_RECEIVES)
     assert sum(seconds) * 1000 > RetryPolicy().setup_ms
     assert sum(seconds[:200]) * 1000 > RetryPolicy().outage_ms
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(base=1, most=5)])
+@pytest.mark.parametrize("chance", [0.0, 0.5])
+def test_what_only_archives_is_tried_to_the_end(policy: RetryPolicy, chance: float) -> None:
+    seconds = [policy.wait_to_archive(receives, lambda: chance) for receives in range(1, MAX_RECEIVES)]
+    assert sum(seconds) > 14 * 24 * 3600  # SQS drops it before it is received too often
+    assert max(seconds) <= 3600
+    assert seconds[0] <= policy.base

@@ -31,6 +31,7 @@ _KEPT_SECONDS: Final = 300  # a function reads a secret that often
 _SETTINGS_SECONDS: Final = 60
 _RECEIVED_TOGETHER: Final = 10  # SQS, messages of a call
 _ACCESS_LINE_BYTES: Final = 300
+_RECORD_STEP_BYTES: Final = 5 * 1024
 _TAKEN_IN_BYTES: Final = 26  # CloudWatch counts so many bytes more for each line
 _PLATFORM_LINES, _PLATFORM_BYTES = 3, 290  # Lambda's own for an invocation: START, END, REPORT
 
@@ -50,6 +51,7 @@ class Measured:
     record_bytes: float
     subscriber_units: float
     delivery_bytes: float
+    archived_bytes: float
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Self:
@@ -72,6 +74,7 @@ class Measured:
             record_bytes=found["forwarder: a record"],
             subscriber_units=found["forwarder: a subscriber's state, written"],
             delivery_bytes=found["forwarder: what is remembered of an event"],
+            archived_bytes=found["forwarder: what is archived of an event"],
         )
 
     def batch_seconds(self, messages: int) -> float:
@@ -166,6 +169,8 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
         + 6 * _TAKEN_IN_BYTES
         + platform * (1 + 1 / size)
     )
+    # Of a batch the last record fills its step by half or so; a small batch has no other.
+    archived = math.ceil(measured.archived_bytes * size / _RECORD_STEP_BYTES) * _RECORD_STEP_BYTES * batches / 1e9
     kept = measured.delivery_bytes * _MILLION / 1e9
     at_work = max(1.0, rate * ingest), max(1.0, rate / size * forwarder)
     secrets = sum(at_work) / _KEPT_SECONDS / rate
@@ -186,6 +191,7 @@ def bill(measured: Measured, configuration: Configuration, rate: float) -> list[
         Item("DynamoDB", "written", written, "million", prices.DYNAMODB_WRITTEN_MILLION),
         Item("DynamoDB", "read", 2 + _marks(size) / size, "million", prices.DYNAMODB_READ_MILLION),
         Item("DynamoDB", "kept for 30 days, with backups", kept, "GB", prices.DYNAMODB_GB_MONTH),
+        Item("Firehose", "archive, taken in and filed", archived, "GB", prices.FIREHOSE_GB + prices.FIREHOSE_FILED_GB),
         Item("CloudWatch", "logs, metrics in them", logged * _MILLION / 1e9, "GB", prices.LOGS_GB),
         Item("Secrets Manager", "read again", secrets, "million", prices.SECRETS_MILLION),
         Item("Parameter Store", "read again", parameters, "million", prices.PARAMETERS_MILLION),

@@ -45,7 +45,7 @@ class Asked:
     """What was asked since the last reset: calls by service and operation, and the records of each upload.
 
     `uploaded` are the bytes of all uploads, `write_units` what DynamoDB bills for, `delivery_bytes` those of an item of
-    the deliveries table.
+    the deliveries table, `archived` those of the archive's records.
     """
 
     calls: Mapping[str, int]
@@ -54,6 +54,7 @@ class Asked:
     uploaded: int
     write_units: int
     delivery_bytes: float
+    archived: int
 
     def of(self, service: str) -> int:
         """How many calls of an AWS service."""
@@ -110,6 +111,7 @@ class _Service:
     uploads: dict[str, list[int]] = field(default_factory=dict)
     uploaded: int = 0
     write_units: int = 0
+    archived: int = 0
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         if path == "/_stand_in":
@@ -133,6 +135,9 @@ class _Service:
                 return {"MessageId": f"00000000-0000-0000-0000-{self.calls.total():012d}", "MD5OfMessageBody": "0" * 32}
             case "SendMessageBatch" | "ChangeMessageVisibilityBatch":
                 return {"Successful": [{"Id": each["Id"]} for each in given["Entries"]]}
+            case "PutRecordBatch":
+                self.archived += sum(len(each["Data"]) * 3 // 4 for each in given["Records"])
+                return {"FailedPutCount": 0, "RequestResponses": [{"RecordId": "1"} for _ in given["Records"]]}
             case "GetSecretValue":
                 secret = _SECRETS[given["SecretId"].rpartition("/")[2]]
                 return {"Name": given["SecretId"], "SecretString": json.dumps(secret)}
@@ -179,12 +184,14 @@ class _Service:
             self.uploads.clear()
             self.uploaded = 0
             self.write_units = 0
+            self.archived = 0
         sizes = [_bytes(item) for item in self.tables.items["DeliveriesTable"].values()]
         return {
             "calls": self.calls,
             "uploads": self.uploads,
             "uploaded": self.uploaded,
             "write_units": self.write_units,
+            "archived": self.archived,
             "delivery_bytes": sum(sizes) / max(len(sizes), 1),
         }
 

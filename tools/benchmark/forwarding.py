@@ -152,6 +152,7 @@ def _full(
         told(f"{name}: a record", asked.uploaded / sum(records.values()), "bytes"),
         told(f"{name}: what it logs of an event", logged / number, "bytes"),
         told(f"{name}: what is remembered of an event", asked.delivery_bytes, "bytes"),
+        told(f"{name}: what is archived of an event", asked.archived / number, "bytes"),
     ]
 
 

@@ -13,6 +13,10 @@ SQS_FAIR_MILLION: Final = 0.10  # the same, on top, for messages with a group on
 DYNAMODB_WRITTEN_MILLION: Final = 0.625  # Amazon DynamoDB pricing, on demand, write request units of 1 KB
 DYNAMODB_READ_MILLION: Final = 0.125  # the same, read request units of 4 KB
 DYNAMODB_GB_MONTH: Final = 0.45  # the same, storage 0.25 and point-in-time recovery 0.20
+FIREHOSE_GB: Final = (
+    0.029  # Amazon Data Firehose pricing, direct put, the first 500 TB a month; records in steps of 5 KB
+)
+FIREHOSE_FILED_GB: Final = 0.020  # the same, dynamic partitioning; the hours of reading keys are not in it
 LOGS_GB: Final = 0.50  # Amazon CloudWatch pricing, logs, collected; metrics in them are priced for a stack, not by line
 DATA_OUT_GB: Final = 0.09  # Amazon EC2 pricing, data transfer out to the internet, up to 10 TB a month
 SECRETS_MILLION: Final = 5.00  # AWS Secrets Manager pricing: 0.05 for 10 000 calls

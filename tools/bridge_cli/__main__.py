@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pause": "Stop the forwarder, as for maintenance at CleverTap.",
     "resume": "Let the forwarder go on after `bridge pause`.",
     "balance": "Is every webhook accounted for?",
+    "archive": "What came and what became of it, as the archive keeps it.",
     "rotate": "Replace a secret without a gap.",
     "export": "Write what is kept about one person, as JSON.",
     "forget": "Remove what is kept about one person.",

@@ -5,7 +5,8 @@ MiniStack is not AWS in these points:
 - it can't create saved queries, metric filters, nor alarms on several metrics;
 - it checks the rights to SQS's batch operations under names that IAM does not have;
 - it hands a number on as text if it comes from a parameter, and its poller can't use that;
-- it answers plain http, which the queues' policies deny;
+- it answers plain http, which the policies of the queues and of the archive's bucket deny;
+- it does not put Firehose's lines into their places (`ministack_server.py` does, at once and without a buffer);
 - it does not say to IAM which attributes of an item a request names.
 """
 
@@ -56,7 +57,12 @@ def emulated(document: Mapping[str, Any], parameters: Mapping[str, str]) -> dict
 
 
 def _is_unknown(resource: Mapping[str, Any]) -> bool:
-    return resource["Type"] in _OF_LOGS or (resource["Type"] == _ALARM and "Metrics" in resource["Properties"])
+    # The bucket's policy has nothing but that it demands TLS.
+    return (
+        resource["Type"] in _OF_LOGS
+        or resource["Type"] == "AWS::S3::BucketPolicy"
+        or (resource["Type"] == _ALARM and "Metrics" in resource["Properties"])
+    )
 
 
 def _right(statement: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -84,6 +85,8 @@ class LocalStack:
     def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
     @overload
     def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+    @overload
+    def client(self, service: Literal["s3"]) -> "S3Client": ...
     @overload
     def client(self, service: Literal["secretsmanager"]) -> "SecretsManagerClient": ...
     @overload
@@ -183,7 +186,7 @@ def start_aws(folder: Path, port: int) -> Background:
     """MiniStack in the place of AWS, to answer on `port` of 127.0.0.1; nothing is deployed in it yet."""
     return Background.start(
         "MiniStack",
-        [str(sam.VENV / "stack" / "bin" / "python"), "-m", "ministack"],
+        [str(sam.VENV / "stack" / "bin" / "python"), str(Path(__file__).with_name("ministack_server.py"))],
         {
             **_environment(folder),
             **sam.CREDENTIALS,

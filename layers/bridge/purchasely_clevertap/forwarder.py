@@ -1,4 +1,4 @@
-"""The way of a batch: read, set up, plan, claim, upload, settle.
+"""The way of a batch: read, set up, plan, claim, upload, settle, and what is settled into the archive.
 
 Each step is one visit to the world outside, fed by a value of `delivery.batch` and giving one. What CleverTap has
 taken is settled after every request, so that a worker that dies leaves at most one request unconfirmed.
@@ -8,16 +8,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from purchasely_clevertap.aws.archive import Archive
 from purchasely_clevertap.aws.credentials import CredentialsStore
 from purchasely_clevertap.aws.ledger import Ledger, LedgerUnavailable
 from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.aws.secrets import Unusable
 from purchasely_clevertap.aws.settings_store import SettingsStore, SettingsUnavailable
 from purchasely_clevertap.delivery import batch
+from purchasely_clevertap.delivery.archive import archived
 from purchasely_clevertap.delivery.batch import AppSetup, Bundle, Decided, Item, Results, Setups, UploadRequest
 from purchasely_clevertap.delivery.entry import Entry, ProfileSave, Tied
-from purchasely_clevertap.delivery.message import Message
-from purchasely_clevertap.delivery.result import BatchResult, UploadReport, message_results, upload_report
+from purchasely_clevertap.delivery.message import Message, MessageKind
+from purchasely_clevertap.delivery.result import (
+    BatchResult,
+    MessageResult,
+    UploadReport,
+    carried_result,
+    message_results,
+    upload_report,
+)
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.delivery.suppression import Mark, Suppressed
 from purchasely_clevertap.outcome import BUSY, Duplicate, GiveUp, Held, Parked, Retried, RetryReason, Skipped
@@ -37,7 +46,7 @@ class Forwarder:
     """Forwards batches. `clock` gives epoch milliseconds.
 
     `parked` sends to the parked queue, `events` to the queue that the messages come from. `suppression_key` keys the
-    hashes by which suppressed people are known.
+    hashes by which suppressed people are known. Without `archive` nothing is archived.
     """
 
     def __init__(
@@ -52,6 +61,7 @@ class Forwarder:
         retry_policy: RetryPolicy,
         clock: Callable[[], int],
         suppression_key: str = "",
+        archive: Archive | None = None,
     ) -> None:
         self._ledger = ledger
         self._uploader = uploader
@@ -62,17 +72,21 @@ class Forwarder:
         self._retry_policy = retry_policy
         self._clock = clock
         self._suppressed = Suppressed(suppression_key)
+        self._archive = archive
 
     def forward(self, messages: Sequence[Message], time_left: TimeLeft) -> BatchResult:
         """The outcome of every message; `time_left` gives the seconds until this worker is stopped."""
-        items = batch.group(messages)
+        carried = [message for message in messages if message.kind is MessageKind.ARCHIVE]
+        items = batch.group(message for message in messages if message.kind is not MessageKind.ARCHIVE)
         decided: dict[str, Decided] = {}
         uploads: list[UploadReport] = []
         are_copies_noted = False
         entries: dict[str, Entry] = {}
+        unnamed: frozenset[str] = frozenset()
         try:
             setups = {app: self._set_up(app) for app in batch.apps(items)}
             items, entries, suppressed = self._read(items, setups, time_left)
+            unnamed = batch.suppressed_keys(items, setups, suppressed)
             for each in self._deliver(items, entries, setups, suppressed, uploads, time_left):
                 decided[each.item.key] = each
             self._ledger.note(batch.unnoted(decided.values()), time_left, now_ms=self._clock())
@@ -82,7 +96,26 @@ class Forwarder:
             unsettled = [item for item in items if item.key not in decided or not decided[item.key].is_claimed]
             decided |= {each.item.key: each for each in batch.retried(unsettled, entries, outcome)}
         results = message_results([decided[item.key] for item in items], are_copies_noted=are_copies_noted)
-        return BatchResult(results, tuple(uploads))
+        return self._archived(results, uploads, carried, unnamed, time_left)
+
+    def _archived(
+        self,
+        results: tuple[MessageResult, ...],
+        uploads: Sequence[UploadReport],
+        carried: Sequence[Message],
+        unnamed: frozenset[str],
+        time_left: TimeLeft,
+    ) -> BatchResult:
+        """Hands the batch over to the archive, once everything is settled: whatever becomes of that, the outcomes
+        stand. `carried` are the messages that only archive, `unnamed` the keys of events of suppressed people."""
+        if self._archive is None:
+            return BatchResult((*results, *(carried_result(each, is_taken=True) for each in carried)), tuple(uploads))
+        now = self._clock()
+        taken, report = self._archive.hand_over(
+            archived(results, now_ms=now, unnamed=unnamed), carried, time_left, now_ms=now
+        )
+        kept = tuple(carried_result(each, is_taken=each.id in taken) for each in carried)
+        return BatchResult((*results, *kept), tuple(uploads), report)
 
     def _read(
         self, items: Sequence[Item], setups: Setups, time_left: TimeLeft

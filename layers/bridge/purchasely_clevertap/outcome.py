@@ -50,6 +50,7 @@ class RetryReason(StrEnum):
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     PARKED_QUEUE_UNAVAILABLE = "parked_queue_unavailable"
     UNSETTLED = "unsettled"
+    ARCHIVE_UNAVAILABLE = "archive_unavailable"  # a message that only archives
 
     # CleverTap certainly did not take the record
     CIRCUIT_OPEN = "circuit_open"

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bridge_cli.account import Account, on_account
 from bridge_cli.app_parameters import app_option
+from bridge_cli.archive import ArchiveBucket, Rewritten
 from bridge_cli.clevertap_erasure import Erasure, erase, erasures
 from bridge_cli.cli_error import misused
 from bridge_cli.deliveries import Delivery, deliveries_of, held_deliveries
@@ -65,6 +66,7 @@ class Kept:
 
     `mentions` are parked events of somebody else that name the person as the other side of a transfer. `erasures` is
     what CleverTap is to delete, `marks` what is to keep the person forgotten; None if that was not asked for.
+    `archived` is how many lines of the archive name the person, `rewritten` what was done there.
     """
 
     subscribers: Sequence[Remembered]
@@ -75,12 +77,14 @@ class Kept:
     mentions: Sequence[ParkedEvent]
     erasures: Sequence[Erasure] | None = None
     marks: Sequence[Mark] | None = None
+    archived: int = 0
+    rewritten: Rewritten | None = None
 
     @property
     def is_nothing(self) -> bool:
         """Whether there is nothing to do."""
         kept = self.subscribers or self.events or self.held or self.parked or self.dead_letters
-        return not kept and self.erasures is None and self.marks is None
+        return not kept and self.erasures is None and self.marks is None and not self.archived
 
     @property
     def remains(self) -> list[str]:
@@ -130,8 +134,9 @@ def command(
     With --suppress keyed hashes of the person's ids are kept, and nothing else: what still comes about them is skipped,
     and nothing of it is kept or sent. They never expire; --unsuppress takes them away.
 
-    It reads the whole deliveries table: about 0.02 USD for each million events in it. With --json nothing happens
-    without --yes: the document says what would.
+    It reads the whole deliveries table, about 0.02 USD for each million events in it, and the whole archive, whose
+    objects that name the person are written anew. With --json nothing happens without --yes: the document says what
+    would.
     """
     if returns:
         if at_clevertap or stays:
@@ -150,7 +155,7 @@ def command(
             if as_json:
                 write_json(_document(kept, user_id, app, done=False))
             return
-        kept, discarded = _forgotten(account, app, kept, dead, parked)
+        kept, discarded = _forgotten(account, app, kept, ids, dead, parked)
         again = [each.key for each in remembered(dynamodb, subscribers, [each.key for each in found])]
     failed = {key: error for each in discarded for key, error in each.failed.items()}
     for (_, event_id), error in failed.items():
@@ -185,7 +190,10 @@ def _kept(
     of_app = Choice(app=app).of(parked.messages)
     theirs = [each for each in of_app if is_about(each.newest.body, ids)]
     mentioned = [each for each in of_app if each not in theirs and mentions(each.newest.body, ids)]
-    return Kept(found, events, waiting, theirs, dead_letters, mentioned)
+    with working("Reading the archive …"):
+        archive = ArchiveBucket.of(account)
+        archived = 0 if archive is None else archive.naming(app, ids)
+    return Kept(found, events, waiting, theirs, dead_letters, mentioned, archived=archived)
 
 
 def _elsewhere(dead: TakenMessages, parked: TakenMessages) -> bool:
@@ -198,7 +206,7 @@ def _elsewhere(dead: TakenMessages, parked: TakenMessages) -> bool:
 
 
 def _forgotten(
-    account: Account, app: str, kept: Kept, dead: TakenMessages, parked: TakenMessages
+    account: Account, app: str, kept: Kept, ids: Ids, dead: TakenMessages, parked: TakenMessages
 ) -> tuple[Kept, list[Discarded]]:
     """Does it: whatever breaks off, the command can be given again.
 
@@ -213,6 +221,10 @@ def _forgotten(
             hint += "; the person is suppressed already"
         with working("CleverTap deletes the person …"):
             kept = replace(kept, erasures=erase(kept.erasures, app=app, hint=hint))
+    # So does the archive: which anonymous ids are theirs is told by the tables as well.
+    if (archive := ArchiveBucket.of(account)) is not None:
+        with working("Rewriting the archive …"):
+            kept = replace(kept, rewritten=archive.forget(app, ids, now_ms=now_ms()))
     dynamodb, subscribers = account.client("dynamodb"), account.output("SubscribersTableName")
     with working("Forgetting …"):
         ledger, now = ledger_of(account), now_ms()
@@ -311,6 +323,8 @@ def _agreed(kept: Kept, user_id: str, app: str, *, yes: bool, as_json: bool) -> 
     for asked in kept.erasures or ():
         about = f"{asked.words}: by {len(asked.identities)} user ids and {len(asked.guids)} CleverTap ids"
         listed.add_row(plain("at CleverTap"), plain(about))
+    if kept.archived:
+        listed.add_row(plain("archive"), plain(f"{kept.archived} webhooks that name the person"))
     if kept.marks is not None:
         listed.add_row(plain("suppressed"), plain(f"what still comes about {len(kept.marks)} ids is skipped"))
     to.print(listed)
@@ -329,6 +343,13 @@ def _report(to: Console, kept: Kept) -> None:
         to.print(plain(f"Removed from the dead-letter queue: {len(kept.dead_letters)} messages."))
     for each in kept.erasures or ():
         to.print(plain(f"Deleted at CleverTap, project {each.words}."))
+    if kept.rewritten is not None:
+        to.print(
+            plain(
+                f"Removed from the archive: {kept.rewritten.lines} webhooks, and the person from "
+                f"{kept.rewritten.redacted} of others; {kept.rewritten.objects} objects were written anew."
+            )
+        )
     if kept.marks is not None:
         to.print(plain(f"Suppressed: {len(kept.marks)} ids. Undo it with --unsuppress."))
     _mentions(to, kept.mentions)
@@ -365,7 +386,11 @@ def _document(kept: Kept, user_id: str, app: str, *, done: bool) -> dict[str, An
             "parked": len(kept.parked),
             "dead_letters": len(kept.dead_letters),
             "suppressed": len(kept.marks or ()),
+            "archived": kept.archived,
         },
+        "archive": None
+        if kept.rewritten is None
+        else {"lines": kept.rewritten.lines, "redacted": kept.rewritten.redacted, "objects": kept.rewritten.objects},
         "clevertap": None if kept.erasures is None else {each.project: each.document for each in kept.erasures},
         "remains": kept.remains,
     }

@@ -10,6 +10,8 @@ from purchasely_clevertap.ingest import WebhookReceiver
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_firehose import FirehoseClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -24,12 +26,15 @@ _MOST_COOL_DOWN_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """The AWS clients of a function; ingest has no SSM."""
+    """The AWS clients of a function; ingest has no SSM, and only a forwarder with an archive has the last two. That
+    of S3 is made when it is needed, as its description is large."""
 
     sqs: "SQSClient"
     dynamodb: "DynamoDBClient"
     secretsmanager: "SecretsManagerClient"
     ssm: "SSMClient | None" = None
+    firehose: "FirehoseClient | None" = None
+    s3: "Callable[[], S3Client] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Resources:
     """The names of what the stack is made of.
 
     A person of whom nothing is heard is remembered for `subscriber_days`; 0 stands for ever. `suppression_key` keys the
-    hashes that stand for suppressed people.
+    hashes that stand for suppressed people. Without a stream there is no archive.
     """
 
     stage: str
@@ -47,6 +52,8 @@ class Resources:
     parked_queue_url: str = ""
     subscriber_days: int = 0
     suppression_key: str = ""
+    archive_stream: str = ""
+    archive_bucket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ def build_forwarder(
 ) -> "Forwarder":
     """The forwarder use case. `owner` names this worker and no other; `endpoint` replaces CleverTap's, if not empty."""
     # Ingest has no need of these, and loads none of them.
+    from purchasely_clevertap.aws.archive import Archive
     from purchasely_clevertap.aws.credentials import CredentialsStore
     from purchasely_clevertap.aws.ledger import Ledger
     from purchasely_clevertap.aws.queues import SendQueue
@@ -102,6 +110,17 @@ def build_forwarder(
     breaker = CircuitBreaker(
         base=retry_policy.base, most=min(retry_policy.most, _MOST_COOL_DOWN_SECONDS), clock=clock.seconds
     )
+    events = SendQueue(connections.sqs, queue_url=resources.events_queue_url)
+    archive = None
+    if resources.archive_stream and connections.firehose is not None and connections.s3 is not None:
+        archive = Archive(
+            connections.firehose,
+            connections.s3,
+            events,
+            stream=resources.archive_stream,
+            bucket=resources.archive_bucket,
+            seconds=clock.seconds,
+        )
     return Forwarder(
         ledger=Ledger(
             connections.dynamodb,
@@ -117,8 +136,9 @@ def build_forwarder(
         settings=SettingsStore(connections.ssm, stage=resources.stage, clock=clock.seconds, refused=settings_refused),
         credentials=credentials,
         parked=SendQueue(connections.sqs, queue_url=resources.parked_queue_url),
-        events=SendQueue(connections.sqs, queue_url=resources.events_queue_url),
+        events=events,
         retry_policy=retry_policy,
         clock=clock.epoch_ms,
         suppression_key=resources.suppression_key,
+        archive=archive,
     )

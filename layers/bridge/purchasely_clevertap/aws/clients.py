@@ -7,11 +7,14 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_firehose import FirehoseClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
 _NOTE_SECONDS: Final = 0.3
+_ARCHIVE_SECONDS: Final = 1.0
 
 
 class Clients:
@@ -72,6 +75,18 @@ class Clients:
     def ssm(self) -> "SSMClient":
         """Systems Manager, for its Parameter Store."""
         return cast("SSMClient", self._session.create_client("ssm", config=self._config))
+
+    def firehose_for_archive(self) -> "FirehoseClient":
+        """Firehose, which no event may wait for: what it does not take in a second goes another way."""
+        from purchasely_clevertap.aws import firehose_json  # ingest has no archive
+
+        client = self._session.create_client("firehose", config=self._hurried(_ARCHIVE_SECONDS))
+        firehose_json.pass_on(client)
+        return cast("FirehoseClient", client)
+
+    def s3_for_archive(self) -> "S3Client":
+        """S3, as `firehose_for_archive` is."""
+        return cast("S3Client", self._session.create_client("s3", config=self._hurried(_ARCHIVE_SECONDS)))
 
     def _hurried(self, seconds: float) -> Config:
         return self._config.merge(

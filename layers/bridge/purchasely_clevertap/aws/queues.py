@@ -9,7 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from purchasely_clevertap.delivery.entry import Hold
 from purchasely_clevertap.delivery.keys import APP
-from purchasely_clevertap.delivery.message import Message, MessageKind, attributes, encode_body, parked_attributes
+from purchasely_clevertap.delivery.message import (
+    Message,
+    MessageKind,
+    archive_attributes,
+    attributes,
+    encode_body,
+    parked_attributes,
+)
 from purchasely_clevertap.delivery.result import MessageResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import BUSY, Parked, Retried
@@ -72,6 +79,16 @@ class SendQueue:
     def send_release(self, app: str, person_key: str, *, now_ms: int, delay_seconds: int) -> str | None:
         """Has what waits for this person looked for once more, after so many seconds."""
         return self._send_keys(app, [person_key], MessageKind.RELEASE, now_ms, delay_seconds)[0]
+
+    def send_archive(self, bodies: Sequence[tuple[str, str]], *, now_ms: int) -> list[str | None]:
+        """Has what the archive did not take archived later: the same for each of `bodies`, a text with the key of the
+        object that it is to become, or with none if it is lines."""
+        return self._send(
+            [
+                {"Id": str(index), "MessageBody": text, "MessageAttributes": archive_attributes(now_ms, object_key)}
+                for index, (text, object_key) in enumerate(bodies)
+            ]
+        )
 
     def _send_keys(
         self, app: str, person_keys: Sequence[str], kind: MessageKind, now_ms: int, delay_seconds: int = 0
@@ -151,6 +168,8 @@ class RetryDelays:
     def _wait(self, result: MessageResult) -> int:
         if result.outcome == BUSY:
             return self._retry_policy.wait_while_busy(self._chance)
+        if result.message.kind is MessageKind.ARCHIVE:
+            return self._retry_policy.wait_to_archive(result.message.receives, self._chance)
         return self._retry_policy.wait(result.message.receives, self._chance)
 
 

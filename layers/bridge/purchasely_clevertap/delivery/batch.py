@@ -539,6 +539,19 @@ def _link_keys(item: Item, setup: AppSetup) -> list[str]:
     return []
 
 
+def suppressed_keys(items: Iterable[Item], setups: Setups, suppressed: Suppressed) -> frozenset[str]:
+    """The keys of the events of suppressed people, whatever becomes of them."""
+    if not suppressed.hashes:
+        return frozenset()
+    return frozenset(
+        item.key
+        for item in items
+        if item.is_event
+        and isinstance(setup := setups.get(item.message.app), AppSetup)
+        and _is_suppressed(item, setup, suppressed)
+    )
+
+
 def _link(item: Item, setup: AppSetup, links: Mapping[str, Link]) -> Link:
     """Whose the anonymous id or the CleverTap id of an event is."""
     found = [links.get(key, Link()) for key in _link_keys(item, setup)]

@@ -30,6 +30,7 @@ class MessageKind(StrEnum):
     IDENTITY = "identity"  # the app's backend says which CleverTap id a person has
     RELEASE = "release"  # what waits for a person who is known by now is to be looked for once more
     LAPSE = "lapse"  # a person's dates are to be looked at
+    ARCHIVE = "archive"  # what the archive did not take: it is to be archived and nothing else
 
 
 ABOUT_PERSONS: Final = frozenset({MessageKind.IDENTITY, MessageKind.RELEASE, MessageKind.LAPSE})
@@ -49,6 +50,8 @@ class Message(NamedTuple):
 
     `received_at` and `sent_at` are epoch milliseconds; it has been tried since `sent_at`. `receives` counts this
     receive too. `redrive` is set when the message comes back from the parked queue.
+    `text` is the body as the queue carries it, if that is at hand. `object_key` is set when the body is to become that
+    object of the archive.
     """
 
     id: str
@@ -61,6 +64,8 @@ class Message(NamedTuple):
     dead_letter: bool = False
     redrive: Redrive | None = None
     kind: MessageKind = MessageKind.WEBHOOK
+    text: str = ""
+    object_key: str = ""
 
 
 def encode_body(body: bytes) -> str:
@@ -90,6 +95,12 @@ def attributes(
     """The message attributes of what is queued; `received_at` is epoch milliseconds."""
     given = {"app": _text(app), "received_at": _number(received_at)}
     return given if kind is MessageKind.WEBHOOK else given | {"kind": _text(kind)}
+
+
+def archive_attributes(received_at: int, object_key: str = "") -> "dict[str, MessageAttributeValueTypeDef]":
+    """The message attributes of what is only to be archived: lines, or the body of the object `object_key`."""
+    given = {"received_at": _number(received_at), "kind": _text(MessageKind.ARCHIVE)}
+    return given | {"object": _text(object_key)} if object_key else given
 
 
 def parked_attributes(
@@ -146,6 +157,8 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
         if "parked_at" in given
         else None,
         kind=kind_of(given),
+        text=record["body"],
+        object_key=given.get("object", ""),
     )
 
 

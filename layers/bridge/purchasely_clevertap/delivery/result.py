@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from purchasely_clevertap.clevertap.account import Environment
 from purchasely_clevertap.clevertap.records import Kind
 from purchasely_clevertap.clevertap.response import Accepted, Upload
 from purchasely_clevertap.delivery.batch import Decided, UploadRequest
 from purchasely_clevertap.delivery.message import Message
-from purchasely_clevertap.outcome import Duplicate, GiveUp, Outcome, Retried, RetryReason
+from purchasely_clevertap.outcome import Duplicate, GiveUp, Outcome, Retried, RetryReason, Skipped, SkipReason
 from purchasely_clevertap.purchasely.event import Event
 
 
@@ -21,7 +21,9 @@ class MessageResult:
     `user` is the id of whom the event is about; it is hashed before it is logged. `records` is how many records the
     event had to send. `unconfirmed_sends` counts those whose answer was lost: CleverTap may get them twice.
     `unsettled`: the ledger could not take the outcome; what CleverTap has taken then stands on the queue.
-    `identity_conflict`: the event's CleverTap id belongs to another user. `ahead`: the sender's clock was.
+    `identity_conflict`: the event's CleverTap id belongs to another user. `ahead`: the sender's clock was. `ledger_id`
+    is the id under which the ledger has the event, `event_outcome` the outcome that it has there, also in a duplicate;
+    `accepted` are the kinds of its records that CleverTap has.
     """
 
     message: Message
@@ -40,6 +42,15 @@ class MessageResult:
     identity_conflict: bool = False
     ahead: bool = False
     lapsed: bool = False
+    ledger_id: str = ""
+    event_environment: Environment | None = None
+    event_outcome: str | None = None
+    accepted: frozenset[str] = frozenset()
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is about an event, of which the ledger has an entry."""
+        return bool(self.ledger_id)
 
 
 class UploadReport(NamedTuple):
@@ -55,11 +66,26 @@ class UploadReport(NamedTuple):
     profiles: int = 0
 
 
+class ArchiveReport(NamedTuple):
+    """What became of what was handed over to the archive: how many lines, in how many calls, how many records and
+    bodies were not taken (`faults`), and how many of those not even the events queue took (`lost`).
+
+    `error` is what AWS said last.
+    """
+
+    lines: int = 0
+    calls: int = 0
+    faults: int = 0
+    lost: int = 0
+    error: str | None = None
+
+
 class BatchResult(NamedTuple):
     """What became of a batch."""
 
     messages: tuple[MessageResult, ...]
     uploads: tuple[UploadReport, ...]
+    archive: ArchiveReport = ArchiveReport()
 
 
 def upload_report(request: UploadRequest, upload: Upload) -> UploadReport:
@@ -78,9 +104,25 @@ def message_results(decided: Iterable[Decided], *, are_copies_noted: bool) -> tu
     return tuple(result for each in decided for result in _results(each, are_copies_noted=are_copies_noted))
 
 
+def carried_result(message: Message, *, is_taken: bool) -> MessageResult:
+    """What became of a message that only archives: it comes again until the archive takes it, or the queue gives it up
+    after 14 days. One of the dead-letter queue is given up at once."""
+    if is_taken or message.dead_letter:
+        return MessageResult(message, Skipped(SkipReason.NOTHING_TO_SEND), message.id)
+    return MessageResult(message, Retried(RetryReason.ARCHIVE_UNAVAILABLE, GiveUp.SETUP), message.id)
+
+
 def _results(decided: Decided, *, are_copies_noted: bool) -> Iterator[MessageResult]:
     item, task, outcome = decided.item, decided.task, decided.outcome
     event = item.event if isinstance(item.event, Event) else None
+    facts: dict[str, Any] = {}
+    if item.is_event:
+        facts = {
+            "ledger_id": item.key.partition("#")[2],
+            "event_environment": Environment(event.environment.lower()) if event else None,
+            "event_outcome": decided.entry.outcome if isinstance(outcome, Duplicate) else outcome.name,
+            "accepted": decided.accepted or decided.entry.accepted,
+        }
     user = (event.text("user_id") or event.text("anonymous_user_id")) if event else None
     yield MessageResult(
         item.message,
@@ -99,6 +141,7 @@ def _results(decided: Decided, *, are_copies_noted: bool) -> Iterator[MessageRes
         identity_conflict=decided.has_conflict,
         ahead=event is not None and event.is_ahead,
         lapsed=decided.has_lapsed,
+        **facts,
     )
     for copy in item.copies:
         # The same SQS message received twice gets one result. Acknowledge a second webhook only together with its
@@ -109,4 +152,4 @@ def _results(decided: Decided, *, are_copies_noted: bool) -> Iterator[MessageRes
             copied = Duplicate()
         else:
             copied = Retried(RetryReason.LEDGER_UNAVAILABLE, GiveUp.SETUP)
-        yield MessageResult(copy, copied, item.event_id, item.event_name, user)
+        yield MessageResult(copy, copied, item.event_id, item.event_name, user, **facts)

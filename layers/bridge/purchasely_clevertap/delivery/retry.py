@@ -12,6 +12,7 @@ from purchasely_clevertap.outcome import GiveUp
 
 _VISIBILITY_LIMIT: Final = 12 * 60 * 60 - 60  # SQS: 12 hours from the receive
 _BUSY_SECONDS: Final = 15.0
+_ARCHIVE_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class RetryPolicy:
     def wait_while_busy(self, chance: Callable[[], float]) -> int:
         """Seconds to hide a message that another worker is at, which takes it seconds."""
         return int(min(self.base, _BUSY_SECONDS) * (1 - chance() / 2)) or 1
+
+    def wait_to_archive(self, receives: int, chance: Callable[[], float]) -> int:
+        """Seconds to hide a message that only archives. Its tries must last for the 14 days that the queue keeps it,
+        and the queue allows 1000."""
+        doubled = self.base * 2.0 ** min(receives - 1, 40)
+        return int(min(doubled, _ARCHIVE_SECONDS) * (1 - chance() / 2)) or 1
 
     def is_over(self, age_ms: int, give_up: GiveUp) -> bool:
         """Whether an event that SQS got `age_ms` ago has been tried for long enough."""

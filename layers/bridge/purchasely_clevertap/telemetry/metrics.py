@@ -57,6 +57,7 @@ class Metric(StrEnum):
     STORAGE_FAULTS = "StorageFaults"
     CIRCUIT_OPEN = "CircuitOpen"
     UNSETTLED = "Unsettled"
+    ARCHIVE_FAULTS = "ArchiveFaults"
 
 
 _IN_MILLISECONDS: Final = frozenset({Metric.EVENT_AGE, Metric.WAITING_AGE, Metric.UPLOAD_TIME})

@@ -52,8 +52,11 @@ class Report:
         """Tells of a batch. Without the key its lines name no user."""
         now = self._clock()
         key = self._key() if any(result.user for result in forwarded.messages) else None
-        self._logger.log_each("event", (_line(result, now, key) for result in forwarded.messages))
+        self._logger.log_each("event", (_line(result, now, key) for result in forwarded.messages if _is_told(result)))
         self._logger.log_each("upload", map(_upload_line, forwarded.uploads))
+        if forwarded.archive.faults:
+            level = Level.ERROR if forwarded.archive.lost else Level.WARNING
+            self._logger.log(level, "archive", **forwarded.archive._asdict())
         self._logger.add_metrics(self._measured(forwarded, now))
         results: Counter[str] = Counter()
         for uploaded in forwarded.uploads:
@@ -88,6 +91,8 @@ class Report:
         waiting: list[int] = []
         for result in forwarded.messages:
             message, outcome = result.message, result.outcome
+            if not _is_told(result):
+                continue
             if message.kind in ABOUT_PERSONS:
                 counts[Metric.ASSOCIATIONS] += message.kind is MessageKind.IDENTITY
                 counts[Metric.LAPSED] += result.lapsed
@@ -122,6 +127,7 @@ class Report:
                 counts[Metric.LOST_ANSWERS] += result.unconfirmed_sends
             if result.age_ms is not None:
                 ages.append(result.age_ms)
+        counts[Metric.ARCHIVE_FAULTS] = forwarded.archive.faults
         for uploaded in forwarded.uploads:
             counts[Metric.UPLOAD_REQUESTS] += uploaded.requests
             counts[Metric.PROFILE_UPDATES] += uploaded.profiles
@@ -133,6 +139,11 @@ class Report:
         if result.outcome == BUSY:
             return 1000 * self._retry_policy.wait_while_busy(_never_sooner)
         return 1000 * self._retry_policy.wait(result.message.receives, _never_sooner)
+
+
+def _is_told(result: MessageResult) -> bool:
+    """Whether it is about an event or a person: a message that only archives counts nowhere."""
+    return result.message.kind is not MessageKind.ARCHIVE
 
 
 def _line(result: MessageResult, now: int, key: str | None) -> tuple[Level, dict[str, Any]]:
