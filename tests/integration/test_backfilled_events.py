@@ -26,7 +26,7 @@ from tests.integration.webhook import NOW_MS, Payload, encoded, event, message, 
 
 YEAR_MS = 365 * 86_400_000
 PRICE = {"plan_price_in_usd": 49.0}
-LIFETIME = {"purchase_type": "NON_CONSUMABLE", "purchasely_one_time_purchase_id": "otp-1", **PRICE}
+LIFETIME: dict[str, Any] = {"purchase_type": "NON_CONSUMABLE", "purchasely_one_time_purchase_id": "otp-1", **PRICE}
 
 
 def backfilled(payload: Payload, mode: BackfillMode) -> Message:
@@ -177,3 +177,36 @@ def test_a_backfill_never_moves_a_profile_back(payloads: list[Payload], data: st
         expected = expected.apply([each], is_sent=lambda told: told in live)
     assert state.profile() == expected.profile()
     assert orjson.loads(state.encoded())
+
+
+@given(EVENTS, st.data())
+def test_profile_first_or_webhook_first(payloads: list[Payload], data: st.DataObject) -> None:
+    events = list(map(_event, payloads))
+    twice = data.draw(st.permutations([(each, is_sent) for each in events for is_sent in (True, False)]))
+    state = ProfileState()
+    for each, is_sent in twice:
+        state = state.apply([each], is_sent=lambda _, is_sent=is_sent: is_sent)  # type: ignore[misc]
+    assert state.profile() == ProfileState().apply(events).profile()
+
+
+def test_a_backfilled_transfer_is_no_refund(cloud: Cloud, worker: Worker, clevertap: ScriptedClevertap) -> None:
+    bought = old("ACTIVATE", **LIFETIME)
+    lost = event("DEACTIVATE", at=NOW_MS - YEAR_MS + 1000, **LIFETIME)
+    moved = event(
+        "ONE_TIME_PURCHASE_TRANSFERRED", at=NOW_MS - YEAR_MS + 1000, transferred_to_user_id="user-2", **LIFETIME
+    )
+    for each in (bought, lost, moved):
+        worker.forward(backfilled(each, BackfillMode.ALL))
+    cloud.clock.advance(30)
+    worker.forward(backfilled(lost, BackfillMode.ALL))
+    assert names(clevertap).count("Charged") == 1
+    assert "Refunded" not in names(clevertap)
+
+
+def test_a_backfilled_refund_is_one(cloud: Cloud, worker: Worker, clevertap: ScriptedClevertap) -> None:
+    worker.forward(backfilled(old("ACTIVATE", **LIFETIME), BackfillMode.ALL))
+    lost = backfilled(event("DEACTIVATE", at=NOW_MS - YEAR_MS + 1000, **LIFETIME), BackfillMode.ALL)
+    worker.forward(lost)
+    cloud.clock.advance(30)
+    worker.forward(lost)
+    assert names(clevertap).count("Refunded") == 1

@@ -247,3 +247,10 @@ def test_a_backfill_moves_no_profile_back(
 
 def test_a_file_that_is_not_there(cli: Cli) -> None:
     assert cli.run("backfill", "nowhere.csv").exit_code == 1
+
+
+def test_trace_tells_of_a_profile_backfill(cloud: Cloud, cli: Cli, worker: Worker, tmp_path: Path) -> None:
+    report(cli, written(tmp_path, [event(event_id="e-1", at=now_ms() - YEAR_MS)]))
+    forward(cloud, worker)
+    told = cli.json("trace", "e-1", "--no-logs")["event"]
+    assert (told["outcome"], told["reason"]) == ("skipped", "backfilled")

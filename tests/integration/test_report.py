@@ -9,11 +9,12 @@ import pytest
 
 from purchasely_clevertap.aws.user_hash_key import KeyUnavailable
 from purchasely_clevertap.clevertap.account import Environment
-from purchasely_clevertap.delivery.message import Redrive
+from purchasely_clevertap.delivery.message import MessageKind, Redrive
 from purchasely_clevertap.delivery.result import BatchResult, MessageResult, UploadReport
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import (
     BUSY,
+    BackfillMode,
     Delivered,
     Duplicate,
     GiveUp,
@@ -301,3 +302,22 @@ def test_refused_settings_are_an_error(watch: Watch) -> None:
 
 def test_a_result_shows_no_person() -> None:
     assert "user-1" not in repr(MessageResult(message({}), Delivered(), "e-1", user="user-1"))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Delivered(),
+        Duplicate(),
+        Skipped(SkipReason.BACKFILLED),
+        Parked(ParkReason.REFUSED_BY_CLEVERTAP, "no"),
+        Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=401),
+        Retried(RetryReason.LEDGER_UNAVAILABLE, GiveUp.SETUP),
+    ],
+)
+def test_a_backfilled_event_is_logged_and_not_counted(watch: Watch, outcome: Outcome) -> None:
+    told = message(event())._replace(kind=MessageKind.BACKFILL, backfill=BackfillMode.ALL)
+    result = MessageResult(told, outcome, "e-1", "NEW", unconfirmed_sends=1, unsettled=True, left_out=("key",))
+    (line,), metrics = watch().told(result)
+    assert (line["kind"], line["outcome"]) == ("backfill", outcome.name)
+    assert not any(value for values in metrics.values.values() for value in values)

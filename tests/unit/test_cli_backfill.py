@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -343,3 +344,26 @@ def test_a_file_brings_what_webhooks_brought(payloads: list[dict[str, Any]], as_
             for events in (told, live)
         ]
         assert states[0].profile() == states[1].profile()
+
+
+@pytest.mark.parametrize("name", ["old.csv.gz", "old.ndjson"])
+def test_a_long_file_takes_no_more_memory(tmp_path: Path, name: str) -> None:
+    def most(number: int) -> int:
+        payloads = [GOOD | {"user_id": f"user-{each}", "plan": "p" * 500} for each in range(number)]
+        content = csv_of(*payloads) if ".csv" in name else b"\n".join(json.dumps(each).encode() for each in payloads)
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        del payloads, content
+        forecaster = Forecaster(Mapper(DEFAULT), BackfillMode.ALL, has_sandbox_account=True, now_ms=NOW)
+        plan = BackfillPlan()
+        with sources([str(tmp_path / name)]) as (source,):
+            tracemalloc.start()
+            for row in source.rows():
+                event = good(row.payload or {}).event
+                plan.add(event, forecaster.of(event))
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert plan.to_send == number
+        return peak
+
+    few = most(300)
+    assert most(6000) < 1.5 * few + 200_000

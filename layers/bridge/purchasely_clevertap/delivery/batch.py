@@ -934,7 +934,9 @@ def _with_money(task: Task, state: ProfileState, now_ms: int) -> Task:
     event, mapper, backfill = task.event, task.mapper, task.item.message.backfill
     if event is None:
         return task
-    if backfill is None and mapper.is_too_early(event, state, age_ms=now_ms - task.item.message.received_at):
+    if backfill in (None, BackfillMode.ALL) and mapper.is_too_early(
+        event, state, age_ms=now_ms - task.item.message.received_at
+    ):
         return replace(task, mapped=task.mapped._replace(records=()), is_too_early=True)
     money = mapper.purchase_records(event, task.mapped.identity, state, backfill=backfill)
     return replace(task, mapped=task.mapped._replace(records=(*task.mapped.records, *money))) if money else task
