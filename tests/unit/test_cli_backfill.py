@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import os
+import threading
 import tracemalloc
 from collections.abc import Sequence
 from decimal import Decimal
@@ -95,6 +97,16 @@ def test_csv_and_ndjson_say_the_same(tmp_path: Path, packed: bool) -> None:
 def test_a_file_of_any_name_is_known_by_its_content(tmp_path: Path, content: bytes, count: int) -> None:
     rows = rows_of(tmp_path, "export", content)
     assert [row.payload for row in rows] == [GOOD] * count
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(csv_of(GOOD, GOOD),))
+    writer.start()
+    with sources([str(pipe)]) as (source,):
+        assert [[row.payload for row in source.rows()] for _ in range(2)] == [[GOOD, GOOD]] * 2
+    writer.join()
 
 
 def test_a_cell_of_several_lines_has_its_first_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A file is read twice, so stdin is first written to a temporary file that nobody 
 import csv
 import gzip
 import hashlib
+import os
 import shutil
 import sys
 import tempfile
@@ -91,15 +92,23 @@ def _source(name: str, folder: Path) -> Source:
     path = Path(name)
     try:
         if name == STDIN:
-            path = folder / "stdin"
-            with path.open("wb") as spool:
-                path.chmod(0o600)
-                shutil.copyfileobj(sys.stdin.buffer, spool)
+            path = _spooled(sys.stdin.buffer, folder)
+        elif path.exists() and not path.is_file() and not path.is_dir():  # a pipe, as stdin is one
+            with path.open("rb") as pipe:
+                path = _spooled(pipe, folder)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CliError(f"{name} cannot be read: {error.strerror}", code=ErrorCode.NOT_FOUND) from error
     return Source("stdin" if name == STDIN else name, path, digest)
+
+
+def _spooled(stream: IO[bytes], folder: Path) -> Path:
+    """A file of all that a stream holds, for its owner alone."""
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    with os.fdopen(descriptor, "wb") as spool:
+        shutil.copyfileobj(stream, spool)
+    return Path(name)
 
 
 @contextmanager
