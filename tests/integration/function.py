@@ -52,7 +52,6 @@ class Function:
             "DEAD_LETTER_QUEUE_ARN": DEAD_LETTERS_ARN,
             "SUBSCRIBERS_TABLE": SUBSCRIBERS,
             "SUBSCRIBER_RETENTION_DAYS": "1100",
-            "SUPPRESSION_KEY": SUPPRESSION_KEY,
             "CLEVERTAP_ENDPOINT": "",
             # The account is tried again at once: no test waits for the circuit to close.
             "RETRY_BASE_SECONDS": "0",

@@ -8,8 +8,8 @@ from bridge_cli.deliveries import deliveries
 from bridge_cli.times import now_ms
 from purchasely_clevertap.aws.received import ReceivedNotes
 from purchasely_clevertap.clevertap.response import NotTaken, Rejected
-from purchasely_clevertap.delivery.message import attributes
-from purchasely_clevertap.outcome import RetryReason
+from purchasely_clevertap.delivery.message import MessageKind, attributes
+from purchasely_clevertap.outcome import BackfillMode, RetryReason
 from tests.integration.clevertap import ScriptedClevertap, answer
 from tests.integration.cli import Cli, messages_of, park
 from tests.integration.cloud import DELIVERIES, Clock, Cloud, Worker
@@ -61,6 +61,7 @@ def test_every_outcome_has_its_place(cloud: Cloud, cli: Cli, worker: Worker, cle
         "parked": 1,
         "held": 0,
         "in_flight": 1,
+        "backfilled": 0,
         "by_reason": {"skipped": {"event_switched_off": 1}, "parked": {"unusable_event_name": 1}},
         "missing": [],
         "unqueued": [],
@@ -68,6 +69,21 @@ def test_every_outcome_has_its_place(cloud: Cloud, cli: Cli, worker: Worker, cle
         "adds_up": True,
     }
     assert len(clevertap.events) == 1
+
+
+def test_backfilled_events_stand_beside_the_sum(cloud: Cloud, cli: Cli, worker: Worker) -> None:
+    receive(cloud, event(event_id="e-1"))
+    forward(cloud, worker)
+    for mode, event_id in ((BackfillMode.PROFILE, "e-1"), (BackfillMode.ALL, "e-2"), (BackfillMode.ALL, "e-1")):
+        told = message(event(event_id=event_id))
+        worker.forward(told._replace(kind=MessageKind.BACKFILL, backfill=mode))
+    found = balance(cli)
+    assert (found["received"], found["delivered"], found["backfilled"]) == (1, 1, 2)
+    assert found["adds_up"]
+    receive(cloud, event(event_id="e-2"))
+    forward(cloud, worker)
+    found = balance(cli)
+    assert (found["received"], found["delivered"], found["backfilled"]) == (2, 2, 1)
 
 
 def test_nothing_received_is_nothing_wrong(cli: Cli) -> None:

@@ -1,5 +1,6 @@
 """A script that does not say --yes changes nothing: no secret, no settings, no event and no person."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def files(tmp_path: Path) -> Path:
     """The files that the commands name."""
     for name, text in (("settings", '{"sandbox": "skip"}'), ("secret", "new-secret"), ("passcode", "passcode-1")):
         (tmp_path / name).write_text(text)
+    (tmp_path / "events").write_text(json.dumps(event(event_id="old")))
     return tmp_path
 
 
@@ -47,6 +49,7 @@ SETUP = "setup --clevertap-region eu1 --project-id PROJECT-1 --passcode-file pas
         "parked discard e-1",
         "parked discard --all",
         "forget user-1",
+        "backfill events",
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])

@@ -20,6 +20,7 @@ from purchasely_clevertap.delivery.result import (
 from purchasely_clevertap.delivery.retry import RetryPolicy
 from purchasely_clevertap.outcome import (
     BUSY,
+    BackfillMode,
     Delivered,
     Duplicate,
     GiveUp,
@@ -333,3 +334,22 @@ def test_what_the_archive_took_is_no_news(capsys: pytest.CaptureFixture[str]) ->
     seen.report.forwarded(BatchResult((), (), ArchiveReport(7, 2)))
     lines, metrics = seen.printed()
     assert (lines, metrics.points) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Delivered(),
+        Duplicate(),
+        Skipped(SkipReason.BACKFILLED),
+        Parked(ParkReason.REFUSED_BY_CLEVERTAP, "no"),
+        Retried(RetryReason.SETUP_FAULT, GiveUp.SETUP, code=401),
+        Retried(RetryReason.LEDGER_UNAVAILABLE, GiveUp.SETUP),
+    ],
+)
+def test_a_backfilled_event_is_logged_and_not_counted(watch: Watch, outcome: Outcome) -> None:
+    told = message(event())._replace(kind=MessageKind.BACKFILL, backfill=BackfillMode.ALL)
+    result = MessageResult(told, outcome, "e-1", "NEW", unconfirmed_sends=1, unsettled=True, left_out=("key",))
+    (line,), metrics = watch().told(result)
+    assert (line["kind"], line["outcome"]) == ("backfill", outcome.name)
+    assert not any(value for values in metrics.values.values() for value in values)

@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "redrive": "Send parked events back to the events queue.",
     "pause": "Stop the forwarder, as for maintenance at CleverTap.",
     "resume": "Let the forwarder go on after `bridge pause`.",
+    "backfill": "Bring in what an old app knows of its subscribers.",
     "balance": "Is every webhook accounted for?",
     "archive": "What came and what became of it, as the archive keeps it.",
     "rotate": "Replace a secret without a gap.",

@@ -19,7 +19,8 @@ _WITH_REASON: Final = ("skipped", _PARKED)
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Counts of webhooks. `by_reason` splits skipped and parked.
+    """Counts of webhooks. `by_reason` splits skipped and parked. `backfilled` counts the events that a backfill alone
+    brought: no webhook did, so they stand beside the sum.
 
     The rest are ids. `missing`: no outcome, and on no queue. `unqueued`: parked, but on no queue. `strays`: on the
     parked queue, though their outcome is another, or could not be remembered; they do no harm.
@@ -33,6 +34,7 @@ class Balance:
     parked: int = 0
     held: int = 0
     in_flight: int = 0
+    backfilled: int = 0
     by_reason: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     unqueued: tuple[str, ...] = ()
@@ -110,6 +112,9 @@ class Tally:
 
     def _count(self, delivery: Delivery, sign: int) -> None:
         app, outcome = delivery.app, delivery.outcome or "in_flight"
+        if delivery.is_backfilled:
+            self._counts[app, "backfilled"] += sign
+            return
         self._counts[app, "received"] += sign * delivery.webhooks
         self._counts[app, "duplicate"] += sign * (delivery.webhooks - 1)
         self._counts[app, outcome] += sign
@@ -132,6 +137,7 @@ class Tally:
             parked=self._counts[app, _PARKED],
             held=self._counts[app, "held"],
             in_flight=self._counts[app, "in_flight"],
+            backfilled=self._counts[app, "backfilled"],
             by_reason=by_reason,
             missing=tuple(sorted(each.event_id for each in lost_here if each.outcome is None)),
             unqueued=tuple(sorted(each.event_id for each in lost_here if each.outcome is not None)),

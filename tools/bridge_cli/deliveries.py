@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from purchasely_clevertap.aws.ledger import HELD_INDEX
-from purchasely_clevertap.delivery.keys import apart_key
+from purchasely_clevertap.delivery.keys import apart_key, is_backfill_note, profile_backfill_key
 from purchasely_clevertap.purchasely.catalogue import CATALOGUE
 from purchasely_clevertap.purchasely.event import ENVIRONMENTS, UNREADABLE
 
@@ -55,7 +55,13 @@ class Delivery:
     @property
     def webhooks(self) -> int:
         """How many webhooks brought the event: at least the one that is remembered of it."""
-        return max(len(self.messages) + self.further_messages, 1)
+        brought = sum(not is_backfill_note(each) for each in self.messages)
+        return max(brought + self.further_messages, 1)
+
+    @property
+    def is_backfilled(self) -> bool:
+        """Whether a backfill alone brought the event."""
+        return bool(self.messages) and self.further_messages == 0 and all(map(is_backfill_note, self.messages))
 
 
 def all_deliveries(dynamodb: "DynamoDBClient", table: str, *, app: str | None = None) -> Iterator[Delivery]:
@@ -105,10 +111,11 @@ def delivery(dynamodb: "DynamoDBClient", table: str, *, app: str, event_id: str)
 def deliveries_of_id(dynamodb: "DynamoDBClient", table: str, *, app: str, event_id: str) -> list[Delivery]:
     """The deliveries of all events that Purchasely sent with one id, the first one before the others.
 
-    One whose name is not in Purchasely's catalogue is found only if it is the first.
+    One whose name is not in Purchasely's catalogue is found only if it is the first. What a backfill told the profile
+    has an entry of its own.
     """
     abouts = [UNREADABLE, *(f"{environment}/{name}" for environment in ENVIRONMENTS for name in CATALOGUE)]
-    keys = [event_id, *(apart_key(event_id, about) for about in abouts)]
+    keys = [event_id, profile_backfill_key(event_id), *(apart_key(event_id, about) for about in abouts)]
     found = {each.event_id: each for each in deliveries(dynamodb, table, ((app, key) for key in keys))}
     return [found[key] for key in keys if key in found]
 

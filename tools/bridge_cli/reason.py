@@ -16,6 +16,7 @@ REASONS: Final[Mapping[str, str]] = {
     SkipReason.BECAME_KNOWN: "its anonymous user has logged in: the events go on under the user id",
     SkipReason.DISCARDED: "somebody discarded it when it was parked",
     SkipReason.SUPPRESSED: "its person was forgotten with --suppress",
+    SkipReason.BACKFILLED: "`bridge backfill` told the profile of it, and nothing more was asked for",
     ParkReason.UNREADABLE: "it cannot be read",
     ParkReason.NO_USER: "it names nobody",
     ParkReason.UNUSABLE_IDENTITY: "CleverTap takes no such user id",

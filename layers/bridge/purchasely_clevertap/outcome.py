@@ -18,6 +18,15 @@ class SkipReason(StrEnum):
     BECAME_KNOWN = "became_known"  # an anonymous user logged in: no transfer
     DISCARDED = "discarded"  # by a person, from the parked queue
     SUPPRESSED = "suppressed"  # its person was forgotten, and is to stay so
+    BACKFILLED = "backfilled"  # a backfill tells the profile of it, and no more
+
+
+class BackfillMode(StrEnum):
+    """How much of an event of a backfill CleverTap gets."""
+
+    PROFILE = "profile"  # the person's profile learns from it
+    EVENTS = "events"  # its event record too
+    ALL = "all"  # and its money
 
 
 class ParkReason(StrEnum):

@@ -19,7 +19,7 @@ from purchasely_clevertap.delivery.message import (
 )
 from purchasely_clevertap.delivery.result import MessageResult
 from purchasely_clevertap.delivery.retry import RetryPolicy
-from purchasely_clevertap.outcome import BUSY, Parked, Retried
+from purchasely_clevertap.outcome import BUSY, BackfillMode, Parked, Retried
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -69,6 +69,22 @@ class SendQueue:
                     app,
                 )
                 for index, hold in enumerate(held)
+            ]
+        )
+
+    def send_backfill(self, app: str, bodies: Sequence[bytes], mode: BackfillMode, *, now_ms: int) -> list[str | None]:
+        """Sends events of a backfill: the same for each of `bodies`."""
+        return self._send(
+            [
+                grouped(
+                    {
+                        "Id": str(index),
+                        "MessageBody": encode_body(body),
+                        "MessageAttributes": attributes(app, now_ms, backfill=mode),
+                    },
+                    app,
+                )
+                for index, body in enumerate(bodies)
             ]
         )
 

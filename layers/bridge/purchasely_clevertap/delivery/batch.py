@@ -31,9 +31,11 @@ from purchasely_clevertap.delivery.keys import (
     MOST_MESSAGES,
     anonymous_key,
     apart_key,
+    backfill_note,
     entry_key,
     object_key,
     person_of,
+    profile_backfill_key,
     profile_key,
 )
 from purchasely_clevertap.delivery.message import ABOUT_PERSONS, Message, MessageKind, encode_body
@@ -54,6 +56,7 @@ from purchasely_clevertap.mapping.profile import ProfileState, chronology
 from purchasely_clevertap.mapping.settings import Anonymous
 from purchasely_clevertap.outcome import (
     BUSY,
+    BackfillMode,
     Delivered,
     Duplicate,
     GiveUp,
@@ -126,7 +129,10 @@ class Item:
 
     @property
     def message_id(self) -> str | None:
-        """The id under which ingest queued the webhook; None for a message that is no new webhook."""
+        """The id under which ingest queued the webhook; None for a message that is no new webhook. A backfilled event
+        has a note in its place."""
+        if self.message.redrive is None and self.message.kind is MessageKind.BACKFILL:
+            return backfill_note(self.message.id)
         return None if self.message.redrive or self.message.kind is not MessageKind.WEBHOOK else self.message.id
 
     @property
@@ -230,7 +236,7 @@ class Decided:
     def is_known_name(self) -> bool:
         """Whether the event's name is no news: the catalogue has it, or the app's settings do."""
         event = self.item.event
-        if not isinstance(event, Event) or event.is_known:
+        if not isinstance(event, Event) or event.is_known or self.item.message.backfill:
             return True
         return self.task is not None and event.event_name in self.task.mapper.settings.events
 
@@ -374,7 +380,10 @@ def _items(message: Message) -> list[Item]:
     event = None if message.dead_letter else read(message.body, message.received_at)
     event_id = event.event_id if event is not None else id_of(message.body)
     accepted = message.redrive.accepted if message.redrive else frozenset[str]()
-    return [Item(message, entry_key(message.app, event_id), event_id, event, accepted=accepted)]
+    key = entry_key(message.app, event_id)
+    if message.backfill is BackfillMode.PROFILE:
+        key = profile_backfill_key(key)
+    return [Item(message, key, event_id, event, accepted=accepted)]
 
 
 def _together(one: Item, other: Item) -> Item:
@@ -382,6 +391,9 @@ def _together(one: Item, other: Item) -> Item:
     accepted = one.accepted | other.accepted
     if other.message.redrive is not None and one.message.redrive is None:
         # A parked event is in its redriven message alone: that one must not pass for a mere copy of a webhook.
+        return replace(one, message=other.message, copies=(*one.copies, one.message), accepted=accepted)
+    if one.message.backfill and other.message.backfill is None and one.message.redrive is None:
+        # The webhook counts: nobody brings it back into another event's way.
         return replace(one, message=other.message, copies=(*one.copies, one.message), accepted=accepted)
     if other.message.kind is MessageKind.HELD and one.message.kind is not MessageKind.HELD:
         return replace(one, message=other.message, copies=(*one.copies, one.message), accepted=accepted)
@@ -619,7 +631,9 @@ def _decided(
     if event is None:
         mapped = _news(item, setup, link)
     else:
-        mapped = setup.mapper.map(event, now_ms=now_ms, has_sandbox_account=setup.has_sandbox, link=link)
+        mapped = setup.mapper.map(
+            event, now_ms=now_ms, has_sandbox_account=setup.has_sandbox, link=link, backfill=message.backfill
+        )
     if isinstance(mapped, Wait) and event is not None:
         return _waiting(item, event, mapped, setup, now_ms)
     if not isinstance(mapped, Mapped):
@@ -644,7 +658,8 @@ def _until(item: Item, setup: AppSetup) -> int:
 def _waiting(item: Item, event: Event, wait: Wait, setup: AppSetup, now_ms: int) -> Outcome | tuple[Held, Hold]:
     """The event waits for its user's login, unless it has waited for long enough."""
     until = _until(item, setup)
-    if now_ms >= until:
+    # What is held comes back as a webhook does, with its money: a backfilled event would.
+    if now_ms >= until or item.message.backfill:
         return Skipped(SkipReason.ANONYMOUS_USER)
     if item.message.kind is MessageKind.HELD:
         return Duplicate()  # nobody has logged in yet: its entry stays as it is
@@ -972,12 +987,14 @@ def _learned(bundle: Bundle, tied: Mapping[str, Tied], now_ms: int) -> Bundle:
 
 def _with_money(task: Task, state: ProfileState, now_ms: int) -> Task:
     """The task with the money of a one-time purchase, which depends on what is known of the person."""
-    event, mapper = task.event, task.mapper
+    event, mapper, backfill = task.event, task.mapper, task.item.message.backfill
     if event is None:
         return task
-    if mapper.is_too_early(event, state, age_ms=now_ms - task.item.message.received_at):
+    if backfill in (None, BackfillMode.ALL) and mapper.is_too_early(
+        event, state, age_ms=now_ms - task.item.message.received_at
+    ):
         return replace(task, mapped=task.mapped._replace(records=()), is_too_early=True)
-    money = mapper.purchase_records(event, task.mapped.identity, state)
+    money = mapper.purchase_records(event, task.mapped.identity, state, backfill=backfill)
     return replace(task, mapped=task.mapped._replace(records=(*task.mapped.records, *money))) if money else task
 
 

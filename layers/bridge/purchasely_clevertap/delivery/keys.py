@@ -32,6 +32,25 @@ def apart_key(key: str, about: str) -> str:
     return f"{key}{_APART}{hashlib.sha256(about.encode()).hexdigest()[:8]}"
 
 
+_BACKFILL: Final = "backfill-"  # no id of SQS begins with it
+
+
+def backfill_note(message_id: str) -> str:
+    """What an entry notes of the message that brought a backfilled event. The balance knows by it: no webhook did."""
+    return _BACKFILL + message_id
+
+
+def is_backfill_note(message_id: str) -> bool:
+    """Whether it is what `backfill_note` gave."""
+    return message_id.startswith(_BACKFILL)
+
+
+def profile_backfill_key(key: str) -> str:
+    """The key of an event of a backfill that tells profiles alone. It is none of the event's own key: its webhook, or a
+    backfill that sends more, is no copy of it."""
+    return apart_key(key, "profile backfill")
+
+
 def shared_event_id(event_id: str) -> str | None:
     """The id that an event shares with the one before it; None if it has its own."""
     shared, apart, _ = event_id.rpartition(_APART)

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from purchasely_clevertap.outcome import BackfillMode
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
@@ -31,6 +33,7 @@ class MessageKind(StrEnum):
     RELEASE = "release"  # what waits for a person who is known by now is to be looked for once more
     LAPSE = "lapse"  # a person's dates are to be looked at
     ARCHIVE = "archive"  # what the archive did not take: it is to be archived and nothing else
+    BACKFILL = "backfill"  # an event from before the bridge, which `bridge backfill` read in a file
 
 
 ABOUT_PERSONS: Final = frozenset({MessageKind.IDENTITY, MessageKind.RELEASE, MessageKind.LAPSE})
@@ -49,7 +52,7 @@ class Message(NamedTuple):
     """A message of the events queue or the dead-letter queue.
 
     `received_at` and `sent_at` are epoch milliseconds; it has been tried since `sent_at`. `receives` counts this
-    receive too. `redrive` is set when the message comes back from the parked queue.
+    receive too. `redrive` is set when the message comes back from the parked queue, `backfill` in one of that kind.
     `text` is the body as the queue carries it, if that is at hand. `object_key` is set when the body is to become that
     object of the archive.
     """
@@ -66,6 +69,7 @@ class Message(NamedTuple):
     kind: MessageKind = MessageKind.WEBHOOK
     text: str = ""
     object_key: str = ""
+    backfill: BackfillMode | None = None
 
 
 def encode_body(body: bytes) -> str:
@@ -90,10 +94,16 @@ def decode_body(text: str) -> bytes:
 
 
 def attributes(
-    app: str, received_at: int, kind: MessageKind = MessageKind.WEBHOOK
+    app: str,
+    received_at: int,
+    kind: MessageKind = MessageKind.WEBHOOK,
+    *,
+    backfill: BackfillMode | None = None,
 ) -> "dict[str, MessageAttributeValueTypeDef]":
-    """The message attributes of what is queued; `received_at` is epoch milliseconds."""
+    """The message attributes of what is queued; `received_at` is epoch milliseconds. A `backfill` says its own kind."""
     given = {"app": _text(app), "received_at": _number(received_at)}
+    if backfill is not None:
+        return given | {"backfill": _text(backfill)}
     return given if kind is MessageKind.WEBHOOK else given | {"kind": _text(kind)}
 
 
@@ -116,13 +126,15 @@ def parked_attributes(
     first_sent_at: int | None = None,
 ) -> "dict[str, MessageAttributeValueTypeDef]":
     """The message attributes of a parked event: SQS allows ten, and these are ten. What is only to be settled later has
-    no reason, and in place of it the time since which it has been tried, `first_sent_at`."""
+    no reason, and in place of it the time since which it has been tried, `first_sent_at`. One of a backfill has its
+    mode in place of a webhook's message."""
     origin = message.redrive.message_id if message.redrive else None
     texts = {
         "app": message.app,
         "reason": reason,
         "event_id": event_id,
-        "message_id": origin or message.id,
+        "message_id": None if message.backfill else origin or message.id,
+        "backfill": message.backfill,
         "detail": detail[:_MAX_DETAIL],
         "code": None if code is None else str(code),
         "event_name": event_name and event_name[:256],
@@ -159,17 +171,27 @@ def from_lambda(record: Mapping[str, Any], *, dead_letter_arn: str) -> Message:
         kind=kind_of(given),
         text=record["body"],
         object_key=given.get("object", ""),
+        backfill=_mode_of(given),
     )
 
 
 def kind_of(given: Mapping[str, str]) -> MessageKind:
     """What a message with these attributes is."""
+    if "backfill" in given:
+        return MessageKind.BACKFILL
     # A parked message has no attribute to spare, so its id begins with its kind; no event's id has such a stroke.
     kind, stroke, _ = given.get("event_id", "").partition("/")
     try:
         return MessageKind(kind if stroke else given.get("kind", MessageKind.WEBHOOK))
     except ValueError:
         return MessageKind.WEBHOOK
+
+
+def _mode_of(given: Mapping[str, str]) -> BackfillMode | None:
+    """How much of a backfilled event CleverTap gets; the least of it for a word that nobody knows."""
+    if "backfill" not in given:
+        return None
+    return BackfillMode(given["backfill"]) if given["backfill"] in tuple(BackfillMode) else BackfillMode.PROFILE
 
 
 def _is_carried(text: str) -> bool:

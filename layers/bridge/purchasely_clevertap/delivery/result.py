@@ -16,7 +16,8 @@ from purchasely_clevertap.purchasely.event import Event
 
 @dataclass(frozen=True, slots=True)
 class MessageResult:
-    """What became of one message. `age_ms` is the event's age when CleverTap took it, if it did.
+    """What became of one message. `age_ms` is the event's age when CleverTap took it, if it did;
+    none of a backfilled event.
 
     `user` is the id of whom the event is about; it is hashed before it is logged. `records` is how many records the
     event had to send. `unconfirmed_sends` counts those whose answer was lost: CleverTap may get them twice.
@@ -134,7 +135,9 @@ def _results(decided: Decided, *, are_copies_noted: bool) -> Iterator[MessageRes
         known_name=decided.is_known_name,
         records=len(task.records) + task.mapped.profile if task else 0,
         left_out=task.mapped.left_out if task else (),
-        age_ms=decided.delivered_at - event.created_ms if event and decided.delivered_at is not None else None,
+        age_ms=decided.delivered_at - event.created_ms
+        if event and decided.delivered_at is not None and item.message.backfill is None
+        else None,
         unconfirmed_sends=decided.unconfirmed,
         taken_over=decided.was_taken_over,
         unsettled=not decided.is_settled,

@@ -27,7 +27,9 @@ from purchasely_clevertap.mapping.profile import (
     charge_key,
 )
 from purchasely_clevertap.mapping.settings import (
+    ADDED_PROPERTIES,
     ALWAYS_OMITTED,
+    BACKFILLED_PROPERTY,
     LATE_PROPERTY,
     OWN_NAMES,
     WAS_ANONYMOUS_PROPERTY,
@@ -37,7 +39,7 @@ from purchasely_clevertap.mapping.settings import (
     Settings,
     name_problem,
 )
-from purchasely_clevertap.outcome import Parked, ParkReason, Skipped, SkipReason
+from purchasely_clevertap.outcome import BackfillMode, Parked, ParkReason, Skipped, SkipReason
 from purchasely_clevertap.purchasely.event import (
     KEYS,
     PURCHASE_ACTIVATED,
@@ -77,7 +79,7 @@ class ProfileUpdate(NamedTuple):
 
 _NO_LINK: Final = Link()
 _PROHIBITED: Final = str.maketrans(dict.fromkeys(PROHIBITED_CHARACTERS, "_"))
-_OWN_PROPERTIES: Final = 2  # places kept for is_late and was_anonymous
+_OWN_PROPERTIES: Final = len(ADDED_PROPERTIES)  # places kept for them
 _ITEM_KEYS: Final = ("product", "plan", "store_product_id", "purchase_type", "offer_type")
 _CHARGED_KEYS: Final = (
     "event_id",
@@ -167,11 +169,18 @@ class Mapper:
         return _kept_back(event, self._choice[event.event_name]) is None
 
     def map(
-        self, event: Event, *, now_ms: int, has_sandbox_account: bool, link: Link = _NO_LINK
+        self,
+        event: Event,
+        *,
+        now_ms: int,
+        has_sandbox_account: bool,
+        link: Link = _NO_LINK,
+        backfill: BackfillMode | None = None,
     ) -> Mapped | Wait | Skipped | Parked:
         """The records of `event` when they are uploaded at `now_ms`, or why nothing of it is known to CleverTap.
 
-        The money of a one-time purchase depends on what is known of the person: `purchase_records` has it.
+        The money of a one-time purchase depends on what is known of the person: `purchase_records` has it. An event of
+        a `backfill` is late by its nature, so the settings of late events keep it from nobody.
         """
         environment = self.environment(event, has_sandbox_account=has_sandbox_account)
         if isinstance(environment, Skipped):
@@ -187,11 +196,15 @@ class Mapper:
         settings, choice = self.settings, self._choice[event.event_name]
         kept_back = _kept_back(event, choice)
         late = settings.late_events.action if now_ms - event.created_ms > self._late_ms else LateAction.SEND
-        if kept_back is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
+        if backfill is BackfillMode.PROFILE:
+            kept_back = Skipped(SkipReason.BACKFILLED)
+        elif backfill is None and kept_back is None and late in (LateAction.SKIP, LateAction.PROFILE_ONLY):
             kept_back = Skipped(SkipReason.LATE)
         own: dict[str, Value] = {}
         if late is LateAction.FLAG:
             own[LATE_PROPERTY] = True
+        if backfill is not None:
+            own[BACKFILLED_PROPERTY] = True
         if named.user_id is None and self._was_anonymous(event, named):
             own[WAS_ANONYMOUS_PROPERTY] = True
         learns = settings.profile.send or event.is_one_time
@@ -202,7 +215,8 @@ class Mapper:
             properties = self._properties(event, left_out)
             properties |= own
             records.append((Kind.EVENT, event_record(person, choice.name, seconds, properties)))
-        if event.event_name == TRANSACTION and (money := self._money(event, "amount")) is not None:
+        is_paid = backfill in (None, BackfillMode.ALL) and event.event_name == TRANSACTION
+        if is_paid and (money := self._money(event, "amount")) is not None:
             records += self._payment(event, person, money, own)
         if kept_back is not None and not learns and not records:
             return kept_back
@@ -212,15 +226,18 @@ class Mapper:
         """What a one-time purchase costs."""
         return self._money(event, "plan_price")
 
-    def purchase_records(self, event: Event, person: Identity, state: ProfileState) -> tuple[tuple[Kind, bytes], ...]:
+    def purchase_records(
+        self, event: Event, person: Identity, state: ProfileState, *, backfill: BackfillMode | None = None
+    ) -> tuple[tuple[Kind, bytes], ...]:
         """The money of a one-time purchase: charged once for a transaction of the store, refunded if it was charged."""
-        if event.event_name not in (PURCHASE_ACTIVATED, PURCHASE_DEACTIVATED):
+        is_paid = backfill in (None, BackfillMode.ALL)
+        if not is_paid or event.event_name not in (PURCHASE_ACTIVATED, PURCHASE_DEACTIVATED):
             return ()
         charge = state.charges.get(charge_key(event) or "")
         if charge is None or charge.amount is None or charge.currency is None:
             return ()
         named = self.names(event)
-        own: dict[str, Value] = {}
+        own: dict[str, Value] = {} if backfill is None else {BACKFILLED_PROPERTY: True}
         if isinstance(named, Names) and self._was_anonymous(event, named):
             own[WAS_ANONYMOUS_PROPERTY] = True
         records: list[tuple[Kind, bytes]] = []

@@ -45,6 +45,12 @@ LATE_PROPERTY: Final = "is_late"
 WAS_ANONYMOUS_PROPERTY: Final = "was_anonymous"
 """The event property of an event whose user was not known when it happened."""
 
+BACKFILLED_PROPERTY: Final = "backfilled"
+"""The event property of what `bridge backfill` brought, its Charged and Refunded too."""
+
+ADDED_PROPERTIES: Final = (LATE_PROPERTY, WAS_ANONYMOUS_PROPERTY, BACKFILLED_PROPERTY)
+"""What the bridge adds to an event's own properties."""
+
 ALWAYS_OMITTED: Final = ("purchase_token",)
 """Left out unless `only` names it: like a credential, and of no use for campaigns."""
 
@@ -157,7 +163,7 @@ def _rename_problems(
     Names that differ in case or spaces only are taken for the same: whether CleverTap does is not documented.
     """
     left = {normalized(name): key for key, name in names.items() if key not in rename and key not in omit}
-    taken = left | {normalized(own): own for own in (LATE_PROPERTY, WAS_ANONYMOUS_PROPERTY)} if in_currency else left
+    taken = left | {normalized(own): own for own in ADDED_PROPERTIES} if in_currency else left
     for key, name in rename.items():
         form = normalized(name)
         if problem := property_key_problem(name):

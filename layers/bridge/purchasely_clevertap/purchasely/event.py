@@ -619,6 +619,48 @@ class _Reading:
             self.left_out.append(key)
 
 
+def allowed(key: str, value: object) -> str | None:
+    """What a value of `key` must be, if this one is not read as it stands; None if it is. An object's own values are
+    asked for under their flat keys.
+
+    A webhook's odd value is left out, as the sender can't be asked. Whoever brings a file can be.
+    """
+    if value is None or value == "":
+        return None
+    match _kind(key):
+        case _Kind.TEXT | _Kind.ID:
+            return "text" if _as_text(value) is None else None
+        case _Kind.ENUM:
+            known = _KNOWN[key]
+            return None if _ENUMS[key].get(_letters(str(value))) else ", ".join(sorted(known))
+        case _Kind.FLAG:
+            return "true or false" if _flag(value) is None else None
+        case _Kind.MONEY:
+            return "a number such as 9.99" if number(value) is None else None
+        case _Kind.DATE | _Kind.DATE_MS as kind:
+            found = epoch_ms(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+            if found is not None and found >= EARLIEST_MS:
+                return None
+            if kind is _Kind.DATE:
+                return "an ISO 8601 date from 2008 on, such as 2026-02-02T02:40:00Z"
+            return "epoch milliseconds from 2008 on, such as 1770000000000"
+        case _:
+            return "a text, a number, true or false, or a list of these" if _scalar(value) is None else None
+
+
+def typed(key: str, cell: str) -> Value:
+    """The value of `key` that a cell of a table stands for; the cell itself if it stands for none."""
+    found: Value | None = None
+    match _kind(key):
+        case _Kind.FLAG:
+            found = _flag(cell)
+        case _Kind.MONEY:
+            found = number(cell)
+        case _Kind.DATE_MS:
+            found = int(cell) if _EPOCH_TIME(cell) else None
+    return cell if found is None else found
+
+
 def _kind(key: str) -> _Kind:
     """How the value of a key is read; one that is not documented by its name."""
     if key in _KINDS:

@@ -101,6 +101,8 @@ class Report:
                 if result.identity_conflict:
                     counts[Metric.IDENTITY_CONFLICTS] += 1
                 continue
+            if message.backfill is not None:
+                continue  # its log line is all: no alarm, count or average is about what somebody brings in by hand
             counts[_METRICS[type(outcome)]] += 1
             if result.identity_conflict:
                 counts[Metric.IDENTITY_CONFLICTS] += 1
