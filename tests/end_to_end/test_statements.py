@@ -72,7 +72,9 @@ def made(tables: Tables, ministack: "DynamoDBClient", together: list[Change]) ->
     if statements:
         ours = tables.answer("BatchExecuteStatement", {"Statements": statements})["Responses"]
         theirs = ministack.batch_execute_statement(Statements=statements)["Responses"]
-        assert [result(each) for each in theirs] == [result(each) for each in ours], "\n".join(map(str, [*statements, *theirs, *ours]))
+        assert [result(each) for each in theirs] == [result(each) for each in ours], "\n".join(
+            map(str, [*statements, *theirs, *ours])
+        )
 
 
 def refused(call: Callable[[], object]) -> bool:
