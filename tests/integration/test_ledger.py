@@ -12,6 +12,7 @@ from purchasely_clevertap.delivery.entry import (
     ClaimGroup,
     Entry,
     Grant,
+    Hold,
     ProfileSave,
     Settlement,
     StoredProfile,
@@ -21,6 +22,7 @@ from purchasely_clevertap.delivery.suppression import Mark
 from purchasely_clevertap.mapping.profile import ProfileState
 from purchasely_clevertap.outcome import (
     Delivered,
+    Held,
     Outcome,
     Parked,
     ParkReason,
@@ -455,6 +457,17 @@ def test_one_refused_statement_leaves_the_others(cloud: Cloud, ledger: Ledger, o
     assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [number != 7 for number in range(30)]
     assert [name for name, _ in cloud.calls.made] == ["BatchExecuteStatement"] * 2
     assert [cloud.entry(str(number))["lease_owner"] for number in (6, 7, 8)] == ["one", "two", "one"]
+
+
+@pytest.mark.parametrize(("size", "operation"), [(100, "BatchExecuteStatement"), (100_000, "TransactWriteItems")])
+def test_a_large_held_body_goes_in_a_transaction(cloud: Cloud, ledger: Ledger, size: int, operation: str) -> None:
+    (group,) = noted(cloud, 1)
+    cloud.calls.made.clear()
+    hold = Hold(PERSON, "x" * size, NOW_MS, NOW_MS + DAY_MS)
+    held = Settlement(group.claims[0], Held(), is_claimed=False, hold=hold)
+    assert ledger.settle([held], (), plenty, now_ms=NOW_MS) == {"default#0"}
+    assert [name for name, _ in cloud.calls.made] == [operation]
+    assert len(cloud.entry("0")["body"]) == size
 
 
 # Faults

@@ -169,7 +169,9 @@ class Changes(NamedTuple):
         gone = tuple(name for name, value in facts.items() if value is None) if _had_facts(claim.seen) else ()
         if not settlement.is_claimed:
             freed = ("lease_owner", "lease_until") if claim.seen.lease_until else ()
-            return self._if_as_seen(claim, {"attempts": _n(claim.seen.attempts + 1), **put}, (*freed, *gone))
+            change = self._if_as_seen(claim, {"attempts": _n(claim.seen.attempts + 1), **put}, (*freed, *gone))
+            is_large = settlement.hold is not None and len(settlement.hold.body) > _LARGEST_STATED
+            return change._replace(place=Place.UNKNOWN) if is_large else change
         return self._if_mine(claim, put, ("lease_owner", "lease_until", *gone), settlement.accepted)
 
     def free(self, claim: Claim, settlement: Settlement | None = None) -> Change:
@@ -362,6 +364,9 @@ def _by_item(marks: Iterable[Mark]) -> dict[str, dict[str, Value]]:
         found.setdefault(mark.key, []).append(mark.text)
     return {key: {"suppressed": {"SS": sorted(set(texts))}} for key, texts in found.items()}
 
+
+# AWS names no limit for a call's statements. So twenty-five stay within a megabyte; a transaction may have four.
+_LARGEST_STATED: Final = 40_000
 
 # What is kept of an event that waits, and gone with any other outcome.
 _HOLD: Final = ("held_for", "body", "held_at", "hold_until")
