@@ -62,9 +62,9 @@ def test_a_bill_is_units_times_prices() -> None:
     items = {(item.service, item.what): item for item in bill(MEASURED, CONFIGURATION, 1)}
 
     assert items["API Gateway", "requests"].usd == prices.GATEWAY_MILLION
-    assert items["Lambda", "requests"].units == pytest.approx(1.2)  # five webhooks a batch
-    assert items["SQS", "sent, received, deleted"].units == pytest.approx(1.4)
-    assert items["DynamoDB", "written"].units == 1 + 2 + 2 + 2 * 4  # noted, claimed, settled; leased and kept
+    assert items["Lambda", "requests"].units == pytest.approx(2.0)  # five pollers, a webhook in a batch of each
+    assert items["SQS", "sent, received, deleted"].units == pytest.approx(3.0)
+    assert items["DynamoDB", "written"].units == 3 + 2 * 2  # noted, claimed, settled; leased and kept
     assert items["Lambda", "ingest"].units == pytest.approx(0.5 * (0.002 * 1769 / 512 + 0.013) * 1e6)
     assert items["data out", "to CleverTap"].usd == pytest.approx(1.6 * prices.DATA_OUT_GB)
 
