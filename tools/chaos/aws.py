@@ -104,14 +104,14 @@ type CallFault = Refuse | Unreachable | Hang | AnswerLost | Cancel | Part | Repe
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long a client waits, with all its attempts, for a connection and for an answer, in seconds."""
 
     connect: float
     read: float
 
     @classmethod
-    def of(cls, client: "BaseClient") -> "Patience":
+    def of(cls, client: "BaseClient") -> "Timeouts":
         """That of a client, by its configuration."""
         config: Any = client.meta.config  # its attributes are made of its options
         attempts = config.retries["total_max_attempts"]
@@ -155,7 +155,7 @@ class Aws:
         self._queues = {queue.url: queue for queue in (self.events, self.parked, self.dead_letters)}
 
     def call(
-        self, operation: str, given: Mapping[str, Any], patience: Patience
+        self, operation: str, given: Mapping[str, Any], timeouts: Timeouts
     ) -> tuple[SimpleNamespace, dict[str, Any]]:
         """What botocore gets for a call: the HTTP status and the parsed answer."""
         random = self._simulation.random
@@ -163,10 +163,10 @@ class Aws:
         self._simulation.sleep(random.uniform(0.001, 0.02))
         match fault:
             case Unreachable():
-                self._simulation.sleep(patience.connect)
+                self._simulation.sleep(timeouts.connect)
                 raise ConnectTimeoutError(endpoint_url=operation)
             case Hang():
-                self._simulation.sleep(patience.read)
+                self._simulation.sleep(timeouts.read)
                 raise ReadTimeoutError(endpoint_url=operation)
             case Refuse(code):
                 return _error(code)
@@ -189,7 +189,7 @@ class Aws:
             return _error(refused.code, **refused.more)
         match fault:
             case AnswerLost():
-                self._simulation.sleep(patience.read)
+                self._simulation.sleep(timeouts.read)
                 raise ReadTimeoutError(endpoint_url=operation)
             case Die(after=True):
                 self._simulation.die()
@@ -381,18 +381,18 @@ class FakedClients:
 
     def _connected(self, client: Any) -> Any:
         client.meta.events.register("before-parameter-build", self._given)
-        client.meta.events.register("before-call", partial(self._call, Patience.of(client)))
+        client.meta.events.register("before-call", partial(self._call, Timeouts.of(client)))
         return client
 
     def _given(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["given"] = dict(params)
 
     def _call(
-        self, patience: Patience, model: Any, context: dict[str, Any], **_: Any
+        self, timeouts: Timeouts, model: Any, context: dict[str, Any], **_: Any
     ) -> tuple[SimpleNamespace, dict[str, Any]]:
         if self.aws is None:
             raise RuntimeError("no AWS is connected")
-        return self.aws.call(model.name, context["given"], patience)
+        return self.aws.call(model.name, context["given"], timeouts)
 
 
 @cache
