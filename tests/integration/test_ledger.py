@@ -594,10 +594,11 @@ def test_without_statements_transactions_do(cloud: Cloud, code: str) -> None:
     assert calls.of("BatchExecuteStatement") == []
 
 
-def test_a_refused_statement_ends_statements(cloud: Cloud) -> None:
+@pytest.mark.parametrize("cause", ["ValidationError", "AccessDenied"])
+def test_a_refused_statement_ends_statements(cloud: Cloud, cause: str) -> None:
     calls, refusals = Calls(), list[str]()
     ledger = cloud.ledger(calls=calls, statement_refused=refusals.append)
-    calls.next("BatchExecuteStatement", Cancelled(["ValidationError", "None"]))
+    calls.next("BatchExecuteStatement", Cancelled([cause, "None"]))
     asked = noted(cloud, 2)
     assert granted(ledger.claim(asked, plenty, now_ms=NOW_MS)) == [True, True]
     assert len(refusals) == 1

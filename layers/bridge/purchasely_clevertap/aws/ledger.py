@@ -56,9 +56,9 @@ _TOO_MUCH: Final = "ValidationException"  # for a whole transaction: one of its 
 _THROTTLED: Final = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})
 # Of a whole call: DynamoDB, or the rights of the function, know no such statements.
 _NO_STATEMENTS: Final = frozenset({"ValidationException", "AccessDeniedException", "UnknownOperationException"})
-_INVALID: Final = "ValidationError"
+_INVALID: Final = frozenset({"ValidationError", "AccessDenied"})
 # Of one statement: it is no statement, its item would be too large, or there is an item where none was read.
-_NOT_AS_STATEMENT: Final = frozenset({_INVALID, "AccessDenied", "DuplicateItem", *_NO_STATEMENTS})
+_NOT_AS_STATEMENT: Final = frozenset({"DuplicateItem", *_INVALID, *_NO_STATEMENTS})
 # So long after the first worker that can read packed states began, none is left, nor comes back by a rollback, that
 # cannot: until then they are written as that one reads them.
 _UNPACKED_MS: Final = 24 * 3600 * 1000
@@ -365,7 +365,7 @@ class Ledger:
                 continue
             left = [(index, cause) for index, cause in zip(together, causes, strict=True) if cause is not None]
             if as_statements and (others := [index for index, cause in left if cause in _NOT_AS_STATEMENT]):
-                invalid |= {index for index, cause in left if cause == _INVALID}
+                invalid |= {index for index, cause in left if cause in _INVALID}
                 left = [(index, cause) for index, cause in left if cause not in _NOT_AS_STATEMENT]
                 pending.append((False, others))
             for index, cause in left:
