@@ -15,7 +15,8 @@ from bridge_cli.account import Account
 from purchasely_clevertap.aws.queues import ParkRequest, SendQueue
 from purchasely_clevertap.delivery.message import Message, from_lambda
 from purchasely_clevertap.outcome import Parked, ParkReason
-from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, SUPPRESSION_KEY, Calls, Cloud
+from tests.integration.cloud import DELIVERIES, STAGE, SUBSCRIBERS, SUPPRESSION_KEY, Calls, Cloud, Worker
+from tests.integration.webhook import Payload, message
 
 ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that are no text: controls, formats, halves, separators of lines."""
@@ -138,3 +139,15 @@ def log(output: str, at: int, lines: Sequence[Any]) -> None:
             for number, line in enumerate(lines)
         ],
     )
+
+
+def forward(worker: Worker, cloud: Cloud, *payloads: Payload) -> None:
+    """Forwards the events one after the other, two minutes apart."""
+    for payload in payloads:
+        worker.outcome(message(payload, sent_at=cloud.clock()))
+        cloud.clock.advance(120)
+
+
+def tables(cloud: Cloud) -> str:
+    """All that the two tables hold."""
+    return str([cloud.dynamodb.scan(TableName=table)["Items"] for table in (DELIVERIES, SUBSCRIBERS)])

@@ -1,7 +1,6 @@
 """`bridge forget --at-clevertap`, `--suppress` and `--unsuppress`, and the dead letters."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,35 +11,18 @@ from purchasely_clevertap.clevertap.account import Credentials, Environment
 from purchasely_clevertap.clevertap.client import Client
 from purchasely_clevertap.delivery.message import MessageKind, attributes, encode_body
 from purchasely_clevertap.outcome import Delivered, Duplicate, Skipped, SkipReason
-from tests.integration.cli import Cli, count, messages_of, park
-from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Cloud, Worker
-from tests.integration.installation import Installation, installed
+from tests.integration.cli import Cli, count, forward, messages_of, park, tables
+from tests.integration.cloud import DELIVERIES, Cloud, Worker
+from tests.integration.installation import Installation
 from tests.integration.webhook import encoded, event, message
 
 SUPPRESSED = Skipped(SkipReason.SUPPRESSED)
 
 
 @pytest.fixture
-def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with installed(cloud, monkeypatch) as installation:
-        installation.set_up()
-        yield installation
-
-
-@pytest.fixture
 def forwarder(bridge: Installation) -> Worker:
     """One that uploads to the emulated CleverTap."""
     return bridge.cloud.worker(Client(), endpoint=bridge.clevertap.url)
-
-
-def forward(worker: Worker, cloud: Cloud, *payloads: dict[str, Any]) -> None:
-    for payload in payloads:
-        worker.outcome(message(payload, sent_at=cloud.clock()))
-        cloud.clock.advance(120)
-
-
-def tables(cloud: Cloud) -> str:
-    return str([cloud.dynamodb.scan(TableName=table)["Items"] for table in (DELIVERIES, SUBSCRIBERS)])
 
 
 def asked(deletions: list[Deletion]) -> list[tuple[str, str | None, tuple[str, ...]]]:

@@ -10,25 +10,14 @@ from bridge_cli.subscribers import remembered
 from bridge_cli.times import now_ms
 from purchasely_clevertap.clevertap.response import Rejected
 from tests.integration.clevertap import ScriptedClevertap, answer
-from tests.integration.cli import Cli, count, park
-from tests.integration.cloud import DELIVERIES, SUBSCRIBERS, Clock, Cloud, Worker
+from tests.integration.cli import Cli, count, forward, park, tables
+from tests.integration.cloud import Clock, Cloud, Worker
 from tests.integration.webhook import encoded, event, message
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock(now_ms())
-
-
-def forward(worker: Worker, cloud: Cloud, *payloads: dict[str, Any]) -> None:
-    for payload in payloads:
-        worker.outcome(message(payload, sent_at=cloud.clock()))
-        cloud.clock.advance(120)
-
-
-def tables(cloud: Cloud) -> str:
-    """All that the two tables hold."""
-    return str([cloud.dynamodb.scan(TableName=table)["Items"] for table in (DELIVERIES, SUBSCRIBERS)])
 
 
 def test_forget_removes_the_person_and_nobody_else(

@@ -1,26 +1,17 @@
 """A script that does not say --yes changes nothing: no secret, no settings, no event and no person."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.clevertap import ScriptedClevertap
 from tests.integration.cli import park
-from tests.integration.cloud import Cloud
-from tests.integration.installation import Installation, installed
+from tests.integration.installation import Installation
 from tests.integration.webhook import event, message
 
 # What only looks: the parked queue's messages are hidden while a command has them, and shown again.
 READS = ("Get", "BatchGet", "List", "Describe", "Query", "Scan", "ReceiveMessage", "ChangeMessageVisibility", "Filter")
-
-
-@pytest.fixture
-def bridge(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with installed(cloud, monkeypatch) as installation:
-        installation.set_up()
-        yield installation
 
 
 @pytest.fixture
