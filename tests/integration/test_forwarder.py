@@ -1261,6 +1261,42 @@ def test_two_names_of_one_person_do_not_collide(cloud: Cloud, clevertap: Scripte
     assert {sent.identity for sent in clevertap.taken} == {"user-1", "-huser-1"}
 
 
+# What tells nothing new
+
+PERSON = "default#production#user#user-1"
+
+
+def activated(event_id: str = "e-2", *, at: int = NOW_MS) -> Message:
+    """A switched-off event that tells the same as the renewal of its moment."""
+    return message(event("ACTIVATE", event_id=event_id, at=at))
+
+
+def test_an_event_without_news_leases_nobody(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    worker.forward(message(event(event_id="e-1")))
+    before, requests = cloud.subscriber(PERSON), len(clevertap.requests)
+    assert worker.outcome(activated()) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
+    assert cloud.subscriber(PERSON) == before
+    assert cloud.entry("e-2")["reason"] == "event_switched_off"
+    assert len(clevertap.requests) == requests
+    assert worker.outcome(activated()) == Duplicate()
+
+
+def test_a_switched_off_event_with_news_teaches(cloud: Cloud, worker: Worker) -> None:
+    worker.forward(message(event(event_id="e-1")))
+    before = cloud.subscriber(PERSON)
+    assert worker.outcome(activated(at=NOW_MS + 1)) == Skipped(SkipReason.EVENT_SWITCHED_OFF)
+    assert cloud.subscriber(PERSON)["facts"] != before["facts"]
+
+
+def test_a_profile_in_doubt_is_told_without_news(cloud: Cloud, clevertap: ScriptedClevertap, worker: Worker) -> None:
+    clevertap.script.append(answer(Unknown(RetryReason.TIMEOUT)))
+    worker.forward(message(event(event_id="e-1")))
+    cloud.clock.advance(1000)
+    told = len([each for each in clevertap.taken if each.name == "profile"])
+    worker.outcome(activated())
+    assert len([each for each in clevertap.taken if each.name == "profile"]) == told + 1
+
+
 # Volume
 
 
